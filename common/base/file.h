@@ -1,0 +1,19 @@
+/* file.h - whole small files, safely. */
+#ifndef FOGLINE_BASE_FILE_H
+#define FOGLINE_BASE_FILE_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#include <sys/types.h>
+
+/* Reads at most max_bytes; -EFBIG when there is more. Appends to b. */
+must_check int file_read(const char *path, size_t max_bytes, struct buf *b);
+/* Writes `path.tmp-PID`, fsyncs, renames, fsyncs the folder: after a crash the old or the new content, never a mix. */
+must_check int file_write_atomic(const char *path, struct span content, mode_t mode);
+/* Like mkdir -p; existing folders are fine. mode for new ones. */
+must_check int file_mkdirs(const char *path, mode_t mode);
+/* Opens and fsyncs a folder, so that names made in it survive a power cut. */
+must_check int file_sync_dir(const char *path);
+
+#endif

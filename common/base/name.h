@@ -1,0 +1,27 @@
+/* name.h - names and patterns: site/device/channel.
+ *
+ * A part is [A-Za-z0-9._-]{1,64} and neither "." nor "..". Deeper sites and tenants are joined by '.' in the first part. A
+ * pattern has '/' between parts; '*' matches any run within a part, "**" as a whole part matches any number of parts
+ * (none too), {a,b} either of the alternatives (no nesting), and `tag=value` stands for a tag of the descriptor. A
+ * pattern with fewer than three parts is completed at the end by "**". This is the one implementation, used wherever a pattern is. */
+#ifndef FOGLINE_BASE_NAME_H
+#define FOGLINE_BASE_NAME_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { NAME_PART_CHARS = 64 };
+
+bool name_part_ok(const char *part, size_t len);
+/* Replaces each character outside the grammar by '_' and cuts to 64; empty becomes "_". true when something changed. */
+bool name_part_mend(const char *raw, size_t len, char out[NAME_PART_CHARS + 1]);
+
+/* Checks the pattern's syntax. 0, or -EINVAL with *err filled. */
+must_check int pattern_check(const char *pattern, struct errmsg *err);
+/* Tags as "key=value" strings, NULL-terminated list or NULL. Linear time in practice: '*' backtracks within one part of 64. */
+bool pattern_match(const char *pattern, const char *site, const char *device, const char *channel,
+                   const char *const *tags);
+
+#endif
