@@ -1,0 +1,24 @@
+/* maker.h - makes records of this node: numbers, authenticates and appends them to the spool.
+ *
+ * Threads: the spool's owner. */
+#ifndef FOGLINE_HOP_MAKER_H
+#define FOGLINE_HOP_MAKER_H
+
+#include "link/keys.h"
+#include "spool/spool.h"
+#include "wire/wire.h"
+
+struct outbox;
+
+/* payload is packed bytes of the kind, at most 64 KiB; samples: what `produced` counts. Appends in the spool's open
+ * transaction (begun when needed) and tells the outbox (may be NULL). tag_key: the node's end key for tags.
+ * 0; SPOOL_FULL (nothing written); negative errno. */
+struct maker_record {
+    unsigned lane;
+    uint32_t kind, samples;
+    struct span payload;
+};
+must_check int maker_append(struct spool *sp, struct outbox *ob, const uint8_t tag_key[KEY_BYTES],
+                            const struct maker_record *r, uint64_t *ret_seq);
+
+#endif
