@@ -3,7 +3,7 @@
  * A node has two X25519 pairs: `transport` for CURVE on its links and `end` for what it and the cloud say to each other past
  * the fog. The operator has an Ed25519 pair that no daemon holds. Nothing expires and nothing needs a clock.
  * Key files: text, mode 0400, owner = effective user, regular file, opened with O_NOFOLLOW; anything else is refused with the
- * chmod to run. Secrets are wiped when their owner ends. Threads: values. */
+ * command to run. Its folder must not be writable by others. Secrets are wiped when their owner ends. Threads: values. */
 #ifndef FOGLINE_LINK_KEYS_H
 #define FOGLINE_LINK_KEYS_H
 
@@ -43,6 +43,8 @@ struct operator_keys {
 };
 
 must_check int keys_init(void); /* sodium_init; call first in every program */
+/* No core files and no ptrace by others (PR_SET_DUMPABLE 0, RLIMIT_CORE 0): for programs that hold secrets. */
+must_check int keys_harden_process(void);
 
 void node_keys_generate(struct node_keys *ret_k);
 must_check int node_keys_save(const char *path, const struct node_keys *k, struct errmsg *err); /* never overwrites */

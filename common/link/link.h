@@ -19,6 +19,7 @@
 #include "link/keys.h"
 
 enum { LINK_EMPTY = 1, LINK_BLOCKED = 2 };
+/* The sockets' limits; a payload is at most 1 KiB less. */
 enum { LINK_UP_MAX_BYTES = 256 * 1024, LINK_DOWN_MAX_BYTES = 256 * 1024 };
 
 /* A context with MAX_SOCKETS and io threads set, srand() seeded. */
@@ -33,7 +34,7 @@ struct link_upper_options {
     struct gate *gate;             /* borrowed; made before */
     const struct node_keys *keys;  /* borrowed for the life of the link */
     const char *bind_host;         /* "127.0.0.1", "*", "[::1]" ... */
-    uint16_t port;                 /* PULL; PORT + 1 is the XPUB. 0: any two free ports */
+    uint16_t port;                 /* PULL; PORT + 1 is the XPUB. 0: any two free ports in a row */
 };
 
 /* A message from below. user_id and bytes are borrowed until the next receive. */
@@ -43,16 +44,21 @@ struct link_message {
     const char *peer_address;
 };
 
-/* Binds both sockets and runs the gate's self-test. -EADDRINUSE and the like with *err naming address and port. */
+/* Binds both sockets and runs the gate's self-test on both; blocks for it, and up to a second for a port in use.
+ * -EADDRINUSE and the like with *err naming address and port. */
 must_check int link_upper_new(struct link_upper **ret_u, const struct link_upper_options *options, struct errmsg *err);
 struct link_upper *link_upper_free(struct link_upper *u);
 uint16_t link_upper_port(const struct link_upper *u);
 uint16_t link_upper_down_port(const struct link_upper *u);
 void *link_upper_pull(struct link_upper *u); /* for loop_watch_zmq */
 void *link_upper_xpub(struct link_upper *u);
-/* Never blocks. LINK_EMPTY when nothing is there. Messages without User-Id are dropped and counted inside. */
+/* Never blocks. LINK_EMPTY when nothing is there. Messages without User-Id or of a node the gate no longer allows are dropped
+ * and counted inside, and their connection is shut. */
 must_check int link_upper_recv(struct link_upper *u, struct link_message *ret_m);
-/* Seals and publishes; drops (counted) when the pipe is full. */
+/* Shuts all known connections of a node, after it was taken off the gate's list. Returns how many. Its messages still on the
+ * way are dropped by link_upper_recv. */
+unsigned link_upper_kick(struct link_upper *u, const char *user_id);
+/* Seals and publishes; drops (counted) when the pipe is full or plain is above LINK_DOWN_MAX_BYTES - 1 KiB. */
 void link_upper_send(struct link_upper *u, const uint8_t node_transport[KEY_BYTES], struct span plain);
 /* Reads what peers subscribe to; a foreign, empty or ninth topic of a peer shuts its connection. Call when xpub is readable. */
 void link_upper_drain_subscriptions(struct link_upper *u, void (*allowed)(void *ctx, const char *user_id,
@@ -75,14 +81,17 @@ enum link_phase {
     LINK_UP = 2,          /* handshake done on the up socket */
 };
 
+/* A name is resolved here and at each reset, which blocks as long as DNS takes; the addresses of a name take turns. A name
+ * without an address now is no error: the link stays LINK_UNREACHABLE until a reset finds one. */
 must_check int link_lower_new(struct link_lower **ret_l, const struct link_lower_options *options, struct errmsg *err);
 struct link_lower *link_lower_free(struct link_lower *l);
-/* Closes both sockets and makes new ones. Sockets change: take them anew from the getters. */
+/* Closes both sockets and makes new ones; what they had queued is lost. Sockets change: unwatch the old ones before, take the
+ * new ones from the getters. On an error the old ones stay. */
 must_check int link_lower_reset(struct link_lower *l);
 void *link_lower_push(struct link_lower *l);
 void *link_lower_sub(struct link_lower *l);
 void *link_lower_monitor(struct link_lower *l); /* readable when the phase may have changed */
-/* Never blocks: 0, or LINK_BLOCKED when nothing can take it now. */
+/* Never blocks: 0, or LINK_BLOCKED when nothing can take it now. -EMSGSIZE above LINK_UP_MAX_BYTES - 1 KiB. */
 must_check int link_lower_send(struct link_lower *l, struct span bytes);
 /* Never blocks: 0 and the opened message, borrowed until the next receive; LINK_EMPTY. What does not open is dropped and counted. */
 must_check int link_lower_recv(struct link_lower *l, struct span *ret_plain);

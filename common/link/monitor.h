@@ -1,0 +1,18 @@
+/* monitor.h - inside common/link: what a socket reports of its connections. Hints, never proof.
+ *
+ * Threads: the monitored socket's owner. */
+#ifndef FOGLINE_LINK_MONITOR_H
+#define FOGLINE_LINK_MONITOR_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Gives a socket to read with monitor_next; ended by monitor_close before the monitored socket is closed. */
+must_check int monitor_open(void **ret_monitor, void *zmq_ctx, void *socket);
+void monitor_close(void **monitor, void *socket); /* accepts NULL inside; leaves NULL */
+/* The next event (ZMQ_EVENT_*) without waiting; false when there is none. */
+bool monitor_next(void *monitor, uint16_t *ret_event);
+
+#endif
