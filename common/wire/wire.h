@@ -3,7 +3,9 @@
  * The generated structs (proto/) are used as they are by the layers above, but only through these functions: every unpack
  * runs in a capped arena, refuses unknown-field floods, checks every length, range and interval list, and so hands on
  * messages that need no further checking of shape. Identities are fixed-length bytes; strings are names of the grammar
- * (base/name.h) or printable UTF-8 without NUL.
+ * (base/name.h) or printable UTF-8 without NUL. A newer minor format is accepted, another major is not. Numbers that only
+ * grow the meaning (kind, encoding, event and command type) pass when unknown; those that arithmetic or decoding rests on
+ * (value type, reason, keep policy, lane) do not. Record.kind OBJECT passes: its refusal is the caller's.
  * Threads: an arena belongs to one thread. Limits: below; a message over a limit is refused, never cut. */
 #ifndef FOGLINE_WIRE_WIRE_H
 #define FOGLINE_WIRE_WIRE_H
@@ -33,6 +35,24 @@ enum {
     WIRE_TAG_BYTES = 16,
     WIRE_SIGNATURE_BYTES = 64,
     WIRE_DOCUMENTS_MAX = 8,
+    WIRE_LANES_MAX = (WIRE_EPOCHS_MAX + WIRE_ASKS_MAX) * 2, /* LaneStates, and Marks, in one State */
+    WIRE_UNKNOWN_FIELDS_MAX = 16,                           /* in a whole message with all it contains */
+    WIRE_MARK_BODY_MAX_BYTES = 4 * 1024,
+    WIRE_DOCUMENT_BODY_MAX_BYTES = 192 * 1024,
+    WIRE_NODES_MAX = 4096,
+    WIRE_KEY_BYTES = 32,
+    WIRE_ROWS_MAX = 4096, /* in one Block */
+    WIRE_TAGS_MAX = 16,   /* of one Descriptor */
+    WIRE_CODEC_START_MAX_BYTES = 1024,
+    WIRE_COVERS_MAX = 1024, /* in one Block or Ledger */
+    WIRE_NEEDS_MAX = 64,    /* in one Cover */
+    WIRE_COUNTERS_MAX = 1024,
+    WIRE_LABEL_MAX_BYTES = 128,   /* unit, tag, version, counter name */
+    WIRE_SUBJECT_MAX_BYTES = 256, /* of an event */
+    WIRE_TEXT_MAX_BYTES = 4096,   /* of an event, reply, command: may hold line feeds and tabs, save in commands */
+    WIRE_CLOCK_STATE_MAX = 2,
+    WIRE_SEVERITY_MAX = 3,
+    WIRE_ARENA_BYTES = 1024 * 1024, /* enough for any message within these limits that is not made to be costly */
 };
 
 /* Sequence numbers: the lane in the top byte, 1, 2, 3 ... below. */
@@ -57,7 +77,8 @@ static inline uint64_t seq_count(uint64_t seq)
 enum { RECORD_FLAG_AGAIN = 1 }; /* may have been given to another store: HOP section 6 in common/hop/README.md */
 
 /* A bump allocator with a cap, handed to protobuf-c: one message can never cost more than the cap. Reset, not freed,
- * between messages; blocks are kept for the next one. */
+ * between messages; the memory is kept for the next one. An arena costs the pages it has touched, not its cap
+ * (WIRE_ARENA_BYTES is the usual one). */
 struct wire_arena;
 must_check int wire_arena_new(struct wire_arena **ret_a, size_t cap_bytes);
 struct wire_arena *wire_arena_free(struct wire_arena *a); /* accepts NULL */
@@ -95,7 +116,8 @@ void wire_pack(struct buf *b, const ProtobufCMessage *m);
 
 /* Interval lists as flat from, to, from, to ... */
 /* Copies at most max_intervals intervals of s that lie within [from, to] (cut to it) into the arena; NULL and *ret_n 0
- * when none. *ret_cut (may be NULL) says that there were more. */
+ * when none, or when the arena is full. *ret_n counts numbers, two per interval. *ret_cut (may be NULL) says that there
+ * were more. */
 uint64_t *wire_bounds_of(struct wire_arena *a, const struct interval_set *s, uint64_t from, uint64_t to,
                          size_t max_intervals, size_t *ret_n, bool *ret_cut);
 /* true when the list is ascending, disjoint, within 1 .. SEQ_COUNT_MAX and of even length <= 2 * max_intervals. */
@@ -119,9 +141,14 @@ bool wire_id128(ProtobufCBinaryData b, struct id128 *ret_id);
 uint64_t wire_descriptor_set_id(struct span packed);
 
 /* The byte strings that authenticators are made over (fixed layout, all integers little-endian, written down in
- * proto/README.md). Both append to b. */
+ * proto/README.md). All append to b. The heads are all but the payload or body that follows, for streamed hashing:
+ * input = head, then the bytes. */
+void wire_tag_head(struct buf *b, const char *origin, const struct id128 *epoch, uint64_t seq, uint32_t kind,
+                   size_t payload_len);
 void wire_tag_input(struct buf *b, const char *origin, const struct id128 *epoch, uint64_t seq, uint32_t kind,
                     struct span payload);
+void wire_mark_head(struct buf *b);
+void wire_mark_input(struct buf *b, struct span body);
 void wire_document_input(struct buf *b, const char *kind, const char *target, uint64_t version, struct span body);
 
 /* A record as everything but the messages sees it. Borrows origin and payload. */
