@@ -1,7 +1,6 @@
 #include "base/numfmt.h"
 
 #include <float.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -391,26 +390,31 @@ bool numfmt_parse_i64(const char *s, size_t len, int64_t *ret_v)
     return true;
 }
 
+/* Tenths of 2^(10 i + 10) bytes, rounded. */
+static unsigned in_tenths(uint64_t bytes, unsigned i)
+{
+    unsigned __int128 unit = UINT64_C(1) << (10 * (i + 1));
+
+    return (unsigned)(((unsigned __int128)bytes * 10 + unit / 2) / unit);
+}
+
 char *numfmt_bytes(uint64_t bytes, char *out)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    uint64_t tenths;
-    unsigned i = 0;
+    unsigned tenths, i = 0;
 
     if (bytes < 1024) {
         snprintf(out, 16, "%u B", (unsigned)bytes);
         return out;
     }
-    for (;; i++) {
-        uint64_t unit = UINT64_C(1) << (10 * (i + 1));
-
-        tenths = (uint64_t)(((unsigned __int128)bytes * 10 + unit / 2) / unit);
-        if (tenths < 10240 || i == 5)
-            break;
-    }
+    while (i < 5 && bytes >> (10 * (i + 2)) > 0)
+        i++;
+    tenths = in_tenths(bytes, i);
+    if (tenths == 10240 && i < 5) /* 1023.96 KiB rounds to 1 MiB */
+        tenths = in_tenths(bytes, ++i);
     if (tenths % 10 == 0)
-        snprintf(out, 16, "%" PRIu64 " %s", tenths / 10, units[i]);
+        snprintf(out, 16, "%u %s", tenths / 10, units[i]);
     else
-        snprintf(out, 16, "%" PRIu64 ".%" PRIu64 " %s", tenths / 10, tenths % 10, units[i]);
+        snprintf(out, 16, "%u.%u %s", tenths / 10, tenths % 10, units[i]);
     return out;
 }
