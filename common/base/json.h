@@ -21,7 +21,7 @@ void json_object_end(struct json *j);
 void json_array(struct json *j);
 void json_array_end(struct json *j);
 void json_key(struct json *j, const char *key);
-void json_str(struct json *j, const char *s);
+void json_str(struct json *j, const char *s); /* NULL: null */
 void json_strn(struct json *j, const char *s, size_t len);
 void json_i64(struct json *j, int64_t v);
 void json_u64(struct json *j, uint64_t v);
@@ -34,7 +34,9 @@ void json_ki64(struct json *j, const char *key, int64_t v);
 void json_ku64(struct json *j, const char *key, uint64_t v);
 void json_kdouble(struct json *j, const char *key, double v);
 void json_kbool(struct json *j, const char *key, bool v);
-/* Ends the outermost value with a newline, flushes, and makes ready for the next line of a JSON-lines stream. */
+/* Ends the outermost value with a newline, flushes, and makes ready for the next line of a JSON-lines stream. The first
+ * error since json_new: -EINVAL for a value misplaced or unfinished, -E2BIG for too deep a nesting (128), or that of the
+ * memory or the stream. */
 must_check int json_end(struct json *j);
 
 #endif

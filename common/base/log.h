@@ -1,4 +1,5 @@
-/* log.h - levelled logfmt lines on stderr: `level=info event=link_up peer=fog-a msg="..."`.
+/* log.h - levelled logfmt lines on stderr: `ts=2026-11-20T22:30:26.123Z level=info event=link_up
+ * peer=fog-a msg="..."`, the tag before the event.
  *
  * Only tiers and command line tools log; common/ returns. Events are fixed words an operator can search for. No
  * payloads and never keys. A line is one write(2) of at most 1 KiB, so lines of several threads do not mix.
@@ -25,7 +26,8 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...) __a
 /* Quotes and escapes a value for logfmt; into one of 4 rotating thread-local buffers of 512 bytes. */
 const char *log_quote(const char *value);
 
-/* For states that repeat: says yes the first time, then at most once a minute with how often it was held back. */
+/* For states that repeat: says yes the first time, then at most once a minute with how often it was held back
+ * (ret_held_back may be NULL). */
 struct log_latch {
     int64_t last_mono_ns;
     uint64_t held_back;

@@ -138,10 +138,12 @@ static bool part_match(struct span pattern, struct span text)
         text = span_of(text.data + 1, text.len - 1);
         at++;
     }
-    if (at == end || text.len > TEXT_MAX)
+    if (at == end)
         return text.len == 0;
     if (end - at == 1 && *at == '*')
         return true;
+    if (text.len > TEXT_MAX)
+        return false;
     memset(p.at, 0, text.len + 1);
     p.at[0] = 1;
     while (at < end) {
