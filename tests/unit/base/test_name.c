@@ -161,12 +161,9 @@ static void check_tells_good_patterns_from_bad(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parts_follow_the_grammar),
-        cmocka_unit_test(mending_makes_any_text_a_part),
-        cmocka_unit_test(patterns_match_names),
-        cmocka_unit_test(stars_and_choices_do_not_explode),
-        cmocka_unit_test(long_tags_are_safe),
-        cmocka_unit_test(check_tells_good_patterns_from_bad),
+        cmocka_unit_test(parts_follow_the_grammar), cmocka_unit_test(mending_makes_any_text_a_part),
+        cmocka_unit_test(patterns_match_names),     cmocka_unit_test(stars_and_choices_do_not_explode),
+        cmocka_unit_test(long_tags_are_safe),       cmocka_unit_test(check_tells_good_patterns_from_bad),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
