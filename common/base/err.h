@@ -10,6 +10,8 @@
 #ifndef FOGLINE_BASE_ERR_H
 #define FOGLINE_BASE_ERR_H
 
+#include <errno.h>
+
 #define must_check __attribute__((warn_unused_result))
 
 /* A sentence for an operator, filled by functions that take `struct errmsg *`: what is wrong, where (file, line,

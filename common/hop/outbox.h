@@ -5,8 +5,8 @@
  * window the upper side gave. A record leaves the spool only when settled (own) or archived (relayed), or by eviction with
  * an entry on the account. What survives a crash: everything in the spool; phase, stored sets and flights do not and are
  * asked for again.
- * Host contract: outside outbox_apply the spool has no open transaction when outbox_* is called (outbox commits session
- * and cut itself). A record is handed to outbox_added after its commit.
+ * Host contract: outbox_tick and outbox_on_down are called with no transaction open (outbox commits session and cut itself,
+ * and so never sends what is not durable); outbox_added, apply and make_room belong inside the transaction of the batch.
  * Threads: the spool's owner. */
 #ifndef FOGLINE_HOP_OUTBOX_H
 #define FOGLINE_HOP_OUTBOX_H
@@ -57,7 +57,7 @@ struct outbox *outbox_free(struct outbox *ob);
 
 /* A new link (other upstream, or the link was made anew by the host): a new session. */
 must_check int outbox_new_session(struct outbox *ob, int64_t now_ms);
-/* A record was committed to the spool. */
+/* A record was appended or put in the open transaction: it is sent after the commit. */
 void outbox_added(struct outbox *ob, struct spool_stream *s, uint64_t seq);
 /* Down message, already opened. Malformed ones are counted. 0 or negative errno (spool failure: exit). */
 must_check int outbox_on_down(struct outbox *ob, struct span down, int64_t now_ms);
@@ -69,6 +69,8 @@ must_check int outbox_apply(struct outbox *ob, int64_t now_ms, int64_t wall_unix
 bool outbox_wants_apply(const struct outbox *ob); /* something is settled or to be cut */
 /* Inside the host's transaction: evicts own records until bytes fit under the quota. 0; SPOOL_FULL: not enough could go. */
 must_check int outbox_make_room(struct outbox *ob, uint64_t bytes);
+/* The stream is about to be forgotten by the spool. */
+void outbox_stream_drop(struct outbox *ob, struct spool_stream *s);
 /* The transaction around apply or make_room was rolled back: the sets are taken from the spool anew. */
 must_check int outbox_reload(struct outbox *ob, int64_t now_ms);
 

@@ -1,0 +1,159 @@
+/* A peer says who it is, what it has made and what it holds. */
+#include "hop/inbox_private.h"
+
+#include <stdio.h>
+
+static size_t streams_of(const struct inbox *ib, const char *origin)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < spool_n_streams(ib->spool); i++)
+        n += strcmp(spool_stream_at(ib->spool, i)->origin, origin) == 0;
+    return n;
+}
+
+static bool listed(const struct peer *p, const struct id128 *epoch)
+{
+    for (size_t i = 0; i < p->n_listed; i++)
+        if (id128_equal(&p->listed[i], epoch))
+            return true;
+    return false;
+}
+
+/* A stream not listed by its owner and not held here is of no more use: nothing of it can come again in this session, and an
+ * older session is not heard. */
+static int forget_unlisted(struct inbox *ib, const struct peer *p)
+{
+    for (size_t i = spool_n_streams(ib->spool); i-- > 0;) {
+        struct spool_stream *s = spool_stream_at(ib->spool, i);
+        struct db_txn *txn;
+        int rc;
+
+        if (s->own || strcmp(s->origin, p->node) != 0 || listed(p, &s->epoch) || s->lane[0].held.n > 0 ||
+            s->lane[1].held.n > 0)
+            continue;
+        for (size_t k = 0; k < ib->n_peers; k++) {
+            struct peer *q = ib->peers[k];
+            size_t kept = 0;
+            for (size_t d = 0; d < q->n_dirty; d++)
+                if (q->dirty[d].stream != s)
+                    q->dirty[kept++] = q->dirty[d];
+            q->n_dirty = kept;
+            kept = 0;
+            for (size_t t = 0; t < q->n_touched; t++)
+                if (q->touched[t].stream != s) {
+                    struct stream_in *si = q->touched[t].stream->upper_state;
+                    q->touched[kept] = q->touched[t];
+                    if (si != NULL && si->touch_peer[q->touched[t].lane] == q)
+                        si->touch[q->touched[t].lane] = kept + 1;
+                    kept++;
+                }
+            q->n_touched = kept;
+        }
+        if (ib->options.ops.forgetting != NULL)
+            ib->options.ops.forgetting(ib->options.ops.ctx, s);
+        free(s->upper_state);
+        s->upper_state = NULL;
+        rc = spool_txn(ib->spool, &txn);
+        if (rc == 0)
+            rc = spool_stream_forget(ib->spool, s);
+        if (rc != 0)
+            return rc < 0 ? rc : 0;
+    }
+    return 0;
+}
+
+static int take_lane_report(struct inbox *ib, struct peer *p, struct spool_stream *s,
+                            const Fogline__V1__LaneReport *r)
+{
+    struct stream_in *si;
+    int rc = inbox_stream_in(s, &si);
+
+    if (rc != 0)
+        return rc;
+    if (strcmp(s->origin, p->node) == 0 || si->carrier[r->lane] == NULL || r->next > 0) {
+        si->carrier[r->lane] = p;
+        si->asked_from[r->lane] = r->lowest_held;
+    }
+    return ib->options.ops.reported != NULL ? ib->options.ops.reported(ib->options.ops.ctx, p->node, s, r) : 0;
+}
+
+/* One epoch a peer speaks of, its own or (asked) another's. *ret_s NULL: not taken. */
+static int take_report(struct inbox *ib, struct peer *p, const char *origin, const Fogline__V1__EpochReport *e)
+{
+    struct spool_stream *s;
+    struct id128 epoch;
+    int rc = 0;
+
+    if (!wire_id128(e->epoch, &epoch))
+        return 0;
+    s = spool_find(ib->spool, origin, &epoch);
+    if (s == NULL) {
+        if (streams_of(ib, origin) >= INBOX_STREAMS_PER_ORIGIN_MAX)
+            return 0;
+        rc = spool_stream_make(ib->spool, origin, &epoch, &s);
+        if (rc != 0)
+            return rc < 0 ? rc : 0;
+    }
+    if (s->own)
+        return 0;
+    for (size_t l = 0; rc == 0 && l < e->n_lanes; l++)
+        rc = take_lane_report(ib, p, s, e->lanes[l]);
+    return rc;
+}
+
+static void remember(struct peer *p, const Fogline__V1__Hello *h, struct span raw)
+{
+    snprintf(p->role, sizeof p->role, "%s", h->role);
+    snprintf(p->software, sizeof p->software, "%s", h->software);
+    p->n_listed = 0;
+    for (size_t i = 0; i < h->n_epochs && p->n_listed < WIRE_EPOCHS_MAX; i++)
+        if (wire_id128(h->epochs[i]->epoch, &p->listed[p->n_listed]))
+            p->n_listed++;
+    buf_reset(&p->hello);
+    if (raw.len <= INBOX_HELLO_KEPT_BYTES)
+        buf_append(&p->hello, raw.data, raw.len);
+    if (p->hello.error != 0)
+        buf_reset(&p->hello);
+}
+
+int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up, struct span raw, int64_t now_ms)
+{
+    const Fogline__V1__Hello *h = up->hello;
+    int rc = 0;
+
+    (void)now_ms;
+    if (h->version_min > HOP_VERSION || h->version_max < HOP_VERSION) {
+        ib->counter[INBOX_MALFORMED]++;
+        return 0;
+    }
+    if (p->has_session && h->session < p->session && inbox_rule(ib, HOP_RULE_SESSION)) {
+        ib->counter[INBOX_DROPPED_SESSION]++;
+        inbox_answer(ib, p, false); /* it says which session is known, so that a restored peer can jump past it */
+        return 0;
+    }
+    ib->counter[INBOX_HELLOS]++;
+    if (!p->has_session || h->session > p->session)
+        p->round_bytes = 0;
+    p->session = h->session;
+    p->has_session = true;
+    remember(p, h, raw);
+    if (ib->options.ops.hello != NULL)
+        ib->options.ops.hello(ib->options.ops.ctx, p->node, h);
+    for (size_t i = 0; rc == 0 && i < h->n_epochs; i++)
+        if (h->epochs[i]->origin[0] == '\0' || strcmp(h->epochs[i]->origin, p->node) == 0)
+            rc = take_report(ib, p, p->node, h->epochs[i]);
+    for (size_t i = 0; rc == 0 && i < h->n_asks; i++) {
+        const char *origin = h->asks[i]->origin;
+
+        if (origin[0] == '\0' || !ib->options.ops.may_carry(ib->options.ops.ctx, p->node, origin))
+            ib->counter[INBOX_DROPPED_CARRY]++;
+        else
+            rc = take_report(ib, p, origin, h->asks[i]);
+    }
+    if (rc == 0 && ib->options.forget_epochs)
+        rc = forget_unlisted(ib, p);
+    if (rc == 0)
+        inbox_answer(ib, p, true);
+    return rc;
+}

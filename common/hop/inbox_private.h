@@ -1,0 +1,106 @@
+/* inbox_private.h - what the files of the inbox share. Not for others. */
+#ifndef FOGLINE_HOP_INBOX_PRIVATE_H
+#define FOGLINE_HOP_INBOX_PRIVATE_H
+
+#include "base/cleanup.h"
+#include "base/rng.h"
+#include "hop/inbox.h"
+
+enum {
+    INBOX_PEERS_MAX = 8192,
+    INBOX_HELLO_KEPT_BYTES = WIRE_UP_MAX_BYTES, /* a Hello kept to be answered and asked about */
+    INBOX_STREAMS_PER_ORIGIN_MAX = 4096,
+    INBOX_DIRTY_MAX = 1024,              /* marks waiting to be pushed to one peer */
+    INBOX_LANES_PER_STATE = 256,
+    INBOX_DOCUMENTS_MAX = WIRE_DOCUMENTS_MAX,
+};
+
+struct peer {
+    char node[SPOOL_NAME_BYTES];
+    char role[16], software[32];
+    uint64_t session;
+    bool has_session;
+    int64_t lease_until_ms, last_heard_ms, next_push_ms;
+    uint64_t granted_bytes;              /* sum of the windows of its lease */
+    uint64_t round_bytes;                /* taken or dropped since the last commit */
+    uint64_t records, bytes;
+    struct id128 listed[WIRE_EPOCHS_MAX]; /* own epochs of its last Hello */
+    size_t n_listed;
+    struct buf hello;                    /* its last Hello as it came, for inbox_asks and the answer */
+    bool answer;                         /* wants a State with this round's commit */
+    bool answer_hello;                   /* ... which answers a Hello */
+    struct touch *touched;               /* lanes with records this round */
+    size_t n_touched, touched_alloc;
+    struct dirty *dirty;
+    size_t n_dirty;
+    struct peer *next;                   /* of its hash bucket */
+    size_t index;
+};
+
+/* Records of one lane that came in this round, to be acknowledged. */
+struct touch {
+    struct spool_stream *stream;
+    unsigned lane;
+    uint64_t from, to;
+};
+
+struct dirty {
+    struct spool_stream *stream;
+    unsigned lane;
+};
+
+struct stream_in {
+    struct peer *carrier[LANE_COUNT];    /* who brought or asked about it last */
+    uint64_t asked_from[LANE_COUNT];     /* lowest held as last reported: where marks begin */
+    bool dirty[LANE_COUNT];
+    size_t touch[LANE_COUNT];            /* index + 1 in the carrier's touched, of this round */
+    struct peer *touch_peer[LANE_COUNT];
+};
+
+enum { INBOX_BUCKETS = 1024 };
+
+struct inbox {
+    struct spool *spool;
+    struct inbox_options options;
+    char node[SPOOL_NAME_BYTES];
+    struct id128 archive_id;
+    bool is_archive;
+    uint64_t run;
+    struct wire_arena *in, *out;         /* of the message taken, of the State built */
+    struct buf packed;
+    struct peer *bucket[INBOX_BUCKETS];
+    struct peer **peers;                 /* all, in order of arrival */
+    size_t n_peers, peers_alloc;
+    uint64_t batch_bytes, batch_records;
+    size_t n_answers;
+    uint64_t counter[INBOX_COUNTERS];
+};
+
+static inline bool inbox_rule(const struct inbox *ib, enum hop_rule rule)
+{
+    return (ib->options.rules_off & (uint32_t)rule) == 0;
+}
+
+static inline uint64_t inbox_charge(size_t payload_bytes)
+{
+    return payload_bytes + 64;
+}
+
+/* inbox.c */
+struct peer *inbox_peer_find(const struct inbox *ib, const char *node);
+must_check int inbox_peer_make(struct inbox *ib, const char *node, struct peer **ret_p);
+must_check int inbox_stream_in(struct spool_stream *s, struct stream_in **ret_si);
+void inbox_answer(struct inbox *ib, struct peer *p, bool to_hello);
+must_check int inbox_touch(struct peer *p, struct spool_stream *s, unsigned lane, struct interval range);
+
+/* inbox_hello.c */
+must_check int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up, struct span raw, int64_t now_ms);
+
+/* inbox_data.c */
+must_check int inbox_take_data(struct inbox *ib, struct peer *p, const Fogline__V1__Data *data, int64_t now_ms);
+
+/* inbox_state.c */
+void inbox_send_state(struct inbox *ib, struct peer *p, int64_t now_ms);
+void inbox_push_marks(struct inbox *ib, struct peer *p, int64_t now_ms);
+
+#endif

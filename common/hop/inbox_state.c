@@ -1,0 +1,234 @@
+/* State: what the upper side has, grants and passes on. One message is welcome, ack, grant and "who are you". */
+#include "hop/inbox_private.h"
+
+/* ---- windows ---- */
+
+static size_t live_peers(const struct inbox *ib, int64_t now_ms)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < ib->n_peers; i++)
+        n += ib->peers[i]->has_session &&
+             (now_ms < ib->peers[i]->lease_until_ms || !inbox_rule(ib, HOP_RULE_LEASE));
+    return n;
+}
+
+/* An equal share of half the memory each for live and backlog. Where shares would be smaller than one record, as many peers
+ * as there is room for get one, and the turn moves on with each lease. */
+static uint64_t share(const struct inbox *ib, const struct peer *p, size_t n, int64_t now_ms)
+{
+    uint64_t half = ib->options.memory_bytes / 2, each = half / n;
+    uint64_t slots = half / HOP_WINDOW_MIN_BYTES;
+
+    if (each > ib->options.window_max_bytes)
+        each = ib->options.window_max_bytes;
+    if (each >= HOP_WINDOW_MIN_BYTES || !inbox_rule(ib, HOP_RULE_WINDOW_MIN))
+        return each;
+    if (!inbox_rule(ib, HOP_RULE_LEASE))
+        return p->index < slots ? HOP_WINDOW_MIN_BYTES : 0;
+    return (p->index + (uint64_t)(now_ms / HOP_LEASE_MS)) % n < slots ? HOP_WINDOW_MIN_BYTES : 0;
+}
+
+static void grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1__Windows *w)
+{
+    unsigned fill = ib->options.ops.fill != NULL ? ib->options.ops.fill(ib->options.ops.ctx) : 0;
+    bool fresh = !(now_ms < p->lease_until_ms) && inbox_rule(ib, HOP_RULE_LEASE);
+    size_t n = live_peers(ib, now_ms) + (fresh ? 1 : 0);
+    uint64_t each = share(ib, p, n > 0 ? n : 1, now_ms);
+
+    fogline__v1__windows__init(w);
+    w->urgent_bytes = inbox_rule(ib, HOP_RULE_WINDOW_MIN) || each >= HOP_WINDOW_MIN_BYTES ? HOP_WINDOW_MIN_BYTES : each;
+    w->live_bytes = fill >= 970 ? 0 : each;
+    w->backlog_bytes = fill >= 900 ? 0 : each;
+    w->lease_ms = HOP_LEASE_MS;
+    /* Windows shrink only on paper: what the old lease allowed may still be on its way. */
+    p->granted_bytes = w->urgent_bytes + 2 * ib->options.window_max_bytes;
+    p->lease_until_ms = now_ms + HOP_LEASE_MS + HOP_LEASE_MARGIN_MS;
+}
+
+/* ---- contents ---- */
+
+struct answer {
+    struct inbox *ib;
+    struct peer *peer;
+    int64_t now_ms;
+    Fogline__V1__State state;
+    Fogline__V1__Windows windows;
+    Fogline__V1__LaneState *lanes[INBOX_LANES_PER_STATE];
+    Fogline__V1__Mark *marks[INBOX_LANES_PER_STATE];
+    Fogline__V1__Document *documents[INBOX_DOCUMENTS_MAX];
+};
+
+static void answer_begin(struct answer *a, uint64_t session)
+{
+    struct inbox *ib = a->ib;
+    Fogline__V1__State *st = &a->state;
+
+    wire_arena_reset(ib->out);
+    fogline__v1__state__init(st);
+    st->version = HOP_VERSION;
+    st->store = wire_bytes(span_of(spool_store_id(ib->spool)->bytes, ID128_BYTES));
+    st->run = ib->run;
+    st->session = session;
+    st->session_known = a->peer->session;
+    st->lanes = a->lanes;
+    st->marks = a->marks;
+    st->documents = a->documents;
+    st->node = ib->node;
+    if (ib->is_archive)
+        st->archive_id = wire_bytes(span_of(ib->archive_id.bytes, ID128_BYTES));
+    if (a->peer->has_session)
+        st->windows = &a->windows;
+}
+
+static void answer_send(struct answer *a)
+{
+    struct inbox *ib = a->ib;
+    Fogline__V1__Down down = FOGLINE__V1__DOWN__INIT;
+
+    down.format = WIRE_FORMAT;
+    down.state = &a->state;
+    buf_reset(&ib->packed);
+    wire_pack(&ib->packed, &down.base);
+    if (ib->packed.error != 0 || ib->packed.len > WIRE_DOWN_MAX_BYTES)
+        return; /* may be lost: the peer asks again */
+    ib->counter[INBOX_STATES_SENT]++;
+    ib->options.ops.send(ib->options.ops.ctx, a->peer->node, span_of(ib->packed.data, ib->packed.len));
+}
+
+static const char *origin_for(const struct peer *p, const struct spool_stream *s)
+{
+    return strcmp(p->node, s->origin) == 0 ? "" : s->origin;
+}
+
+/* A range cut to the intervals that fit still says the truth about the part it names. */
+static bool add_lane(struct answer *a, struct spool_stream *s, unsigned lane, struct interval range)
+{
+    const struct interval_set *seen = &s->lane[lane].seen;
+    Fogline__V1__LaneState *ls = wire_arena_alloc(a->ib->out, sizeof *ls);
+    bool cut = false;
+
+    if (ls == NULL || a->state.n_lanes == INBOX_LANES_PER_STATE)
+        return false;
+    fogline__v1__lane_state__init(ls);
+    ls->origin = (char *)origin_for(a->peer, s);
+    ls->epoch = wire_bytes(span_of(s->epoch.bytes, ID128_BYTES));
+    ls->lane = lane;
+    ls->highest = seen->n > 0 ? seen->at[seen->n - 1].to : 0;
+    ls->from = range.from;
+    ls->to = range.to;
+    ls->stored = wire_bounds_of(a->ib->out, seen, range.from, range.to, WIRE_INTERVALS_MAX, &ls->n_stored, &cut);
+    if (cut && ls->n_stored > 0)
+        ls->to = ls->stored[ls->n_stored - 1];
+    a->lanes[a->state.n_lanes++] = ls;
+    return true;
+}
+
+static void add_marks(struct answer *a, struct spool_stream *s, unsigned lane, struct interval range)
+{
+    const struct inbox_ops *ops = &a->ib->options.ops;
+
+    if (ops->marks != NULL && a->state.n_marks < INBOX_LANES_PER_STATE)
+        a->state.n_marks += ops->marks(ops->ctx, a->ib->out, s, lane, range, a->marks + a->state.n_marks,
+                                       INBOX_LANES_PER_STATE - a->state.n_marks);
+}
+
+static void next_if_full(struct answer *a, uint64_t session)
+{
+    if (a->state.n_lanes < INBOX_LANES_PER_STATE && a->state.n_marks < INBOX_LANES_PER_STATE)
+        return;
+    answer_send(a);
+    answer_begin(a, session);
+}
+
+/* What the Hello asked: for each lane, from the lowest it holds to the end of what it made. */
+static void answer_report(struct answer *a, const char *origin, const Fogline__V1__EpochReport *e)
+{
+    struct spool_stream *s;
+    struct id128 epoch;
+
+    if (!wire_id128(e->epoch, &epoch))
+        return;
+    s = spool_find(a->ib->spool, origin, &epoch);
+    if (s == NULL || s->own)
+        return;
+    for (size_t l = 0; l < e->n_lanes; l++) {
+        const Fogline__V1__LaneReport *r = e->lanes[l];
+        const struct interval_set *seen = &s->lane[r->lane].seen;
+        uint64_t top = seen->n > 0 ? seen->at[seen->n - 1].to : 0;
+        struct interval range = {r->lowest_held > 0 ? r->lowest_held : 1, 0};
+
+        range.to = r->next > 0 ? r->next - 1 : r->n_held > 0 ? r->held[r->n_held - 1] : 0;
+        range.to = top > range.to ? top : range.to;
+        if (range.to < range.from)
+            continue;
+        next_if_full(a, a->peer->session);
+        if (!add_lane(a, s, r->lane, range))
+            return;
+        if (r->lowest_held > 0)
+            add_marks(a, s, r->lane, range);
+    }
+}
+
+static void answer_hello(struct answer *a)
+{
+    const struct inbox_ops *ops = &a->ib->options.ops;
+    Fogline__V1__Up *up = NULL;
+
+    /* The Hello is read again: between its arrival and this commit others may have come. */
+    wire_arena_reset(a->ib->in);
+    if (a->peer->hello.len == 0 ||
+        wire_up_unpack(a->ib->in, span_of(a->peer->hello.data, a->peer->hello.len), &up) != 0 || up->hello == NULL)
+        return;
+    if (ops->documents != NULL)
+        a->state.n_documents =
+            ops->documents(ops->ctx, a->ib->out, a->peer->node, up->hello, a->documents, INBOX_DOCUMENTS_MAX);
+    for (size_t i = 0; i < up->hello->n_epochs; i++)
+        answer_report(a, a->peer->node, up->hello->epochs[i]);
+    for (size_t i = 0; i < up->hello->n_asks; i++)
+        answer_report(a, up->hello->asks[i]->origin, up->hello->asks[i]);
+}
+
+void inbox_send_state(struct inbox *ib, struct peer *p, int64_t now_ms)
+{
+    struct answer a = {.ib = ib, .peer = p, .now_ms = now_ms};
+    uint64_t session = p->answer_hello ? p->session : 0;
+
+    if (p->has_session)
+        grant(ib, p, now_ms, &a.windows);
+    answer_begin(&a, session);
+    if (p->answer_hello)
+        answer_hello(&a);
+    for (size_t i = 0; i < p->n_touched; i++) {
+        const struct touch *t = &p->touched[i];
+
+        next_if_full(&a, session);
+        if (!add_lane(&a, t->stream, t->lane, (struct interval){t->from, t->to}))
+            break;
+    }
+    answer_send(&a);
+}
+
+void inbox_push_marks(struct inbox *ib, struct peer *p, int64_t now_ms)
+{
+    struct answer a = {.ib = ib, .peer = p, .now_ms = now_ms};
+
+    p->next_push_ms = now_ms + HOP_MARK_PUSH_MS;
+    if (p->has_session)
+        grant(ib, p, now_ms, &a.windows);
+    answer_begin(&a, 0);
+    for (size_t i = 0; i < p->n_dirty; i++) {
+        struct spool_stream *s = p->dirty[i].stream;
+        unsigned lane = p->dirty[i].lane;
+        struct stream_in *si = s->upper_state;
+        uint64_t from = si != NULL && si->asked_from[lane] > 0 ? si->asked_from[lane] : 1;
+
+        if (si != NULL)
+            si->dirty[lane] = false;
+        next_if_full(&a, 0);
+        add_marks(&a, s, lane, (struct interval){from, SEQ_COUNT_MAX});
+    }
+    p->n_dirty = 0;
+    if (a.state.n_marks > 0)
+        answer_send(&a);
+}
