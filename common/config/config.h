@@ -23,7 +23,7 @@ enum {
     CONFIG_FILE_BYTES = 1 << 20,
     CONFIG_DEPTH = 16,        /* maps and lists in each other */
     CONFIG_NODES = 1 << 16,   /* keys and values of a file together */
-    CONFIG_PROBLEMS = 100,    /* listed; more are counted */
+    CONFIG_PROBLEMS = 100,    /* listed; soon after that the search ends */
     CONFIG_FIELD_CHARS = 160, /* "sources[3].channels[0].name" */
     CONFIG_TEXT_CHARS = 1023, /* one string of a CONFIG_STRINGS list */
     CONFIG_LIST_ITEMS = 256,  /* when the row of a list has no max; a max is at most CONFIG_LIST_ITEMS_MAX */
@@ -132,7 +132,7 @@ struct config_problem {
 struct config_problems {
     char file[256];
     struct config_problem *at;
-    size_t n, n_left_out;
+    size_t n, n_left_out; /* left out: at least so many more */
 };
 
 void config_problems_deinit(struct config_problems *p); /* accepts zero */
