@@ -7,7 +7,7 @@
  * Crash: a commit that returned 0 is durable; anything else never happened. The folder is fsynced before db_open returns.
  * Threads: one owner thread for writing; a process opens an environment once. Readers in other processes (the command line
  * tools) open read-only and keep transactions below 100 ms.
- * Limits: keys <= 64 bytes, values <= 70 KiB less the checksum, map size fixed at creation, grown only by db_grow. */
+ * Limits: keys 1..64 bytes, values <= 70 KiB less the checksum, map size fixed at creation, grown only by db_grow. */
 #ifndef FOGLINE_SPOOL_DB_H
 #define FOGLINE_SPOOL_DB_H
 
@@ -40,8 +40,9 @@ struct db_options {
     bool no_preallocate;       /* tests that make thousands of stores */
 };
 
-/* 0; -EINVAL with *err when the format or role differs or the folder is no store, -EROFS/-EACCES/-ENOSPC/-EIO ... Refuses
- * network and overlay file systems. */
+/* 0; -EINVAL with *err when the format or role differs or the folder is no store, -EBUSY when another opener writes to it,
+ * -EROFS/-EACCES/-ENOSPC/-EIO ... Refuses network and overlay file systems. An existing store may be damaged: db_verify
+ * comes first. A new one is made in PATH/making and renamed into place when it is whole and synced. */
 must_check int db_open(struct db **ret_db, const struct db_options *options, struct errmsg *err);
 struct db *db_close(struct db *db); /* accepts NULL; aborts an open transaction */
 void db_closep(struct db **db);
@@ -50,7 +51,9 @@ const struct id128 *db_store_id(const struct db *db); /* random, made with the e
 bool db_created(const struct db *db);                 /* this open made it */
 uint64_t db_map_bytes(const struct db *db);
 uint64_t db_used_bytes(const struct db *db);          /* pages in use, free list excluded; last committed state */
-uint64_t db_commits(const struct db *db);
+uint64_t db_txn_used_bytes(struct db_txn *txn);       /* the same, as this transaction would leave it */
+uint64_t db_commits(const struct db *db);             /* since open */
+uint64_t db_last_commit(const struct db *db);         /* number of the last one on disk: grows for the life of the file */
 uint64_t db_damaged(const struct db *db);             /* values found damaged since open */
 /* Grows map and file; no transaction may be open. 0, -ENOSPC, ... */
 must_check int db_grow(struct db *db, uint64_t map_bytes);
@@ -69,7 +72,8 @@ must_check int db_read_resume(struct db_txn *txn);
 
 /* Value is borrowed: in a read transaction until it ends, in a write transaction until the next write. */
 must_check int db_get(struct db_txn *txn, unsigned table, struct span key, struct span *ret_value);
-/* Inserts or replaces. Copies. */
+/* Inserts or replaces. Copies. Key and value must not be borrowed from this transaction. Keys in rising order are
+ * appended without a search. */
 must_check int db_put(struct db_txn *txn, unsigned table, struct span key, struct span value);
 /* As db_put for a value that comes in two parts (header and payload), without joining them first. */
 must_check int db_put2(struct db_txn *txn, unsigned table, struct span key, struct span head, struct span tail);
@@ -94,7 +98,8 @@ must_check int db_put_id(struct db_txn *txn, unsigned table, const char *key, co
 
 /* Walks every table in a forked child (a damaged page may kill it), before anything else opens the environment and before
  * any thread exists. Bounded by timeout_s. 0 good; DB_DAMAGED with *err naming table and count (values only) ;
- * DB_UNREADABLE when the child died or a page is broken: move the folder away with db_quarantine. */
+ * DB_UNREADABLE when the child died or a page is broken: move the folder away with db_quarantine; -ETIMEDOUT. A store that
+ * is not there yet is good. */
 enum { DB_UNREADABLE = 4 };
 struct db_verify_result {
     uint64_t n_values, n_damaged;
@@ -104,7 +109,6 @@ must_check int db_verify(const struct db_options *options, unsigned timeout_s, s
 /* Renames the folder to PATH.quarantine-N (first free N) and tells the name. */
 must_check int db_quarantine(const char *path, char *ret_new_path, size_t ret_bytes);
 
-/* Tests of crash and fault handling. */
 struct db_stat_table {
     const char *name;
     uint64_t entries, bytes;

@@ -71,10 +71,16 @@ struct spool_options {
     const char *proof_path;
     struct id128 boot_id;
     bool continue_unproven;      /* tests: keep the epoch without proof (what HOP rule SAME_EPOCH takes away) */
+    /* The tier's own tables in this environment hold what `seen` says (the cloud's archive): without proof the rows are
+     * kept. Otherwise they are made anew from the records held, which is all such a store can vouch for. */
+    bool keep_seen;
 };
 
-/* Opens or makes the store. Begins a new epoch where continuity is not proven; the commit of that is done before return.
- * 0; negative errno with *err. */
+enum { SPOOL_DAMAGED = 3 };
+
+/* Opens or makes the store (db_verify comes before). Begins a new epoch where continuity is not proven; the commit of that
+ * is done before return. 0; SPOOL_DAMAGED with *err: rows that name the records are damaged, move the folder
+ * away with db_quarantine and open again; negative errno with *err. */
 must_check int spool_open(struct spool **ret_sp, const struct spool_options *options, struct errmsg *err);
 struct spool *spool_close(struct spool *sp); /* accepts NULL; aborts the open transaction */
 void spool_closep(struct spool **sp);
@@ -83,43 +89,54 @@ struct db *spool_db(struct spool *sp);
 const char *spool_node(const struct spool *sp);
 /* The life of this store (HOP "store id"): changes when the environment is made anew or continuity is not proven. */
 const struct id128 *spool_store_id(const struct spool *sp);
-bool spool_began_epoch(const struct spool *sp); /* this open could not prove continuity */
+bool spool_began_epoch(const struct spool *sp); /* this open could not prove continuity (a new store never can) */
 /* Begins a new epoch now, in the open transaction; older own streams stay until they are empty. */
 must_check int spool_new_epoch(struct spool *sp);
 
 /* The batch transaction: begun on first use of anything that writes. */
 must_check int spool_txn(struct spool *sp, struct db_txn **ret_txn); /* begins when none is open */
 bool spool_txn_open(const struct spool *sp);
-/* Commits what is open (nothing open: 0), then updates the proof file. DB_FULL: nothing happened, mirrors are reloaded. */
+/* Commits what is open (nothing open: 0), then updates the proof file. DB_FULL: nothing happened, mirrors are reloaded.
+ * Other errors too leave the mirrors as on disk, but the caller stops and exits. Nothing of a batch may be told to anyone
+ * before this returned 0: the proof rests on it. */
 must_check int spool_commit(struct spool *sp);
 /* Aborts and reloads the mirrors. */
 must_check int spool_rollback(struct spool *sp);
-/* A paused read transaction of this process, resumed for the caller; let go with spool_read_done. Sees the last commit. */
+/* A paused read transaction of this process, resumed for the caller; let go with spool_read_done (calls nest). Sees the
+ * last commit before it was resumed. */
 must_check int spool_read(struct spool *sp, struct db_txn **ret_txn);
 void spool_read_done(struct spool *sp);
 
 /* Streams. Pointers stay valid until the stream is forgotten or the spool is reloaded (then the same objects are refilled). */
 struct spool_stream *spool_own(struct spool *sp); /* of the current epoch */
 struct spool_stream *spool_find(struct spool *sp, const char *origin, const struct id128 *epoch); /* NULL: unknown */
-enum { SPOOL_LIMIT = 1 };
+enum { SPOOL_LIMIT = 1, SPOOL_STREAMS_MAX = 1 << 18 };
+/* The stream, made when missing. 0, SPOOL_LIMIT, -EINVAL for a bad name, ... */
 must_check int spool_stream_make(struct spool *sp, const char *origin, const struct id128 *epoch,
                                  struct spool_stream **ret_s);
-/* Deletes its rows of seen and its number; only when no record is held and nothing is on its account. */
+/* Deletes its rows of seen and its number; only when no record is held and nothing is on its account (else, and for the
+ * own current stream, -EBUSY). Frees s once committed. */
 must_check int spool_stream_forget(struct spool *sp, struct spool_stream *s);
 size_t spool_n_streams(const struct spool *sp);
 struct spool_stream *spool_stream_at(struct spool *sp, size_t i); /* in order of number */
 
 /* Own records. seq of the next one of a lane, to make its tag over; then append exactly that one. */
 uint64_t spool_next_seq(const struct spool *sp, unsigned lane);
-enum { SPOOL_FULL = 2 };
-/* 0; SPOOL_FULL when the quota or the map would be passed (nothing written). */
+enum { SPOOL_FULL = 2, SPOOL_KIND_LEDGER = 5 /* proto KIND_LEDGER */, SPOOL_RESERVE_BYTES = 1 << 20 };
+/* What a record costs of the quota: payload and 64 bytes; a payload that does not fit into a tree page costs whole pages. */
+uint64_t spool_charge_bytes(size_t payload_bytes);
+/* 0; SPOOL_FULL when the quota or the map would be passed (nothing written). A reserve of min(SPOOL_RESERVE_BYTES, map / 4)
+ * of the map stays free: ledger records in the urgent lane may use half of it, deletes the rest. SPOOL_FULL may also mean
+ * that the map came to its end all the same: then the whole transaction is lost, and spool_commit says DB_FULL. */
 must_check int spool_append(struct spool *sp, unsigned lane, const struct spool_record *r, uint64_t *ret_seq);
-/* A record of another origin, kept for forwarding: written and held. The caller has asked spool_seen_add. */
+/* A record of another origin, kept for forwarding: written and held (already held: nothing is done). The caller calls
+ * spool_seen_add for it. 0, SPOOL_FULL as spool_append. */
 must_check int spool_put(struct spool *sp, struct spool_stream *s, uint64_t seq, const struct spool_record *r);
 /* Reads a record. In the open transaction if there is one, else in the read transaction (spool_read first). 0,
  * DB_NOT_FOUND, DB_DAMAGED. ret_r->payload is borrowed like db_get's. */
 must_check int spool_get(struct spool *sp, const struct spool_stream *s, uint64_t seq, struct spool_record *ret_r);
-/* Lets go of the records of [from, to] (counts) that are held. Adds what went to the totals given (may be NULL). */
+/* Lets go of the records of [from, to] (counts) that are held. Adds what went to the totals given (may be NULL): a damaged
+ * record counts with no samples, nobody knows how many it had. Takes time by records held, not by the length of range. */
 struct spool_gone {
     uint64_t n_records, n_samples, n_bytes;
 };
@@ -129,7 +146,8 @@ must_check int spool_remove(struct spool *sp, struct spool_stream *s, unsigned l
 /* Seen: the interval rows of the upper side. One added record writes one or two rows, never the whole set. */
 must_check int spool_seen_add(struct spool *sp, struct spool_stream *s, unsigned lane, struct interval range);
 
-/* The open account: what was let go and is not yet in a ledger record. Adjacent intervals of equal reason and store merge. */
+/* The open account: what was let go and is not yet in a ledger record. Adjacent intervals of equal reason and store merge.
+ * What stands there under the same reason already is not added twice. Damaged rows are passed over, and deleted by take. */
 struct spool_account_row {
     struct spool_stream *stream;
     unsigned lane;
@@ -148,6 +166,8 @@ must_check int spool_account_each(struct spool *sp, int (*fn)(void *ctx, const s
 /* Totals over all streams, as of the mirrors. */
 uint64_t spool_held_bytes(const struct spool *sp);
 uint64_t spool_held_records(const struct spool *sp);
+/* The configured quota (at most nine tenths of the map), or less where the map has no room for that: ask again after
+ * deleting. Records fit while spool_held_bytes + spool_charge_bytes(payload) <= this. */
 uint64_t spool_quota_bytes(const struct spool *sp);
 
 /* Named facts (SPOOL_TABLE_META) in the open transaction; reads see it. Names <= 60 bytes, values <= 1 KiB. */

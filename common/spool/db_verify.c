@@ -1,0 +1,242 @@
+#include "spool/db.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "spool/db_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+/* What the child tells; shorter than PIPE_BUF, so it comes whole or not at all. */
+struct report {
+    int result;
+    struct db_verify_result counts;
+    char text[sizeof(((struct errmsg *)0)->text)];
+};
+_Static_assert(sizeof(struct report) <= PIPE_BUF, "one write");
+
+static int broken(struct errmsg *err, const char *table, const char *what)
+{
+    return errmsg_set(err, DB_UNREADABLE, "table %s: %s", table, what);
+}
+
+static int key_order(const MDB_val *a, const MDB_val *b)
+{
+    size_t both = a->mv_size < b->mv_size ? a->mv_size : b->mv_size;
+    int order = memcmp(a->mv_data, b->mv_data, both);
+
+    return order != 0 ? order : (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
+}
+
+/* Keys must rise, be as many as the table says, and be found from the root: a scan alone would not see a damaged branch. */
+static int walk(struct db *db, MDB_txn *txn, unsigned table, struct db_verify_result *counts, struct errmsg *err)
+{
+    const char *name = db->names[table];
+    MDB_cursor *c;
+    MDB_val k, v, again, before = {0, NULL};
+    MDB_stat s;
+    struct span value;
+    uint64_t n = 0, n_damaged = 0;
+    int rc;
+
+    if (mdb_stat(txn, db->tables[table], &s) != 0 || mdb_cursor_open(txn, db->tables[table], &c) != 0)
+        return broken(err, name, "cannot be opened");
+    while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
+        if (k.mv_size == 0 || k.mv_size > DB_KEY_MAX_BYTES || (n > 0 && key_order(&before, &k) >= 0))
+            return broken(err, name, "keys out of order");
+        if (mdb_get(txn, db->tables[table], &k, &again) != 0 || again.mv_data != v.mv_data)
+            return broken(err, name, "a key is not found from the root");
+        if (db_value_check(db, db_span_of(&k), &v, &value) != 0)
+            n_damaged++;
+        before = k;
+        n++;
+    }
+    mdb_cursor_close(c);
+    if (rc != MDB_NOTFOUND || n != s.ms_entries)
+        return broken(err, name, "a page is broken");
+    counts->n_values += n;
+    counts->n_damaged += n_damaged;
+    if (n_damaged > 0)
+        errmsg_set(err, 0, "table %s: %llu of %llu values are damaged", name, (unsigned long long)n_damaged,
+                   (unsigned long long)n);
+    return 0;
+}
+
+/* LMDB's list of free pages: a wrong entry would hand out a page that is in use. */
+static int walk_free_list(struct db *db, MDB_txn *txn, uint64_t last_page, struct errmsg *err)
+{
+    enum { FREE_TABLE = 0, FIRST_DATA_PAGE = 2 };
+    uint64_t n_free = 0, listed, page, before, i;
+    const uint8_t *list;
+    MDB_cursor *c;
+    MDB_val k, v;
+    int rc;
+
+    if (mdb_cursor_open(txn, FREE_TABLE, &c) != 0)
+        return broken(err, "of free pages", "cannot be opened");
+    while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
+        if (v.mv_size < sizeof(size_t) || v.mv_size % sizeof(size_t) != 0)
+            return broken(err, "of free pages", "a list is broken");
+        list = v.mv_data;
+        listed = *(const size_t *)(const void *)list;
+        if (listed > v.mv_size / sizeof(size_t) - 1)
+            return broken(err, "of free pages", "a list is broken");
+        before = UINT64_MAX;
+        for (i = 1; i <= listed; i++) {
+            page = ((const size_t *)(const void *)list)[i];
+            if (page < FIRST_DATA_PAGE || page > last_page || page >= before)
+                return broken(err, "of free pages", "a list names a wrong page");
+            before = page;
+        }
+        n_free += listed;
+    }
+    mdb_cursor_close(c);
+    if (rc != MDB_NOTFOUND || n_free + db_pages_used(db, txn) > last_page + 1)
+        return broken(err, "of free pages", "pages are both free and in use");
+    return 0;
+}
+
+static int walk_all(const struct db_options *o, struct db_verify_result *counts, struct errmsg *err)
+{
+    struct db_options ro = *o;
+    MDB_envinfo info;
+    MDB_txn *txn;
+    struct db *db;
+    unsigned i;
+    int r;
+
+    ro.read_only = true;
+    r = db_open(&db, &ro, err);
+    if (r == -EUCLEAN)
+        return DB_UNREADABLE;
+    if (r != 0)
+        return r;
+    if (mdb_env_info(db->env, &info) != 0 || db_begin_read(db, &txn) != 0)
+        return errmsg_set(err, DB_UNREADABLE, "%s: cannot be read", o->path);
+    for (i = 0; i < db->n_tables && r == 0; i++)
+        if (db->tables[i] != DB_NO_TABLE)
+            r = walk(db, txn, i, counts, err);
+    if (r == 0)
+        r = walk_free_list(db, txn, info.me_last_pgno, err);
+    if (r == 0 && counts->n_damaged > 0)
+        r = DB_DAMAGED;
+    mdb_txn_abort(txn);
+    db_close(db);
+    return r;
+}
+
+/* Never returns. LMDB may abort, or run into a page that is not there: no core, no words, an end in time. */
+static void be_child(int fd, const struct db_options *o, unsigned timeout_s)
+{
+    struct report report = {0};
+    struct errmsg err = {""};
+    const struct rlimit no_core = {0, 0};
+    static const int deadly[] = {SIGALRM, SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
+    sigset_t none;
+    size_t i;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null >= 0)
+        dup2(null, STDERR_FILENO);
+    for (i = 0; i < sizeof deadly / sizeof deadly[0]; i++)
+        signal(deadly[i], SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setrlimit(RLIMIT_CORE, &no_core);
+    alarm(timeout_s);
+    report.result = walk_all(o, &report.counts, &err);
+    memcpy(report.text, err.text, sizeof report.text);
+    _exit(write(fd, &report, sizeof report) == (ssize_t)sizeof report ? 0 : 1);
+}
+
+static int collect(int fd, pid_t child, const char *path, struct report *ret_report, struct errmsg *err)
+{
+    size_t n = 0;
+    ssize_t got;
+    int status;
+
+    while (n < sizeof *ret_report) {
+        got = read(fd, (uint8_t *)ret_report + n, sizeof *ret_report - n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        n += (size_t)got;
+    }
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return errmsg_set(err, -errno, "%s: lost the child that checks it", path);
+    if (n == sizeof *ret_report)
+        return 0;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+        return errmsg_set(err, -ETIMEDOUT, "%s: checking it took too long", path);
+    return errmsg_set(err, DB_UNREADABLE, "%s: a page is broken (the check ended by signal %d)", path,
+                      WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+}
+
+int db_verify(const struct db_options *o, unsigned timeout_s, struct db_verify_result *ret_result, struct errmsg *err)
+{
+    struct report report;
+    char data[PATH_MAX];
+    struct stat st;
+    int fds[2], n, r;
+    pid_t child;
+
+    n = snprintf(data, sizeof data, "%s/data.mdb", o->path);
+    if (n < 0 || (size_t)n >= sizeof data)
+        return errmsg_set(err, -ENAMETOOLONG, "%s: too long a path", o->path);
+    if (stat(data, &st) < 0 && errno == ENOENT) {
+        *ret_result = (struct db_verify_result){0};
+        return 0;
+    }
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return errmsg_set(err, -errno, "%s: no pipe for checking it: %s", o->path, strerror(errno));
+    child = fork();
+    if (child == 0)
+        be_child(fds[1], o, timeout_s);
+    r = child < 0 ? -errno : 0;
+    close(fds[1]);
+    if (child > 0)
+        r = collect(fds[0], child, o->path, &report, err);
+    else
+        errmsg_set(err, r, "%s: no child for checking it: %s", o->path, strerror(-r));
+    close(fds[0]);
+    if (r != 0)
+        return r;
+    *ret_result = report.counts;
+    if (report.result != 0)
+        errmsg_set(err, report.result, "%s", report.text);
+    return report.result;
+}
+
+int db_quarantine(const char *path, char *ret_new_path, size_t ret_bytes)
+{
+    enum { TRIES = 10000 };
+    size_t len = strlen(path);
+    char parent[PATH_MAX], name[PATH_MAX];
+    unsigned i;
+    int n;
+
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    for (i = 1; i < TRIES; i++) {
+        n = snprintf(name, sizeof name, "%.*s.quarantine-%u", (int)len, path, i);
+        if (n < 0 || (size_t)n >= sizeof name || (size_t)n >= ret_bytes)
+            return -ENAMETOOLONG;
+        if (renameat2(AT_FDCWD, path, AT_FDCWD, name, RENAME_NOREPLACE) == 0) {
+            memcpy(ret_new_path, name, (size_t)n + 1);
+            n = snprintf(parent, sizeof parent, "%s/..", name);
+            return n < 0 || (size_t)n >= sizeof parent ? -ENAMETOOLONG : file_sync_dir(parent);
+        }
+        if (errno != EEXIST && errno != ENOTEMPTY)
+            return -errno;
+    }
+    return -EEXIST;
+}
