@@ -43,22 +43,22 @@ enum config_type {
     CONFIG_ENDPOINT, /* [tcp://]HOST:PORT; char[], always stored as tcp://HOST:PORT. HOST: name, IPv4, [IPv6]
                         or *; PORT: 1..65535 or * */
     CONFIG_NAME,     /* a name part (base/name.h); char[NAME_PART_CHARS + 1] */
-    CONFIG_PATH, /* a file or folder; char[]; a relative one is resolved against the folder of the config file
-                  */
-    CONFIG_PATTERN, /* base/name.h pattern; char[] */
-    CONFIG_STRINGS, /* list of texts of type .item; struct config_strings; min, max: how many */
-    CONFIG_LIST,    /* list of maps, see .kinds; struct config_list; min, max: how many */
+    CONFIG_PATH,     /* char[]; a relative one is resolved against the folder of the config file */
+    CONFIG_PATTERN,  /* base/name.h pattern; char[] */
+    CONFIG_STRINGS,  /* list of texts of type .item; struct config_strings; min, max: how many */
+    CONFIG_LIST,     /* list of maps, see .kinds; struct config_list; min, max: how many */
 };
 
 /* One key. The last row of a table has path NULL. Write the place with CONFIG_AT:
  *
  *   {"link.connect_timeout", CONFIG_MS, CONFIG_AT(struct device_config, connect_timeout_ms), .min = "100 ms",
- *    .max = "1 h", .def = "5 s", .reloadable = true, .help = "Give up a connection attempt after this
- * long."},
+ *    .max = "1 h", .def = "5 s", .reloadable = true, .help = "Give up an attempt after this long."},
  *
- * min, max and def are text of the row's own type, so they read as they do in a file. Without def the value
- * is zero (empty) when the file has no such key: an optional text is not set when it is empty. The def of
- * CONFIG_STRINGS is a comma-separated list. A CONFIG_LIST has no def: it is empty. */
+ * min, max and def are text of the row's own type (of a list: how many, when the file has it; see also
+ * required), so they read as they do in a file. Without def the value is zero (empty) when the file has no
+ * such key: an optional text is not set when it is empty (and only there, and in CONFIG_STRING, may a file
+ * say so with ""). The def of CONFIG_STRINGS is a comma-separated list. A CONFIG_LIST has no def: it is
+ * empty. */
 struct config_row {
     const char *path; /* [a-z0-9_] words joined by '.', each dot one map deeper */
     enum config_type type;
@@ -142,9 +142,10 @@ void config_problems_print(const struct config_problems *p, FILE *out);
  * -errno. */
 must_check int config_problems_print_json(const struct config_problems *p, FILE *out);
 
-/* Reads a file into `values` (a struct of s->size bytes; what was there is forgotten, not freed), defaults
- * applied. problems    empty; filled when CONFIG_BAD is returned; the caller deinits it in any case Returns
- * 0; CONFIG_BAD (unreadable file too; `values` is then all zero); -ENOMEM. */
+/* Reads a file into `values`, defaults applied; `problems` is empty before and the caller deinits it in any
+ * case. What was in `values` (s->size bytes) is forgotten, not freed. Returns 0; CONFIG_BAD with the problems
+ * listed (also when the file cannot be read) and `values` all zero; -ENOMEM. Relative paths start at the
+ * file's folder. */
 must_check int config_load(const struct config_schema *s, const char *path, void *values,
                            struct config_problems *problems);
 

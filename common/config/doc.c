@@ -31,8 +31,10 @@ static void entry(const struct doc *d, const char *field, const char *facts, con
         fprintf(d->out, ".It Cm %s\n", field);
         roff_line(d->out, help);
         if (facts[0] != '\0') {
-            fputs(".Pq ", d->out);
-            roff_line(d->out, facts);
+            char line[520];
+
+            text_cut(line, sizeof(line), "(%s)", facts); /* no .Pq: its arguments may be taken for macros */
+            roff_line(d->out, line);
         }
         return;
     }

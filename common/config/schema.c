@@ -80,7 +80,7 @@ int row_default(const struct config_row *row, const char *folder, void *values)
         *number = NAN;
         return 0;
     }
-    if (value_parse(row, row->def, folder, row_field(row, values), &e) != 0)
+    if (value_parse(row, (struct value_source){row->def, folder}, row_field(row, values), &e) != 0)
         memset(row_field(row, values), 0, row->size);
     return 0;
 }
@@ -184,7 +184,7 @@ static bool limits_ok(const struct config_row *row)
     else if (row->type == CONFIG_BOOL || row->type == CONFIG_ENUM)
         return row->min == NULL && row->max == NULL;
     for (size_t i = 0; i < 2; i++)
-        if (limits[i] != NULL && value_parse(&open, limits[i], NULL, value, &e) != 0)
+        if (limits[i] != NULL && value_parse(&open, (struct value_source){limits[i], NULL}, value, &e) != 0)
             return false;
     return true;
 }
@@ -214,7 +214,7 @@ static bool default_ok(const struct config_row *row, struct value_error *e)
         return r == 0;
     }
     char *value = calloc(1, row->size);
-    r = value == NULL ? -ENOMEM : value_parse(row, row->def, NULL, value, e);
+    r = value == NULL ? -ENOMEM : value_parse(row, (struct value_source){row->def, NULL}, value, e);
     free(value);
     return r == 0;
 }

@@ -255,9 +255,9 @@ void value_count_range(const struct config_row *row, uint64_t *ret_min, uint64_t
         *ret_max = CONFIG_LIST_ITEMS_MAX;
 }
 
-static int parse_text(const struct config_row *row, const char *text, const char *folder, void *at,
-                      struct value_error *e)
+static int parse_text(const struct config_row *row, struct value_source from, void *at, struct value_error *e)
 {
+    const char *text = from.text;
     uint64_t min, max;
 
     value_count_range(row, &min, &max);
@@ -270,25 +270,24 @@ static int parse_text(const struct config_row *row, const char *text, const char
         ((char *)at)[0] = '\0';
         return 0;
     }
-    return value_parse_text(&(struct value_text){row->type, folder, at, row->size}, text, e);
+    return value_parse_text(&(struct value_text){row->type, from.folder, at, row->size}, text, e);
 }
 
-int value_parse(const struct config_row *row, const char *text, const char *folder, void *at,
-                struct value_error *e)
+int value_parse(const struct config_row *row, struct value_source from, void *at, struct value_error *e)
 {
     switch (row->type) {
     case CONFIG_BOOL:
-        return parse_bool(text, at, e);
+        return parse_bool(from.text, at, e);
     case CONFIG_ENUM:
-        return parse_enum(row, text, at, e);
+        return parse_enum(row, from.text, at, e);
     case CONFIG_I64:
     case CONFIG_U64:
     case CONFIG_DOUBLE:
     case CONFIG_BYTES:
     case CONFIG_MS:
-        return parse_checked_number(row, text, at, e);
+        return parse_checked_number(row, from.text, at, e);
     default:
-        return parse_text(row, text, folder, at, e);
+        return parse_text(row, from, at, e);
     }
 }
 

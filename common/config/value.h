@@ -16,10 +16,13 @@ const char *value_type_name(const struct config_row *row); /* "duration" */
 /* "1..1000 samples", "at least 1 s", "" when there is no range. Returns out. */
 char *value_range(const struct config_row *row, char *out, size_t out_bytes);
 
+struct value_source {
+    const char *text;
+    const char *folder; /* of relative paths, or NULL */
+};
 /* Text to the field at `at` (row->size bytes). The scalar types; a list of texts goes through
- * value_parse_text. folder: of relative paths, or NULL. 0, or CONFIG_BAD with *e filled and the field
- * untouched. */
-must_check int value_parse(const struct config_row *row, const char *text, const char *folder, void *at,
+ * value_parse_text. 0, or CONFIG_BAD with *e filled and the field untouched. */
+must_check int value_parse(const struct config_row *row, struct value_source from, void *at,
                            struct value_error *e);
 struct value_text {
     enum config_type type;

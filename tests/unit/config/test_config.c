@@ -468,6 +468,17 @@ static void same_name_in_a_list_is_refused(void **state)
                     "t.yaml:7:22: sources[2].name: a is already that of sources[0]; choose different ones\n");
 }
 
+static void fields_of_nested_lists_are_named_in_full(void **state)
+{
+    (void)state;
+    expect_problems(
+        LEAST "sources:\n- {type: sine, name: a}\n- type: csv\n  name: b\n  path: p\n  channels:\n"
+              "  - name: t\n  - {name: u, unti: Cel}\n  - name: t\n",
+        "t.yaml:11:15: sources[1].channels[1].unti: unknown key; did you mean unit?\n"
+        "t.yaml:12:11: sources[1].channels[2].name: t is already that of sources[1].channels[0]; choose "
+        "different ones\n");
+}
+
 static void hook_complaints_have_a_line(void **state)
 {
     (void)state;
@@ -561,7 +572,7 @@ static void reference_lists_every_key(void **state)
     assert_non_null(strstr(text, "sources[].channels[].limit.low\n"));
     assert_non_null(strstr(text, "    choice: oldest | newest, default oldest\n"));
     assert_non_null(strstr(mdoc, ".It Cm batch\nReadings per batch.\n"
-                                 ".Pq whole number, 1..1000 samples, default 100\n"));
+                                 "(whole number, 1..1000 samples, default 100)\n"));
     free(text);
     free(mdoc);
 }
@@ -663,6 +674,7 @@ int main(void)
         cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(endpoints_are_checked),
         cmocka_unit_test(same_name_in_a_list_is_refused),
+        cmocka_unit_test(fields_of_nested_lists_are_named_in_full),
         cmocka_unit_test(hook_complaints_have_a_line),
         cmocka_unit_test(changes_say_what_needs_a_restart),
         cmocka_unit_test(starting_file_needs_only_the_required_keys),
