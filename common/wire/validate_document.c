@@ -66,7 +66,7 @@ int wire_command_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Co
     check_format(&c, m->format);
     check_base(&c, &m->base);
     check_name(&c, m->target);
-    check_that(&c, m->counter != 0 && m->type > FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_UNSPECIFIED);
+    check_that(&c, m->counter != 0 && (int)m->type > 0);
     check_line(&c, m->argument, WIRE_TEXT_MAX_BYTES);
     if (c.fault == WIRE_OK)
         *ret_command = m;

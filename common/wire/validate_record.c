@@ -117,7 +117,7 @@ int wire_event_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Even
         return c.fault;
     check_format(&c, e->format);
     check_base(&c, &e->base);
-    check_that(&c, e->type > FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_UNSPECIFIED && e->severity <= WIRE_SEVERITY_MAX);
+    check_that(&c, (int)e->type > 0 && e->severity <= WIRE_SEVERITY_MAX);
     check_line(&c, e->subject, WIRE_SUBJECT_MAX_BYTES);
     check_text(&c, e->text, WIRE_TEXT_MAX_BYTES);
     check_that(&c, e->blind_from_ns <= e->blind_to_ns);
