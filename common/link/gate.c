@@ -293,7 +293,7 @@ static int wait_for_end(void *monitor, int timeout_ms)
     int64_t until_ms = clock_mono_ms(&clock_real) + timeout_ms;
     for (;;) {
         uint16_t event;
-        while (monitor_next(monitor, &event)) {
+        while (link_monitor_next(monitor, &event)) {
             if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
                 return -EACCES;
             if (event == ZMQ_EVENT_DISCONNECTED)
@@ -308,30 +308,34 @@ static int wait_for_end(void *monitor, int timeout_ms)
     }
 }
 
-static int try_random_key(void *zmq_ctx, const char *endpoint, const uint8_t server_public[KEY_BYTES],
-                          const struct node_keys *keys, int timeout_ms)
+static int try_key(const struct gate_trial *t, const struct node_keys *keys)
 {
-    void *push = NULL, *monitor = NULL;
-    int r = link_socket_new(&push, zmq_ctx, ZMQ_DEALER, LINK_SMALL_INBOUND_BYTES);
+    void *socket = NULL, *monitor = NULL;
+    int r = link_socket_new(&socket, t->zmq_ctx, t->client_type, LINK_SMALL_INBOUND_BYTES);
     if (r < 0)
         return r;
-    r = monitor_open(&monitor, zmq_ctx, push);
+    r = link_monitor_open(&monitor, t->zmq_ctx, socket);
     if (r == 0)
-        r = link_socket_curve_client(push, keys->transport_public, keys->transport_secret, server_public);
+        r = link_socket_curve_client(socket, keys->transport_public, keys->transport_secret, t->server_public);
     if (r == 0)
-        r = link_socket_set_int(push, ZMQ_IPV6, strchr(endpoint, '[') != NULL);
+        r = link_socket_set_int(socket, ZMQ_IPV6, strchr(t->endpoint, '[') != NULL);
     if (r == 0)
-        r = link_socket_set_int(push, ZMQ_RECONNECT_IVL, -1);
-    if (r == 0 && zmq_connect(push, endpoint) != 0)
+        r = link_socket_set_int(socket, ZMQ_RECONNECT_IVL, -1);
+    if (r == 0 && zmq_connect(socket, t->endpoint) != 0)
         r = link_zmq_error();
     if (r == 0)
-        r = wait_for_end(monitor, timeout_ms);
-    monitor_close(&monitor, push);
-    link_socket_close(&push);
+        r = wait_for_end(monitor, t->timeout_ms);
+    link_monitor_close(&monitor, socket);
+    link_socket_close(&socket);
     return r;
 }
 
 int gate_self_test(struct gate *g, void *zmq_ctx, const char *endpoint, const uint8_t server_public[KEY_BYTES], int timeout_ms)
+{
+    return gate_try_random_key(g, &(struct gate_trial){zmq_ctx, ZMQ_PUSH, endpoint, server_public, timeout_ms});
+}
+
+int gate_try_random_key(struct gate *g, const struct gate_trial *t)
 {
     owned(node_keys_wipe) struct node_keys keys;
     node_keys_generate(&keys);
@@ -345,7 +349,7 @@ int gate_self_test(struct gate *g, void *zmq_ctx, const char *endpoint, const ui
     unlock(g);
     if (busy)
         return -EBUSY;
-    int r = try_random_key(zmq_ctx, endpoint, server_public, &keys, timeout_ms);
+    int r = try_key(t, &keys);
     lock(g);
     bool refused = g->test_refused;
     g->testing = false;

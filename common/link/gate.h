@@ -44,7 +44,7 @@ bool gate_allows(struct gate *g, const char *id);
 /* Newest first; returns how many. The ring keeps the newest GATE_REFUSED_MAX keys. */
 size_t gate_refused(struct gate *g, struct gate_refusal *out, size_t max);
 void gate_counters_get(struct gate *g, struct gate_counters *ret_c);
-/* Connects to the bound endpoint ("tcp://127.0.0.1:5570") with a key made for this and waits for its refusal, which is neither
+/* Connects to the bound endpoint of a PULL ("tcp://127.0.0.1:5570") with a key made for this and waits for its refusal, which is neither
  * counted nor kept. 0 when this gate refused it; -EACCES when it got in or nothing answered within timeout_ms; -EBUSY
  * while another self-test runs. Blocks. */
 must_check int gate_self_test(struct gate *g, void *zmq_ctx, const char *endpoint,

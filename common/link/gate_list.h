@@ -1,6 +1,7 @@
-/* gate_list.h - inside common/link: the allow-list and the ring of refusals, without thread or socket.
+/* gate_list.h - inside common/link: the gate's allow-list and its ring of refusals, without thread or socket, and the trial
+ * of a door.
  *
- * Threads: values; the gate holds its lock around them. */
+ * Threads: the list and the ring are values; the gate holds its lock around them. */
 #ifndef FOGLINE_LINK_GATE_LIST_H
 #define FOGLINE_LINK_GATE_LIST_H
 
@@ -26,5 +27,16 @@ bool gate_list_allows(const struct gate_list *l, const char *id);
 
 void gate_ring_add(struct gate_ring *r, const uint8_t transport[KEY_BYTES], const char *address, bool revoked,
                    int64_t now_unix_ns);
+
+/* gate_self_test for a bound socket of any type. The client must be of the type that fits: a socket of another type is turned
+ * away before the gate has spoken. */
+struct gate_trial {
+    void *zmq_ctx;
+    int client_type; /* ZMQ_PUSH for PULL, ZMQ_SUB for XPUB */
+    const char *endpoint;
+    const uint8_t *server_public;
+    int timeout_ms;
+};
+must_check int gate_try_random_key(struct gate *g, const struct gate_trial *t);
 
 #endif

@@ -41,7 +41,7 @@ struct link_lower {
 
 static void close_sockets(struct sockets *s)
 {
-    monitor_close(&s->monitor, s->push);
+    link_monitor_close(&s->monitor, s->push);
     link_socket_close(&s->push);
     link_socket_close(&s->sub);
 }
@@ -84,7 +84,7 @@ static int open_sockets(struct link_lower *l, struct sockets *ret_s)
     if (r == 0 && zmq_setsockopt(s.sub, ZMQ_SUBSCRIBE, l->topic, sizeof l->topic) != 0)
         r = link_zmq_error();
     if (r == 0)
-        r = monitor_open(&s.monitor, l->options.zmq_ctx, s.push);
+        r = link_monitor_open(&s.monitor, l->options.zmq_ctx, s.push);
     if (r == 0)
         r = connect_both(l, &s);
     if (r < 0) {
@@ -261,7 +261,7 @@ static enum link_phase phase_after(enum link_phase before, uint16_t event)
 enum link_phase link_lower_phase(struct link_lower *l)
 {
     uint16_t event;
-    while (monitor_next(l->sockets.monitor, &event)) {
+    while (link_monitor_next(l->sockets.monitor, &event)) {
         l->phase = phase_after(l->phase, event);
         l->last_event_mono_ms = clock_mono_ms(&l->clock);
     }

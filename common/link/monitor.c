@@ -15,13 +15,13 @@ enum {
              ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
 };
 
-int monitor_open(void **ret_monitor, void *zmq_ctx, void *socket)
+int link_monitor_open(void **ret_monitor, void *zmq_ctx, void *socket)
 {
     /* A random name: a closed monitor's name is given back at some later time. */
     char endpoint[LINK_ENDPOINT_CHARS], hex[33];
     uint8_t random[16];
     randombytes_buf(random, sizeof random);
-    snprintf(endpoint, sizeof endpoint, "inproc://monitor-%s", sodium_bin2hex(hex, sizeof hex, random, sizeof random));
+    snprintf(endpoint, sizeof endpoint, "inproc://link-monitor-%s", sodium_bin2hex(hex, sizeof hex, random, sizeof random));
     if (zmq_socket_monitor(socket, endpoint, EVENTS) != 0)
         return link_zmq_error();
     void *pair = NULL;
@@ -29,21 +29,21 @@ int monitor_open(void **ret_monitor, void *zmq_ctx, void *socket)
     if (r == 0 && zmq_connect(pair, endpoint) != 0)
         r = link_zmq_error();
     if (r < 0) {
-        monitor_close(&pair, socket);
+        link_monitor_close(&pair, socket);
         return r;
     }
     *ret_monitor = pair;
     return 0;
 }
 
-void monitor_close(void **monitor, void *socket)
+void link_monitor_close(void **monitor, void *socket)
 {
     if (socket != NULL)
         zmq_socket_monitor(socket, NULL, 0);
     link_socket_close(monitor);
 }
 
-bool monitor_next(void *monitor, uint16_t *ret_event)
+bool link_monitor_next(void *monitor, uint16_t *ret_event)
 {
     uint8_t head[6], address[LINK_ENDPOINT_CHARS];
     for (;;) {

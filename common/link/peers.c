@@ -32,26 +32,26 @@ static uint16_t remote_port(int fd, const char *address, uint16_t local_port)
     return strcmp(host, address) == 0 ? port_of(&other) : 0;
 }
 
-bool peer_shut(int fd, const char *address, uint16_t local_port)
+bool link_peer_shut(int fd, const char *address, uint16_t local_port)
 {
     return remote_port(fd, address, local_port) != 0 && shutdown(fd, SHUT_RDWR) == 0;
 }
 
-void peers_deinit(struct peers *p)
+void link_peers_deinit(struct link_peers *p)
 {
     for (size_t i = 0; i < p->n; i++)
         free(p->at[i]);
     free(p->at);
-    *p = (struct peers){0};
+    *p = (struct link_peers){0};
 }
 
-static bool make_room(struct peers *p, size_t fd)
+static bool make_room(struct link_peers *p, size_t fd)
 {
     if (fd >= p->n) {
         size_t n = p->n == 0 ? 64 : p->n;
         while (n <= fd)
             n *= 2;
-        struct peer **at = realloc(p->at, n * sizeof *at);
+        struct link_peer **at = realloc(p->at, n * sizeof *at);
         if (at == NULL)
             return false;
         memset(at + p->n, 0, (n - p->n) * sizeof *at);
@@ -63,23 +63,23 @@ static bool make_room(struct peers *p, size_t fd)
     return p->at[fd] != NULL;
 }
 
-struct peer *peers_note(struct peers *p, int fd, const char *user_id, const char *address, uint16_t local_port)
+struct link_peer *link_peers_note(struct link_peers *p, int fd, const char *user_id, const char *address, uint16_t local_port)
 {
     if (fd < 0 || fd >= FD_MAX || address == NULL || !make_room(p, (size_t)fd))
         return NULL;
-    struct peer *peer = p->at[fd];
+    struct link_peer *peer = p->at[fd];
     if (peer->local_port != local_port || strcmp(peer->user_id, user_id) != 0 || strcmp(peer->address, address) != 0) {
-        *peer = (struct peer){.local_port = local_port};
+        *peer = (struct link_peer){.local_port = local_port};
         snprintf(peer->user_id, sizeof peer->user_id, "%s", user_id);
         snprintf(peer->address, sizeof peer->address, "%s", address);
     }
     return peer;
 }
 
-struct peer *peers_note_exact(struct peers *p, int fd, const char *user_id, const char *address, uint16_t local_port)
+struct link_peer *link_peers_note_exact(struct link_peers *p, int fd, const char *user_id, const char *address, uint16_t local_port)
 {
     uint16_t port = remote_port(fd, address, local_port);
-    struct peer *peer = port == 0 ? NULL : peers_note(p, fd, user_id, address, local_port);
+    struct link_peer *peer = port == 0 ? NULL : link_peers_note(p, fd, user_id, address, local_port);
     if (peer != NULL && peer->remote_port != port) {
         peer->remote_port = port;
         peer->n_topics = 0;
@@ -87,16 +87,16 @@ struct peer *peers_note_exact(struct peers *p, int fd, const char *user_id, cons
     return peer;
 }
 
-unsigned peers_shut_user(struct peers *p, const char *user_id)
+unsigned link_peers_shut_user(struct link_peers *p, const char *user_id)
 {
     unsigned n_shut = 0;
     for (size_t fd = 0; fd < p->n; fd++) {
-        struct peer *peer = p->at[fd];
+        struct link_peer *peer = p->at[fd];
         if (peer == NULL || strcmp(peer->user_id, user_id) != 0)
             continue;
-        if (peer_shut((int)fd, peer->address, peer->local_port))
+        if (link_peer_shut((int)fd, peer->address, peer->local_port))
             n_shut++;
-        *peer = (struct peer){0};
+        *peer = (struct link_peer){0};
     }
     return n_shut;
 }

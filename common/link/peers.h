@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-struct peer {
+struct link_peer {
     char user_id[GATE_NAME_BYTES];
     char address[LINK_ADDRESS_CHARS];
     uint16_t local_port, remote_port;
@@ -19,19 +19,19 @@ struct peer {
 };
 
 /* Indexed by descriptor; as long as the highest one seen. Zero-initialised is empty. */
-struct peers {
-    struct peer **at;
+struct link_peers {
+    struct link_peer **at;
     size_t n;
 };
 
-void peers_deinit(struct peers *p);
+void link_peers_deinit(struct link_peers *p);
 /* The row of the connection, emptied when another one had the descriptor before. NULL without memory. */
-struct peer *peers_note(struct peers *p, int fd, const char *user_id, const char *address, uint16_t local_port);
+struct link_peer *link_peers_note(struct link_peers *p, int fd, const char *user_id, const char *address, uint16_t local_port);
 /* The same for a connection whose other end's port is looked at too; NULL also when it is gone already. */
-struct peer *peers_note_exact(struct peers *p, int fd, const char *user_id, const char *address, uint16_t local_port);
+struct link_peer *link_peers_note_exact(struct link_peers *p, int fd, const char *user_id, const char *address, uint16_t local_port);
 /* Shuts every known connection of the user. Returns how many. */
-unsigned peers_shut_user(struct peers *p, const char *user_id);
+unsigned link_peers_shut_user(struct link_peers *p, const char *user_id);
 /* Shuts the connection when it is the one described. */
-bool peer_shut(int fd, const char *address, uint16_t local_port);
+bool link_peer_shut(int fd, const char *address, uint16_t local_port);
 
 #endif

@@ -1,6 +1,7 @@
 #include "link/link.h"
 
 #include "base/cleanup.h"
+#include "link/gate_list.h"
 #include "link/peers.h"
 #include "link/socket.h"
 
@@ -40,7 +41,7 @@ struct link_upper {
     void *pull, *xpub;
     uint16_t pull_port, xpub_port;
     zmq_msg_t message;
-    struct peers peers;
+    struct link_peers peers;
     struct seal *seals;
     uint64_t counters[LINK_COUNTERS];
 };
@@ -102,12 +103,14 @@ static int bind_with_patience(struct link_upper *u, const char *host, struct err
     return 0;
 }
 
-static int self_test(struct link_upper *u, const char *host, uint16_t port, struct errmsg *err)
+static int self_test(struct link_upper *u, const char *host, uint16_t port, int client_type, struct errmsg *err)
 {
     bool any = host[0] == '*' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "[::]") == 0;
     char endpoint[LINK_ENDPOINT_CHARS];
     snprintf(endpoint, sizeof endpoint, "tcp://%s:%u", any ? "127.0.0.1" : host, (unsigned)port);
-    int r = gate_self_test(u->options.gate, u->options.zmq_ctx, endpoint, u->options.keys->transport_public, SELF_TEST_MS);
+    int r = gate_try_random_key(u->options.gate,
+                                &(struct gate_trial){u->options.zmq_ctx, client_type, endpoint,
+                                                     u->options.keys->transport_public, SELF_TEST_MS});
     if (r < 0)
         return errmsg_set(err, r, "the start-up test of the gate failed at %s: an unknown key was not refused (%s)", endpoint,
                           strerror(-r));
@@ -133,9 +136,9 @@ int link_upper_new(struct link_upper **ret_u, const struct link_upper_options *o
     u->seals = calloc(N_SEALS, sizeof *u->seals);
     int r = u->seals == NULL ? errmsg_set(err, -ENOMEM, "out of memory") : bind_with_patience(u, host, err);
     if (r == 0)
-        r = self_test(u, host, u->pull_port, err);
+        r = self_test(u, host, u->pull_port, ZMQ_PUSH, err);
     if (r == 0)
-        r = self_test(u, host, u->xpub_port, err);
+        r = self_test(u, host, u->xpub_port, ZMQ_SUB, err);
     if (r < 0) {
         link_upper_free(u);
         return r;
@@ -151,7 +154,7 @@ struct link_upper *link_upper_free(struct link_upper *u)
     zmq_msg_close(&u->message);
     link_socket_close(&u->pull);
     link_socket_close(&u->xpub);
-    peers_deinit(&u->peers);
+    link_peers_deinit(&u->peers);
     if (u->seals != NULL)
         sodium_memzero(u->seals, N_SEALS * sizeof *u->seals);
     free(u->seals);
@@ -210,15 +213,15 @@ static void skip_other_parts(struct link_upper *u, void *socket)
 static bool from_allowed_node(struct link_upper *u, const char *user_id, const char *address, int fd)
 {
     if (user_id == NULL || user_id[0] == '\0') {
-        peer_shut(fd, address, u->pull_port);
+        link_peer_shut(fd, address, u->pull_port);
         return false;
     }
     if (gate_allows(u->options.gate, user_id)) {
-        peers_note(&u->peers, fd, user_id, address, u->pull_port);
+        link_peers_note(&u->peers, fd, user_id, address, u->pull_port);
         return true;
     }
-    peer_shut(fd, address, u->pull_port);
-    peers_shut_user(&u->peers, user_id);
+    link_peer_shut(fd, address, u->pull_port);
+    link_peers_shut_user(&u->peers, user_id);
     return false;
 }
 
@@ -250,7 +253,7 @@ int link_upper_recv(struct link_upper *u, struct link_message *ret_m)
 
 unsigned link_upper_kick(struct link_upper *u, const char *user_id)
 {
-    return peers_shut_user(&u->peers, user_id);
+    return link_peers_shut_user(&u->peers, user_id);
 }
 
 /* ---- down ---- */
@@ -313,7 +316,7 @@ static bool subscription_ok(struct link_upper *u, const char *user_id, const cha
     allowed(ctx, user_id, own);
     if (!span_equal(topic, span_of(own, sizeof own)))
         return false;
-    struct peer *peer = peers_note_exact(&u->peers, fd, user_id, address, u->xpub_port);
+    struct link_peer *peer = link_peers_note_exact(&u->peers, fd, user_id, address, u->xpub_port);
     return peer == NULL || ++peer->n_topics <= SUBSCRIPTIONS_MAX;
 }
 
@@ -331,7 +334,7 @@ void link_upper_drain_subscriptions(struct link_upper *u,
         if (subscribes && subscription_ok(u, user_id, address, fd, span_of(m.data + 1, KEY_TOPIC_BYTES), allowed, ctx))
             continue;
         /* Already gone is as good as shut. */
-        if (peer_shut(fd, address, u->xpub_port))
+        if (link_peer_shut(fd, address, u->xpub_port))
             u->counters[LINK_KICKED_SUBSCRIPTION]++;
     }
 }
