@@ -113,6 +113,7 @@ static struct verdict judge(struct gate *g, const struct zap_request *q, int64_t
         memcpy(v.user_id, node->id, sizeof v.user_id);
     } else if (node == NULL && g->testing && memcmp(key, g->test_key, KEY_BYTES) == 0) {
         g->test_refused = true; /* our own: no business of whoever reads the refusals */
+        v.status = "400";       /* told to the client at once; a 300 may leave it waiting for HANDSHAKE_IVL */
     } else {
         char address[sizeof g->ring.at[0].address];
         snprintf(address, sizeof address, "%.*s", (int)q->len[PART_ADDRESS], (const char *)q->part[PART_ADDRESS]);
@@ -296,7 +297,7 @@ static int wait_for_end(void *monitor, int timeout_ms)
         while (link_monitor_next(monitor, &event)) {
             if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
                 return -EACCES;
-            if (event == ZMQ_EVENT_DISCONNECTED)
+            if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH || event == ZMQ_EVENT_DISCONNECTED)
                 return 0;
         }
         int64_t left_ms = until_ms - clock_mono_ms(&clock_real);
