@@ -68,7 +68,8 @@ static must_check int reserve(struct block_store *s, size_t n)
     return 0;
 }
 
-/* Lays times, cells and flags of the wanted columns into the store's memory. At most 18 MiB, for the largest block. */
+/* Lays times, cells and flags of the wanted columns into the store's memory. At most 18 MiB, for the largest
+ * block. */
 static must_check int lay_out(struct block_store *s, const struct block_shape *shape)
 {
     size_t n_rows = shape->n_rows, n_bytes = n_rows * sizeof(int64_t);

@@ -5,8 +5,8 @@ enum {
     CHUNK = 64,
 };
 
-/* Adding it pushes the fraction out of a double below 2^51 in size, rounded to nearest, and leaves the integer in the low
- * bits: both in plain arithmetic that compilers turn into vectors. */
+/* Adding it pushes the fraction out of a double below 2^51 in size, rounded to nearest, and leaves the
+ * integer in the low bits: both in plain arithmetic that compilers turn into vectors. */
 #define MAGIC 0x1.8p52
 
 static const double powers[DECIMAL_EXPONENT_MAX + 1] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
@@ -19,8 +19,8 @@ static inline uint64_t bits_of(double v)
     return bits;
 }
 
-/* Zero when value comes back from *ret_integer bit for bit. Range and bits are judged on the one sum that the integer is
- * taken from, so that it does not matter whether a compiler fuses the multiplication into it. */
+/* Zero when value comes back from *ret_integer bit for bit. Range and bits are judged on the one sum that the
+ * integer is taken from, so that it does not matter whether a compiler fuses the multiplication into it. */
 static inline uint64_t scale(double value, double power, int64_t *ret_integer)
 {
     double sum = value * power + MAGIC;
@@ -41,8 +41,8 @@ static bool scale_all(const double *values, size_t n, double power, int64_t *int
     return wrong == 0;
 }
 
-/* What is exact with e digits is so with e + 1 (as long as the integer is in range), so the exponent only ever grows on the
- * way through the column, and one pass more settles it. */
+/* What is exact with e digits is so with e + 1 (as long as the integer is in range), so the exponent only
+ * ever grows on the way through the column, and one pass more settles it. */
 int decimal_find(const double *values, size_t n, int64_t *integers)
 {
     unsigned exponent = 0;

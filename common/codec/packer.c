@@ -10,7 +10,8 @@ enum {
     QUALITY_RUN_BYTES = 3, /* quality, and a varint below 2^14 */
 };
 
-/* All flags of a column are written row by row, but shown in the block only once one of them says something. */
+/* All flags of a column are written row by row, but shown in the block only once one of them says something.
+ */
 struct packed_column {
     uint8_t *absent, *quality;
 };
@@ -188,7 +189,8 @@ size_t packer_raw_bytes(const struct packer *p)
     if (times < RAW_TIME_STEP_BYTES)
         times = RAW_TIME_STEP_BYTES;
     return times + p->block.n_columns * (size_t)(1 + RAW_INT_HEAD_BYTES) +
-           (p->n_absent_columns + p->n_bool_columns) * bitmap + p->n_quality_runs * QUALITY_RUN_BYTES + p->cell_bytes;
+           (p->n_absent_columns + p->n_bool_columns) * bitmap + p->n_quality_runs * QUALITY_RUN_BYTES +
+           p->cell_bytes;
 }
 
 uint32_t packer_samples(const struct packer *p)

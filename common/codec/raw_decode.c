@@ -57,9 +57,10 @@ static bool decode_quality(struct reader *r, size_t n, uint8_t *quality)
     return true;
 }
 
-/* `width` is a constant at each place of use. Base and offset are integers below 2^53 and so is their sum: exact. */
-static inline __attribute__((always_inline)) void divide_each(const uint8_t *p, size_t n, double base, unsigned width,
-                                                              double power, double *out)
+/* `width` is a constant at each place of use. Base and offset are integers below 2^53 and so is their sum:
+ * exact. */
+static inline __attribute__((always_inline)) void divide_each(const uint8_t *p, size_t n, double base,
+                                                              unsigned width, double power, double *out)
 {
     size_t i;
 

@@ -38,8 +38,8 @@ static inline void range_of(const int64_t *v, size_t n, int64_t *ret_low, int64_
 }
 
 /* `width` is a constant at each place of use, so that each becomes a loop of its own. */
-static inline __attribute__((always_inline)) void put_each(const int64_t *v, size_t n, int64_t base, unsigned width,
-                                                           uint8_t *out)
+static inline __attribute__((always_inline)) void put_each(const int64_t *v, size_t n, int64_t base,
+                                                           unsigned width, uint8_t *out)
 {
     size_t i;
 
@@ -78,8 +78,8 @@ static inline uint64_t width_load(const uint8_t *p, unsigned width)
     return offset;
 }
 
-static inline __attribute__((always_inline)) bool get_each(const uint8_t *p, size_t n, int64_t base, unsigned width,
-                                                           int64_t *out)
+static inline __attribute__((always_inline)) bool get_each(const uint8_t *p, size_t n, int64_t base,
+                                                           unsigned width, int64_t *out)
 {
     uint64_t room = (uint64_t)INT64_MAX - (uint64_t)base;
     bool over = false;

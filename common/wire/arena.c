@@ -1,5 +1,5 @@
-#include "wire/wire.h"
 #include "wire/arena.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,15 +18,16 @@
 
 enum { ARENA_ALIGN_BYTES = 8 };
 
-/* One block for life: the kernel gives its pages only when they are first touched, so an arena costs the largest message it
- * has seen and no more. */
+/* One block for life: the kernel gives its pages only when they are first touched, so an arena costs the
+ * largest message it has seen and no more. */
 struct wire_arena {
     ProtobufCAllocator allocator;
     size_t cap_bytes, used_bytes;
     uint8_t *block;
 };
 
-/* With the address sanitizer, what is not handed out cannot be touched: a message used after the reset shows at once. */
+/* With the address sanitizer, what is not handed out cannot be touched: a message used after the reset shows
+ * at once. */
 static void arena_close(const uint8_t *p, size_t n)
 {
 #ifdef ARENA_POISONED
@@ -95,7 +96,8 @@ void wire_arena_reset(struct wire_arena *a)
 
 void *wire_arena_alloc(struct wire_arena *a, size_t n)
 {
-    size_t room = a->cap_bytes - a->used_bytes, take = (n + ARENA_ALIGN_BYTES - 1) & ~(size_t)(ARENA_ALIGN_BYTES - 1);
+    size_t room = a->cap_bytes - a->used_bytes,
+           take = (n + ARENA_ALIGN_BYTES - 1) & ~(size_t)(ARENA_ALIGN_BYTES - 1);
     uint8_t *at = a->block + a->used_bytes;
 
     /* `take` wraps to 0 near SIZE_MAX, hence both tests. */

@@ -20,8 +20,8 @@ void check_name_or_empty(struct check *c, const char *name)
         check_name(c, name);
 }
 
-/* Length of the UTF-8 sequence at s (RFC 3629: shortest form, no surrogates), 0 when it is none. Ends at a NUL by itself,
- * since NUL continues nothing. */
+/* Length of the UTF-8 sequence at s (RFC 3629: shortest form, no surrogates), 0 when it is none. Ends at a
+ * NUL by itself, since NUL continues nothing. */
 static size_t utf8_length(const uint8_t *s)
 {
     if (s[0] < 0x80)
@@ -86,8 +86,8 @@ void check_seq(struct check *c, uint64_t seq)
     check_that(c, seq_count(seq) != 0);
 }
 
-void *unpack_raw(struct wire_arena *a, const ProtobufCMessageDescriptor *d, struct span bytes, size_t max_bytes,
-                 struct check *c)
+void *unpack_raw(struct wire_arena *a, const ProtobufCMessageDescriptor *d, struct span bytes,
+                 size_t max_bytes, struct check *c)
 {
     ProtobufCMessage *m;
 

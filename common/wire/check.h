@@ -69,9 +69,10 @@ void check_text(struct check *c, const char *text, size_t max_bytes);
 void check_bounds(struct check *c, const uint64_t *bounds, size_t n, uint64_t from, uint64_t to);
 void check_seq(struct check *c, uint64_t seq);
 
-/* Unpacks into the arena; NULL when the bytes are not this message, too long, or cost more than the arena has. */
-void *unpack_raw(struct wire_arena *a, const ProtobufCMessageDescriptor *d, struct span bytes, size_t max_bytes,
-                 struct check *c);
+/* Unpacks into the arena; NULL when the bytes are not this message, too long, or cost more than the arena
+ * has. */
+void *unpack_raw(struct wire_arena *a, const ProtobufCMessageDescriptor *d, struct span bytes,
+                 size_t max_bytes, struct check *c);
 
 void check_document(struct check *c, const Fogline__V1__Document *d);
 

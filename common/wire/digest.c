@@ -15,7 +15,8 @@ uint64_t wire_descriptor_set_id(struct span packed)
     return load_le64(hash);
 }
 
-/* Names have at most 64 characters; a longer one would say so in its length and be cut, so it never collides. */
+/* Names have at most 64 characters; a longer one would say so in its length and be cut, so it never collides.
+ */
 static void append_name(struct buf *b, const char *name)
 {
     size_t len = strnlen(name, UINT8_MAX);
@@ -53,7 +54,8 @@ void wire_mark_input(struct buf *b, struct span body)
     buf_append(b, body.data, body.len);
 }
 
-void wire_document_input(struct buf *b, const char *kind, const char *target, uint64_t version, struct span body)
+void wire_document_input(struct buf *b, const char *kind, const char *target, uint64_t version,
+                         struct span body)
 {
     buf_append(b, document_context, sizeof document_context);
     append_name(b, kind);

@@ -14,7 +14,8 @@ void check_document(struct check *c, const Fogline__V1__Document *d)
 int wire_document_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Document **ret_document)
 {
     struct check c = {0};
-    Fogline__V1__Document *d = unpack_raw(a, &fogline__v1__document__descriptor, bytes, WIRE_DOWN_MAX_BYTES, &c);
+    Fogline__V1__Document *d =
+        unpack_raw(a, &fogline__v1__document__descriptor, bytes, WIRE_DOWN_MAX_BYTES, &c);
 
     if (d == NULL)
         return c.fault;

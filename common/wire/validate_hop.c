@@ -5,11 +5,13 @@ static void check_lane_report(struct check *c, const Fogline__V1__LaneReport *l)
 {
     check_base(c, &l->base);
     check_lane(c, l->lane);
-    check_that(c, l->next <= SEQ_COUNT_MAX && l->lowest_held <= SEQ_COUNT_MAX && l->held_count <= SEQ_COUNT_MAX);
+    check_that(c,
+               l->next <= SEQ_COUNT_MAX && l->lowest_held <= SEQ_COUNT_MAX && l->held_count <= SEQ_COUNT_MAX);
     check_bounds(c, l->held, l->n_held, 0, SEQ_COUNT_MAX);
 }
 
-static void check_epoch_reports(struct check *c, Fogline__V1__EpochReport *const *reports, size_t n, size_t max)
+static void check_epoch_reports(struct check *c, Fogline__V1__EpochReport *const *reports, size_t n,
+                                size_t max)
 {
     size_t i, j;
 

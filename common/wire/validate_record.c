@@ -131,7 +131,8 @@ int wire_event_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Even
 int wire_health_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Health **ret_health)
 {
     struct check c = {0};
-    Fogline__V1__Health *h = unpack_raw(a, &fogline__v1__health__descriptor, bytes, WIRE_PAYLOAD_MAX_BYTES, &c);
+    Fogline__V1__Health *h =
+        unpack_raw(a, &fogline__v1__health__descriptor, bytes, WIRE_PAYLOAD_MAX_BYTES, &c);
     size_t i;
 
     if (h == NULL)
@@ -152,7 +153,8 @@ int wire_health_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Hea
 int wire_ledger_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Ledger **ret_ledger)
 {
     struct check c = {0};
-    Fogline__V1__Ledger *l = unpack_raw(a, &fogline__v1__ledger__descriptor, bytes, WIRE_PAYLOAD_MAX_BYTES, &c);
+    Fogline__V1__Ledger *l =
+        unpack_raw(a, &fogline__v1__ledger__descriptor, bytes, WIRE_PAYLOAD_MAX_BYTES, &c);
 
     if (l == NULL)
         return c.fault;

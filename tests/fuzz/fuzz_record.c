@@ -1,5 +1,6 @@
-/* Payloads of records, by kind, and the columns inside blocks. The first byte is the kind; for kind 0 the rest is a shape
- * (rows, then one column type per byte up to a 0, then the one column wanted) and a body for the decoder alone. */
+/* Payloads of records, by kind, and the columns inside blocks. The first byte is the kind; for kind 0 the
+ * rest is a shape (rows, then one column type per byte up to a 0, then the one column wanted) and a body for
+ * the decoder alone. */
 #include "codec/block.h"
 #include "wire/wire.h"
 
@@ -7,7 +8,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void decode(struct span body, uint32_t n_rows, const enum column_type *types, uint32_t n_columns, int only)
+static void decode(struct span body, uint32_t n_rows, const enum column_type *types, uint32_t n_columns,
+                   int only)
 {
     static struct block_store *store;
     struct block_shape shape = {BLOCK_ENCODING_RAW, types, n_columns, n_rows, only};

@@ -1,5 +1,5 @@
-/* Writes the captures of v1/messages: one Hello, one Data with every kind of payload, one State with a mark. Run once for
- * a format, then the files are kept: README.md. Usage: make_messages FOLDER */
+/* Writes the captures of v1/messages: one Hello, one Data with every kind of payload, one State with a mark.
+ * Run once for a format, then the files are kept: README.md. Usage: make_messages FOLDER */
 #include "../unit/wire/messages.h"
 
 #include "base/cleanup.h"

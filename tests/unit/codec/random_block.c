@@ -7,8 +7,23 @@ enum { ROWS_MAX = 300, COLUMNS_MAX = 12 };
 
 static double odd_double(struct rng *rng)
 {
-    static const double odd[] = {0.0, -0.0, INFINITY, -INFINITY, 5e-324, -2.2250738585072009e-308, 1.7976931348623157e308,
-                                 0x1p51, -0x1p51, 0x1p51 - 1, 0x1p52, 0x1p53, 0.1, 0.3, 1e-9, 1e15, 123456789.987654321};
+    static const double odd[] = {0.0,
+                                 -0.0,
+                                 INFINITY,
+                                 -INFINITY,
+                                 5e-324,
+                                 -2.2250738585072009e-308,
+                                 1.7976931348623157e308,
+                                 0x1p51,
+                                 -0x1p51,
+                                 0x1p51 - 1,
+                                 0x1p52,
+                                 0x1p53,
+                                 0.1,
+                                 0.3,
+                                 1e-9,
+                                 1e15,
+                                 123456789.987654321};
     uint64_t bits = UINT64_C(0x7ff0000000000000) | rng_u64(rng); /* NaNs of every sign and payload */
     double v;
 
@@ -47,9 +62,10 @@ static double random_double(struct rng *rng, unsigned kind, double *walk)
 
 static void random_cells(struct column *c, size_t n, struct rng *rng)
 {
-    static const char letters[] = "fogline carries readings from devices through fogs to a cloud; every sample is "
-                                  "accounted for, at any stop point, with reason and count. 0123456789 0123456789 "
-                                  "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123";
+    static const char letters[] =
+        "fogline carries readings from devices through fogs to a cloud; every sample is "
+        "accounted for, at any stop point, with reason and count. 0123456789 0123456789 "
+        "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123";
     unsigned kind = (unsigned)rng_below(rng, 8), width = (unsigned)rng_below(rng, 65);
     double walk = (double)(int64_t)rng_below(rng, 2000) - 1000;
     uint64_t same = rng_u64(rng), base = rng_u64(rng);
@@ -72,7 +88,9 @@ static void random_cells(struct column *c, size_t n, struct rng *rng)
             c->i64[i] = (int64_t)(bits & 1);
             break;
         case COLUMN_TEXT:
-            c->text[i] = span_of(letters, rng_below(rng, 2) == 0 ? 0 : rng_below(rng, BLOCK_TEXT_MAX_BYTES + 1) % sizeof letters);
+            c->text[i] = span_of(letters, rng_below(rng, 2) == 0
+                                              ? 0
+                                              : rng_below(rng, BLOCK_TEXT_MAX_BYTES + 1) % sizeof letters);
             break;
         }
         if (c->absent != NULL && c->absent[i]) {

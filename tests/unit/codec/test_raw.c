@@ -5,8 +5,9 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 enum { ROUNDS = 2000 };
 
@@ -25,8 +26,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static int decode_as(const enum column_type *types, uint32_t n_columns, uint32_t n_rows, struct span body, int only,
-                     const struct block **ret_block)
+static int decode_as(const enum column_type *types, uint32_t n_columns, uint32_t n_rows, struct span body,
+                     int only, const struct block **ret_block)
 {
     struct block_shape shape = {BLOCK_ENCODING_RAW, types, n_columns, n_rows, only};
 
@@ -47,8 +48,9 @@ static void random_blocks_come_back_bit_for_bit(void **state)
         random_block_init(&rb, &rng);
         buf_reset(&body);
         assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &rb.block, &body), 0);
-        assert_int_equal(decode_as(rb.types, rb.block.n_columns, rb.block.n_rows, span_of(body.data, body.len), -1, &back),
-                         0);
+        assert_int_equal(
+            decode_as(rb.types, rb.block.n_columns, rb.block.n_rows, span_of(body.data, body.len), -1, &back),
+            0);
         if (!blocks_same(&rb.block, back))
             fail_msg("seed %llu", (unsigned long long)seed);
         random_block_deinit(&rb);
@@ -72,8 +74,8 @@ static void one_column_decoded_alone_is_the_same_column(void **state)
         only = (uint32_t)rng_below(&rng, rb.block.n_columns);
         buf_reset(&body);
         assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &rb.block, &body), 0);
-        assert_int_equal(decode_as(rb.types, rb.block.n_columns, rb.block.n_rows, span_of(body.data, body.len), (int)only,
-                                   &back),
+        assert_int_equal(decode_as(rb.types, rb.block.n_columns, rb.block.n_rows,
+                                   span_of(body.data, body.len), (int)only, &back),
                          0);
         assert_memory_equal(back->time_ns, rb.block.time_ns, rb.block.n_rows * sizeof(int64_t));
         for (i = 0; i < back->n_columns; i++) {
@@ -152,11 +154,13 @@ static void cut_and_lengthened_bodies_are_damaged(void **state)
         assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &rb.block, &body), 0);
         step = 1 + body.len / 200;
         for (len = 0; len < body.len; len += step)
-            assert_int_equal(decode_as(rb.types, rb.block.n_columns, rb.block.n_rows, span_of(body.data, len), -1, &back),
-                             BLOCK_DAMAGED);
+            assert_int_equal(
+                decode_as(rb.types, rb.block.n_columns, rb.block.n_rows, span_of(body.data, len), -1, &back),
+                BLOCK_DAMAGED);
         buf_u8(&body, 0);
-        assert_int_equal(decode_as(rb.types, rb.block.n_columns, rb.block.n_rows, span_of(body.data, body.len), -1, &back),
-                         BLOCK_DAMAGED);
+        assert_int_equal(
+            decode_as(rb.types, rb.block.n_columns, rb.block.n_rows, span_of(body.data, body.len), -1, &back),
+            BLOCK_DAMAGED);
         random_block_deinit(&rb);
     }
     buf_deinit(&body);
@@ -222,11 +226,10 @@ static void short_decimals_take_the_width_of_their_range(void **state)
 static void the_example_of_the_readme_is_what_is_written(void **state)
 {
     static const uint8_t want[] = {
-        0x00, 0x00, 0x00, 0xef, 0x64, 0xba, 0x3f, 0x49, 0x18, 0x00, 0xe1, 0xf5, 0x05, 0x00, 0x00, 0x00, 0x00,
-        0x49, 0x04, 0x11, 0xd7, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0x05,
-        0x12, 0x00, 0x01, 0x01, 0x03, 0x01, 0x64, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x03, 0x06,
-        0x03, 0x0e,
-        0x04, 0x02, 0x75, 0x70, 0x00, 0x00, 0x01, 0x21,
+        0x00, 0x00, 0x00, 0xef, 0x64, 0xba, 0x3f, 0x49, 0x18, 0x00, 0xe1, 0xf5, 0x05, 0x00, 0x00,
+        0x00, 0x00, 0x49, 0x04, 0x11, 0xd7, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03,
+        0x05, 0x12, 0x00, 0x01, 0x01, 0x03, 0x01, 0x64, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x01, 0x03, 0x06, 0x03, 0x0e, 0x04, 0x02, 0x75, 0x70, 0x00, 0x00, 0x01, 0x21,
     };
     int64_t base = INT64_C(1750000000000000000);
     int64_t times[4] = {base, base + 100000000, base + 200000000, base + 300000000};
@@ -254,7 +257,8 @@ static void the_example_of_the_readme_is_what_is_written(void **state)
     buf_deinit(&body);
 }
 
-static const enum column_type one_double[] = {COLUMN_DOUBLE}, one_int[] = {COLUMN_INT64}, one_bool[] = {COLUMN_BOOL};
+static const enum column_type one_double[] = {COLUMN_DOUBLE}, one_int[] = {COLUMN_INT64},
+                              one_bool[] = {COLUMN_BOOL};
 
 /* Times of one row, then what is given as the one column. */
 static int one_row(const enum column_type *type, const uint8_t *column, size_t len)
@@ -278,21 +282,23 @@ static void what_no_encoder_writes_is_damaged(void **state)
 {
     (void)state;
     assert_int_equal(ONE_ROW(one_int, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0), 0);
-    assert_int_equal(ONE_ROW(one_int, 2, 3, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1), BLOCK_DAMAGED);      /* width 3 */
-    assert_int_equal(ONE_ROW(one_int, 2, 1, 255, 255, 255, 255, 255, 255, 255, 127, 1), BLOCK_DAMAGED); /* over int64 */
-    assert_int_equal(ONE_ROW(one_int, 0x22, 0, 1, 0, 0, 0, 0, 0, 0, 0), BLOCK_DAMAGED);            /* a form */
-    assert_int_equal(ONE_ROW(one_int, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0), BLOCK_DAMAGED);               /* another type */
+    assert_int_equal(ONE_ROW(one_int, 2, 3, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1), BLOCK_DAMAGED); /* width 3 */
+    assert_int_equal(ONE_ROW(one_int, 2, 1, 255, 255, 255, 255, 255, 255, 255, 127, 1),
+                     BLOCK_DAMAGED);                                                    /* over int64 */
+    assert_int_equal(ONE_ROW(one_int, 0x22, 0, 1, 0, 0, 0, 0, 0, 0, 0), BLOCK_DAMAGED); /* a form */
+    assert_int_equal(ONE_ROW(one_int, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0), BLOCK_DAMAGED);    /* another type */
     assert_int_equal(ONE_ROW(one_double, 1, 0, 1, 0, 0, 0, 0, 0, 0), 0);
-    assert_int_equal(ONE_ROW(one_double, 0x61, 0, 1, 0, 0, 0, 0, 0, 0), BLOCK_DAMAGED);            /* form 3 */
-    assert_int_equal(ONE_ROW(one_double, 0x41, 0x90, 1, 0, 0, 0, 0, 0, 0, 0), 0);                  /* 1 / 10^9 */
-    assert_int_equal(ONE_ROW(one_double, 0x41, 0xa0, 1, 0, 0, 0, 0, 0, 0, 0), BLOCK_DAMAGED);      /* 10^10 */
-    assert_int_equal(ONE_ROW(one_double, 0x41, 0x00, 0, 0, 0, 0, 0, 0, 8, 0), BLOCK_DAMAGED);      /* base 2^51 */
-    assert_int_equal(ONE_ROW(one_double, 0x41, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), BLOCK_DAMAGED);
+    assert_int_equal(ONE_ROW(one_double, 0x61, 0, 1, 0, 0, 0, 0, 0, 0), BLOCK_DAMAGED);       /* form 3 */
+    assert_int_equal(ONE_ROW(one_double, 0x41, 0x90, 1, 0, 0, 0, 0, 0, 0, 0), 0);             /* 1 / 10^9 */
+    assert_int_equal(ONE_ROW(one_double, 0x41, 0xa0, 1, 0, 0, 0, 0, 0, 0, 0), BLOCK_DAMAGED); /* 10^10 */
+    assert_int_equal(ONE_ROW(one_double, 0x41, 0x00, 0, 0, 0, 0, 0, 0, 8, 0), BLOCK_DAMAGED); /* base 2^51 */
+    assert_int_equal(ONE_ROW(one_double, 0x41, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+                     BLOCK_DAMAGED);
     assert_int_equal(ONE_ROW(one_bool, 3, 1), 0);
-    assert_int_equal(ONE_ROW(one_bool, 3, 2), BLOCK_DAMAGED);                /* a spare bit */
-    assert_int_equal(ONE_ROW(one_bool, 0x0b, 1), 0);                         /* the one cell absent */
-    assert_int_equal(ONE_ROW(one_bool, 0x0b, 3), BLOCK_DAMAGED);             /* a spare bit */
-    assert_int_equal(ONE_ROW(one_bool, 0x2b, 1), BLOCK_DAMAGED);             /* a form without cells */
+    assert_int_equal(ONE_ROW(one_bool, 3, 2), BLOCK_DAMAGED);    /* a spare bit */
+    assert_int_equal(ONE_ROW(one_bool, 0x0b, 1), 0);             /* the one cell absent */
+    assert_int_equal(ONE_ROW(one_bool, 0x0b, 3), BLOCK_DAMAGED); /* a spare bit */
+    assert_int_equal(ONE_ROW(one_bool, 0x2b, 1), BLOCK_DAMAGED); /* a form without cells */
     assert_int_equal(ONE_ROW(one_bool, 0x13, 1, 1, 1), 0);
     assert_int_equal(ONE_ROW(one_bool, 0x13, 4, 1, 1), BLOCK_DAMAGED);       /* unknown quality */
     assert_int_equal(ONE_ROW(one_bool, 0x13, 1, 0, 1, 1, 1), BLOCK_DAMAGED); /* a run of none */
@@ -328,7 +334,8 @@ static void shapes_over_their_limits_are_damaged_and_encodings_unknown_are_said_
     for (i = 0; i < BLOCK_COLUMNS_MAX + 1; i++)
         types[i] = COLUMN_BOOL;
     assert_int_equal(block_decode(&shape, span_of(zeros, 19), store, &back), BLOCK_ENCODING_UNKNOWN);
-    assert_int_equal(decode_as(types, BLOCK_COLUMNS_MAX + 1, 1, span_of(zeros, 4096), -1, &back), BLOCK_DAMAGED);
+    assert_int_equal(decode_as(types, BLOCK_COLUMNS_MAX + 1, 1, span_of(zeros, 4096), -1, &back),
+                     BLOCK_DAMAGED);
     assert_int_equal(decode_as(types, 0, 1, span_of(zeros, 17), -1, &back), BLOCK_DAMAGED);
     assert_int_equal(decode_as(types, 1, 0, span_of(zeros, 18), -1, &back), BLOCK_DAMAGED);
     assert_int_equal(decode_as(types, 1, BLOCK_ROWS_MAX + 1, span_of(zeros, 4096), -1, &back), BLOCK_DAMAGED);

@@ -9,8 +9,8 @@ const uint8_t messages_tag_key[32] = "tag key of the golden captures.";
 const uint8_t messages_mark_key[32] = "mark key of the golden captures";
 const char messages_origin[] = "press-7";
 
-static char tag_line[] = "line=3", name_temp[] = "temperature", name_count[] = "strokes", name_open[] = "door",
-            name_text[] = "program";
+static char tag_line[] = "line=3", name_temp[] = "temperature", name_count[] = "strokes",
+            name_open[] = "door", name_text[] = "program";
 static char *tags_of_temp[] = {tag_line};
 
 static struct span packed(const void *message, uint8_t *room, size_t room_bytes)
@@ -53,7 +53,8 @@ static ProtobufCBinaryData bytes_of(uint8_t *data, size_t len)
 
 static void fill_block(struct messages *m)
 {
-    int64_t times[3] = {INT64_C(1750000000000000000), INT64_C(1750000000100000000), INT64_C(1750000000200000000)};
+    int64_t times[3] = {INT64_C(1750000000000000000), INT64_C(1750000000100000000),
+                        INT64_C(1750000000200000000)};
     double temps[3] = {21.5, 21.75, 0};
     int64_t counts[3] = {100, 101, 103}, doors[3] = {0, 1, 1};
     struct span texts[3] = {span_str("idle"), span_str("run"), span_str("")};
@@ -215,7 +216,8 @@ static void fill_hello(struct messages *m)
 
 static void fill_data(struct messages *m)
 {
-    const void *payloads[MESSAGES_RECORDS] = {&m->set, &m->block, &m->event, &m->health, &m->ledger, &m->reply};
+    const void *payloads[MESSAGES_RECORDS] = {&m->set,    &m->block,  &m->event,
+                                              &m->health, &m->ledger, &m->reply};
     struct id128 epoch;
     size_t i;
 

@@ -1,5 +1,5 @@
-/* messages.h - one valid message of every kind, for tests to bend and for the golden captures. Everything points into the
- * struct; messages_init makes the same bytes each time. */
+/* messages.h - one valid message of every kind, for tests to bend and for the golden captures. Everything
+ * points into the struct; messages_init makes the same bytes each time. */
 #ifndef FOGLINE_TESTS_WIRE_MESSAGES_H
 #define FOGLINE_TESTS_WIRE_MESSAGES_H
 

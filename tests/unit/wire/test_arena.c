@@ -4,9 +4,10 @@
 #include "base/cleanup.h"
 
 #include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <sodium.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
 
 static void an_arena_gives_exactly_its_cap(void **state)
 {
@@ -88,10 +89,19 @@ static void bounds_are_cut_to_the_range_and_the_maximum(void **state)
 /* The example of proto/README.md. */
 static void authenticators_are_made_over_the_documented_layout(void **state)
 {
-    static const char tag_hex[] = "666f676c696e652f7461672f763100" "027031" "101112131415161718191a1b1c1d1e1f"
-                                  "0300000000000001" "02000000" "03000000" "616263";
-    static const char document_hex[] = "666f676c696e652f646f63756d656e742f763100" "056e6f646573" "00"
-                                       "0700000000000000" "02000000" "6869";
+    static const char tag_hex[] = "666f676c696e652f7461672f763100"
+                                  "027031"
+                                  "101112131415161718191a1b1c1d1e1f"
+                                  "0300000000000001"
+                                  "02000000"
+                                  "03000000"
+                                  "616263";
+    static const char document_hex[] = "666f676c696e652f646f63756d656e742f763100"
+                                       "056e6f646573"
+                                       "00"
+                                       "0700000000000000"
+                                       "02000000"
+                                       "6869";
     struct buf b = {0}, head = {0};
     struct id128 epoch;
     char hex[256];

@@ -6,9 +6,10 @@
 #include "codec/block.h"
 
 #include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <sodium.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
 
 static struct wire_arena *arena;
 static uint8_t file_bytes[64 * 1024];
@@ -163,7 +164,8 @@ static void the_first_state_is_still_read_with_its_mark(void **state)
     assert_true(nodes->nodes[1]->revoked);
 }
 
-/* What is written now is what was written then. A deliberate change of format makes new captures beside these. */
+/* What is written now is what was written then. A deliberate change of format makes new captures beside
+ * these. */
 static void messages_are_packed_as_they_were(void **state)
 {
     static struct messages m;

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 struct fixture {
@@ -71,29 +72,29 @@ static int mark_fault(struct fixture *f)
 }
 
 /* One valid message, one change, one fault. */
-#define HELLO(want, change)                                                                                            \
-    do {                                                                                                               \
-        messages_init(&f->m);                                                                                          \
-        change;                                                                                                        \
-        assert_int_equal(up_fault(f, &f->m.up_hello), want);                                                           \
+#define HELLO(want, change)                                                                                  \
+    do {                                                                                                     \
+        messages_init(&f->m);                                                                                \
+        change;                                                                                              \
+        assert_int_equal(up_fault(f, &f->m.up_hello), want);                                                 \
     } while (0)
-#define DATA(want, change)                                                                                             \
-    do {                                                                                                               \
-        messages_init(&f->m);                                                                                          \
-        change;                                                                                                        \
-        assert_int_equal(up_fault(f, &f->m.up_data), want);                                                            \
+#define DATA(want, change)                                                                                   \
+    do {                                                                                                     \
+        messages_init(&f->m);                                                                                \
+        change;                                                                                              \
+        assert_int_equal(up_fault(f, &f->m.up_data), want);                                                  \
     } while (0)
-#define DOWN(want, change)                                                                                             \
-    do {                                                                                                               \
-        messages_init(&f->m);                                                                                          \
-        change;                                                                                                        \
-        assert_int_equal(down_fault(f), want);                                                                         \
+#define DOWN(want, change)                                                                                   \
+    do {                                                                                                     \
+        messages_init(&f->m);                                                                                \
+        change;                                                                                              \
+        assert_int_equal(down_fault(f), want);                                                               \
     } while (0)
-#define MARK(want, change)                                                                                             \
-    do {                                                                                                               \
-        messages_init(&f->m);                                                                                          \
-        change;                                                                                                        \
-        assert_int_equal(mark_fault(f), want);                                                                         \
+#define MARK(want, change)                                                                                   \
+    do {                                                                                                     \
+        messages_init(&f->m);                                                                                \
+        change;                                                                                              \
+        assert_int_equal(mark_fault(f), want);                                                               \
     } while (0)
 
 static void formats_of_the_same_major_are_read_and_others_are_not(void **state)
@@ -169,14 +170,18 @@ static void counts_over_their_limits_are_refused(void **state)
     for (i = 0; i < 2 * WIRE_INTERVALS_MAX + 2; i++)
         bounds[i] = 2 * i + 1;
     HELLO(WIRE_OK, (f->m.hello.asks = reports, f->m.ask.n_lanes = 0, f->m.hello.n_asks = WIRE_ASKS_MAX));
-    HELLO(WIRE_LIMIT, (f->m.hello.asks = reports, f->m.ask.n_lanes = 0, f->m.hello.n_asks = WIRE_ASKS_MAX + 1));
+    HELLO(WIRE_LIMIT,
+          (f->m.hello.asks = reports, f->m.ask.n_lanes = 0, f->m.hello.n_asks = WIRE_ASKS_MAX + 1));
     HELLO(WIRE_OK, (f->m.hello.epochs = reports, f->m.hello.n_epochs = WIRE_EPOCHS_MAX));
     HELLO(WIRE_LIMIT, (f->m.hello.epochs = reports, f->m.hello.n_epochs = WIRE_EPOCHS_MAX + 1));
     HELLO(WIRE_LIMIT, (f->m.epoch_report.lanes = lanes, f->m.epoch_report.n_lanes = 3));
     HELLO(WIRE_LIMIT, (f->m.hello.documents = versions, f->m.hello.n_documents = WIRE_DOCUMENTS_MAX + 1));
-    HELLO(WIRE_OK, (f->m.lane_reports[0].held = bounds, f->m.lane_reports[0].n_held = 2 * WIRE_INTERVALS_MAX));
-    HELLO(WIRE_LIMIT, (f->m.lane_reports[0].held = bounds, f->m.lane_reports[0].n_held = 2 * WIRE_INTERVALS_MAX + 2));
-    DOWN(WIRE_LIMIT, (f->m.mark.body.len = 1, f->m.state.marks = marks, f->m.state.n_marks = WIRE_LANES_MAX + 1));
+    HELLO(WIRE_OK,
+          (f->m.lane_reports[0].held = bounds, f->m.lane_reports[0].n_held = 2 * WIRE_INTERVALS_MAX));
+    HELLO(WIRE_LIMIT,
+          (f->m.lane_reports[0].held = bounds, f->m.lane_reports[0].n_held = 2 * WIRE_INTERVALS_MAX + 2));
+    DOWN(WIRE_LIMIT,
+         (f->m.mark.body.len = 1, f->m.state.marks = marks, f->m.state.n_marks = WIRE_LANES_MAX + 1));
 }
 
 static void data_out_of_range_is_refused(void **state)
@@ -311,8 +316,8 @@ static void seventeen_unknown_fields_are_a_flood(void **state)
 static void unknown_fields_add_up_over_the_whole_message(void **state)
 {
     struct fixture *f = *state;
-    ProtobufCMessageUnknownField extra = {.tag = 100, .wire_type = PROTOBUF_C_WIRE_TYPE_VARINT, .len = 1,
-                                          .data = (uint8_t *)"\x01"};
+    ProtobufCMessageUnknownField extra = {
+        .tag = 100, .wire_type = PROTOBUF_C_WIRE_TYPE_VARINT, .len = 1, .data = (uint8_t *)"\x01"};
     static Fogline__V1__Record records[WIRE_UNKNOWN_FIELDS_MAX + 1], *list[WIRE_UNKNOWN_FIELDS_MAX + 1];
     size_t i;
 
@@ -403,7 +408,8 @@ static void every_cut_and_every_flipped_byte_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(formats_of_the_same_major_are_read_and_others_are_not, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(formats_of_the_same_major_are_read_and_others_are_not, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(hello_out_of_range_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lane_reports_out_of_range_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counts_over_their_limits_are_refused, set_up, tear_down),
@@ -412,7 +418,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(state_out_of_range_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(long_mark_and_document_bodies_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mark_bodies_out_of_range_are_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_message_over_the_socket_limit_is_not_even_unpacked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_message_over_the_socket_limit_is_not_even_unpacked, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(seventeen_unknown_fields_are_a_flood, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unknown_fields_add_up_over_the_whole_message, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_costly_message_fails_at_the_cap_of_the_arena, set_up, tear_down),

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 static struct messages m;
@@ -25,19 +26,19 @@ static int tear_down(void **state)
 }
 
 /* One valid message, one change, one fault. */
-#define FAULT(what, message, want, change)                                                                             \
-    do {                                                                                                               \
-        struct buf fault_b_ = {0};                                                                                     \
-        void *fault_back_ = NULL;                                                                                      \
-                                                                                                                       \
-        messages_init(&m);                                                                                             \
-        change;                                                                                                        \
-        wire_pack(&fault_b_, &(message).base);                                                                         \
-        wire_arena_reset(arena);                                                                                       \
-        assert_int_equal(wire_##what##_unpack(arena, span_of(fault_b_.data, fault_b_.len), (void *)&fault_back_),      \
-                         want);                                                                                        \
-        assert_int_equal((want) == WIRE_OK, fault_back_ != NULL);                                                      \
-        buf_deinit(&fault_b_);                                                                                         \
+#define FAULT(what, message, want, change)                                                                   \
+    do {                                                                                                     \
+        struct buf fault_b_ = {0};                                                                           \
+        void *fault_back_ = NULL;                                                                            \
+                                                                                                             \
+        messages_init(&m);                                                                                   \
+        change;                                                                                              \
+        wire_pack(&fault_b_, &(message).base);                                                               \
+        wire_arena_reset(arena);                                                                             \
+        assert_int_equal(                                                                                    \
+            wire_##what##_unpack(arena, span_of(fault_b_.data, fault_b_.len), (void *)&fault_back_), want);  \
+        assert_int_equal((want) == WIRE_OK, fault_back_ != NULL);                                            \
+        buf_deinit(&fault_b_);                                                                               \
     } while (0)
 #define SET(want, change) FAULT(descriptor_set, m.set, want, change)
 #define BLOCK(want, change) FAULT(block, m.block, want, change)
@@ -168,12 +169,12 @@ static void text_that_a_terminal_would_obey_is_refused(void **state)
     EVENT(WIRE_INVALID, m.event.text = (char *)"\x1b]0;title\x07");
     EVENT(WIRE_INVALID, m.event.text = (char *)"back\rslash");
     EVENT(WIRE_INVALID, m.event.text = (char *)"\x7f");
-    EVENT(WIRE_INVALID, m.event.text = (char *)"\xc2\x9b 1m");       /* C1 control: CSI */
-    EVENT(WIRE_INVALID, m.event.text = (char *)"\xc0\xaf");          /* overlong */
-    EVENT(WIRE_INVALID, m.event.text = (char *)"\xe0\x80\xaf");      /* overlong */
-    EVENT(WIRE_INVALID, m.event.text = (char *)"\xed\xa0\x80");      /* surrogate */
-    EVENT(WIRE_INVALID, m.event.text = (char *)"\xf4\x90\x80\x80");  /* above U+10FFFF */
-    EVENT(WIRE_INVALID, m.event.text = (char *)"cut \xe2\x82");      /* cut */
+    EVENT(WIRE_INVALID, m.event.text = (char *)"\xc2\x9b 1m");      /* C1 control: CSI */
+    EVENT(WIRE_INVALID, m.event.text = (char *)"\xc0\xaf");         /* overlong */
+    EVENT(WIRE_INVALID, m.event.text = (char *)"\xe0\x80\xaf");     /* overlong */
+    EVENT(WIRE_INVALID, m.event.text = (char *)"\xed\xa0\x80");     /* surrogate */
+    EVENT(WIRE_INVALID, m.event.text = (char *)"\xf4\x90\x80\x80"); /* above U+10FFFF */
+    EVENT(WIRE_INVALID, m.event.text = (char *)"cut \xe2\x82");     /* cut */
 }
 
 static void health_and_reply_out_of_range_are_refused(void **state)
