@@ -1,0 +1,774 @@
+#include "archive.h"
+
+#include "base/cleanup.h"
+#include "base/name.h"
+#include "block_head.h"
+#include "link/keys.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+const char *const archive_table_names[CLOUD_TABLES] = {CLOUD_TABLE_NAMES};
+
+const struct counter_info archive_counter_info[ARCHIVE_COUNTERS] = {
+    [ARCHIVE_RECORDS] = {"records_total", COUNTER_TOTAL, "records", "Records archived by this run."},
+    [ARCHIVE_SAMPLES] = {"samples_total", COUNTER_TOTAL, "samples", "Samples archived by this run."},
+    [ARCHIVE_BYTES] = {"payload_bytes_total", COUNTER_TOTAL, "bytes", "Payload bytes archived by this run."},
+    [ARCHIVE_BLOCKS] = {"blocks_total", COUNTER_TOTAL, "records", "Blocks among them."},
+    [ARCHIVE_WRONG_TAGS] = {"wrong_tags_total", COUNTER_TOTAL, "records", "Refused: not authenticated by their origin."},
+    [ARCHIVE_MALFORMED] = {"malformed_total", COUNTER_TOTAL, "records", "Kept as bytes: of a known kind but unreadable."},
+    [ARCHIVE_UNKNOWN_KINDS] = {"unknown_kinds_total", COUNTER_TOTAL, "records", "Kept as bytes: of an unknown kind."},
+    [ARCHIVE_OBJECTS_REFUSED] = {"objects_refused_total", COUNTER_TOTAL, "records", "Refused: the reserved kind object."},
+    [ARCHIVE_LIMITS] = {"limits_total", COUNTER_TOTAL, "records", "Refused or kept as bytes: too many origins or sets."},
+    [ARCHIVE_SPANS_GROWN] = {"spans_grown_total", COUNTER_TOTAL, "1", "Rewrites of a set's longest block."},
+};
+
+#define ARCHIVE_ID_FACT "archive_id"
+
+struct arch_set {
+    uint64_t id, span_max_ns;
+    uint32_t no;
+    bool known; /* its DescriptorSet is here */
+};
+
+struct arch_device {
+    char name[SPOOL_NAME_BYTES], site[SPOOL_NAME_BYTES];
+    uint32_t no; /* index + 1 */
+    struct arch_set *sets; /* index = number - 1 */
+    size_t n_sets, alloc_sets, last_set;
+};
+
+struct arch_stream {
+    struct spool_stream *stream;
+    struct arch_device *device; /* NULL: not known here */
+    struct totals_lane lane[SPOOL_LANES];
+    bool dirty, dirty_lane[SPOOL_LANES];
+};
+
+struct archive {
+    struct spool *spool;
+    struct id128 id;
+    struct arch_device **devices; /* index = number - 1 */
+    size_t n_devices, alloc_devices;
+    uint32_t *names; /* open addressing over devices: number, 0 free */
+    size_t n_names;  /* power of two */
+    struct arch_stream *streams; /* index = stream number */
+    size_t n_streams;
+    uint32_t *dirty;
+    size_t n_dirty, alloc_dirty;
+    struct buf scratch;
+    uint64_t counters[ARCHIVE_COUNTERS];
+};
+
+/* Conditions of the tables as conditions of this module: a row that must be there and is not is damage. */
+static int condition(int r)
+{
+    if (r == DB_FULL)
+        return ARCHIVE_FULL;
+    return r > 0 && r < ARCHIVE_WRONG_TAG ? -EIO : r;
+}
+
+/* ---- origins ---- */
+
+/* FNV-1a. */
+static uint64_t name_hash(const char *s)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+    for (; *s != 0; s++)
+        h = (h ^ (uint8_t)*s) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static struct arch_device *device_find(const struct archive *a, const char *name)
+{
+    if (a->n_names == 0)
+        return NULL;
+    for (size_t i = name_hash(name);; i++) {
+        uint32_t no = a->names[i & (a->n_names - 1)];
+
+        if (no == 0)
+            return NULL;
+        if (strcmp(a->devices[no - 1]->name, name) == 0)
+            return a->devices[no - 1];
+    }
+}
+
+static void names_put(struct archive *a, const struct arch_device *d)
+{
+    size_t i = name_hash(d->name);
+
+    while (a->names[i & (a->n_names - 1)] != 0)
+        i++;
+    a->names[i & (a->n_names - 1)] = d->no;
+}
+
+static int names_grow(struct archive *a)
+{
+    size_t n = a->n_names == 0 ? 64 : a->n_names * 2;
+    uint32_t *names = calloc(n, sizeof *names);
+
+    if (names == NULL)
+        return -ENOMEM;
+    free(a->names);
+    a->names = names;
+    a->n_names = n;
+    for (size_t i = 0; i < a->n_devices; i++)
+        names_put(a, a->devices[i]);
+    return 0;
+}
+
+static int device_add(struct archive *a, const char *name, const char *site, struct arch_device **ret_d)
+{
+    struct arch_device *d;
+    int r;
+
+    if (a->n_devices == a->alloc_devices) {
+        size_t n = a->alloc_devices == 0 ? 16 : a->alloc_devices * 2;
+        struct arch_device **at = reallocarray(a->devices, n, sizeof *at);
+
+        if (at == NULL)
+            return -ENOMEM;
+        a->devices = at;
+        a->alloc_devices = n;
+    }
+    if (2 * (a->n_devices + 1) > a->n_names) {
+        r = names_grow(a);
+        if (r < 0)
+            return r;
+    }
+    d = calloc(1, sizeof *d);
+    if (d == NULL)
+        return -ENOMEM;
+    snprintf(d->name, sizeof d->name, "%s", name);
+    snprintf(d->site, sizeof d->site, "%s", site);
+    a->devices[a->n_devices++] = d;
+    d->no = (uint32_t)a->n_devices;
+    names_put(a, d);
+    *ret_d = d;
+    return 0;
+}
+
+static int device_write(struct archive *a, const struct arch_device *d)
+{
+    struct db_txn *txn;
+    struct row_key key;
+    struct device_row row = {.no = d->no};
+    int r;
+
+    memcpy(row.site, d->site, sizeof row.site);
+    device_key_put(&key, d->name);
+    buf_reset(&a->scratch);
+    device_value_put(&a->scratch, &row);
+    if (a->scratch.error != 0)
+        return a->scratch.error;
+    r = spool_txn(a->spool, &txn);
+    return r != 0 ? r : db_put(txn, CLOUD_TABLE_DEVICES, row_key_span(&key), span_of(a->scratch.data, a->scratch.len));
+}
+
+static int device_of(struct archive *a, const char *name, const char *site, struct arch_device **ret_d)
+{
+    struct arch_device *d = device_find(a, name);
+    int r;
+
+    if (d == NULL) {
+        if (a->n_devices >= ARCHIVE_ORIGINS_MAX)
+            return ARCHIVE_LIMIT;
+        r = device_add(a, name, site, &d);
+        if (r == 0)
+            r = device_write(a, d);
+        if (r != 0)
+            return r;
+    }
+    *ret_d = d;
+    return 0;
+}
+
+int archive_set_site(struct archive *a, const char *origin, const char *site)
+{
+    struct arch_device *d = device_find(a, origin);
+
+    if (d == NULL || strcmp(d->site, site) == 0)
+        return 0;
+    snprintf(d->site, sizeof d->site, "%s", site);
+    return condition(device_write(a, d));
+}
+
+/* ---- streams ---- */
+
+static int streams_reach(struct archive *a, uint32_t no)
+{
+    size_t n = a->n_streams == 0 ? 64 : a->n_streams;
+    struct arch_stream *at;
+
+    if (no < a->n_streams)
+        return 0;
+    while (n <= no)
+        n *= 2;
+    at = reallocarray(a->streams, n, sizeof *at);
+    if (at == NULL)
+        return -ENOMEM;
+    memset(at + a->n_streams, 0, (n - a->n_streams) * sizeof *at);
+    a->streams = at;
+    a->n_streams = n;
+    return 0;
+}
+
+static int stream_mark(struct archive *a, struct arch_stream *as, uint32_t no)
+{
+    if (as->dirty)
+        return 0;
+    if (a->n_dirty == a->alloc_dirty) {
+        size_t n = a->alloc_dirty == 0 ? 64 : a->alloc_dirty * 2;
+        uint32_t *at = reallocarray(a->dirty, n, sizeof *at);
+
+        if (at == NULL)
+            return -ENOMEM;
+        a->dirty = at;
+        a->alloc_dirty = n;
+    }
+    a->dirty[a->n_dirty++] = no;
+    as->dirty = true;
+    return 0;
+}
+
+static int stream_of(struct archive *a, struct spool_stream *s, const char *site, struct arch_stream **ret_as)
+{
+    struct arch_stream *as;
+    int r = streams_reach(a, s->no);
+
+    if (r < 0)
+        return r;
+    as = &a->streams[s->no];
+    as->stream = s;
+    if (as->device == NULL) {
+        r = device_of(a, s->origin, site, &as->device);
+        if (r == 0)
+            r = stream_mark(a, as, s->no);
+        if (r != 0)
+            return r;
+    }
+    *ret_as = as;
+    return 0;
+}
+
+int archive_touch(struct archive *a, struct spool_stream *s, const char *site)
+{
+    struct arch_stream *as;
+
+    return condition(stream_of(a, s, site, &as));
+}
+
+struct totals_lane archive_totals(const struct archive *a, const struct spool_stream *s, unsigned lane)
+{
+    return s->no < a->n_streams ? a->streams[s->no].lane[lane] : (struct totals_lane){0};
+}
+
+static int totals_write(struct archive *a, uint32_t no)
+{
+    const struct arch_stream *as = &a->streams[no];
+    struct totals_row row = {.stream = no, .device = as->device->no, .epoch = as->stream->epoch};
+    struct db_txn *txn;
+    struct row_key key;
+    int r = spool_txn(a->spool, &txn);
+
+    if (r != 0)
+        return r;
+    memcpy(row.lane, as->lane, sizeof row.lane);
+    totals_key_put(&key, no);
+    buf_reset(&a->scratch);
+    totals_value_put(&a->scratch, &row);
+    if (a->scratch.error != 0)
+        return a->scratch.error;
+    return db_put(txn, CLOUD_TABLE_TOTALS, row_key_span(&key), span_of(a->scratch.data, a->scratch.len));
+}
+
+int archive_flush(struct archive *a)
+{
+    for (size_t i = 0; i < a->n_dirty; i++) {
+        int r = condition(totals_write(a, a->dirty[i]));
+
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+void archive_committed(struct archive *a, void (*fn)(void *ctx, struct spool_stream *s, unsigned lane), void *ctx)
+{
+    for (size_t i = 0; i < a->n_dirty; i++) {
+        struct arch_stream *as = &a->streams[a->dirty[i]];
+
+        for (unsigned l = 0; l < SPOOL_LANES; l++)
+            if (as->dirty_lane[l] && fn != NULL)
+                fn(ctx, as->stream, l);
+        as->dirty = as->dirty_lane[0] = as->dirty_lane[1] = false;
+    }
+    a->n_dirty = 0;
+}
+
+/* ---- descriptor sets ---- */
+
+static struct arch_set *set_find(struct arch_device *d, uint64_t id)
+{
+    if (d->last_set < d->n_sets && d->sets[d->last_set].id == id)
+        return &d->sets[d->last_set];
+    for (size_t i = 0; i < d->n_sets; i++)
+        if (d->sets[i].id == id) {
+            d->last_set = i;
+            return &d->sets[i];
+        }
+    return NULL;
+}
+
+static int sets_reach(struct arch_device *d, size_t n)
+{
+    size_t alloc = d->alloc_sets == 0 ? 4 : d->alloc_sets;
+    struct arch_set *at;
+
+    if (n <= d->alloc_sets)
+        return 0;
+    while (alloc < n)
+        alloc *= 2;
+    at = reallocarray(d->sets, alloc, sizeof *at);
+    if (at == NULL)
+        return -ENOMEM;
+    memset(at + d->alloc_sets, 0, (alloc - d->alloc_sets) * sizeof *at);
+    d->sets = at;
+    d->alloc_sets = alloc;
+    return 0;
+}
+
+static int set_write(struct archive *a, const struct arch_device *d, const struct arch_set *s, struct span descriptor)
+{
+    uint8_t head[ROWS_SET_HEAD_BYTES];
+    struct db_txn *txn;
+    struct row_key key;
+    int r = spool_txn(a->spool, &txn);
+
+    if (r != 0)
+        return r;
+    set_key_put(&key, d->no, s->id);
+    set_head_put(head, s->no, s->span_max_ns);
+    return db_put2(txn, CLOUD_TABLE_SETS, row_key_span(&key), span_of(head, sizeof head), descriptor);
+}
+
+/* Allots a number by id, whether or not the DescriptorSet came first: urgent records and backlogs overtake it. */
+static int set_of(struct archive *a, struct arch_device *d, uint64_t id, struct arch_set **ret_s)
+{
+    struct arch_set *s = set_find(d, id);
+    int r;
+
+    if (s == NULL) {
+        if (d->n_sets >= ARCHIVE_SETS_MAX)
+            return ARCHIVE_LIMIT;
+        r = sets_reach(d, d->n_sets + 1);
+        if (r < 0)
+            return r;
+        s = &d->sets[d->n_sets];
+        *s = (struct arch_set){.id = id, .no = (uint32_t)d->n_sets + 1};
+        r = set_write(a, d, s, span_of(NULL, 0));
+        if (r != 0)
+            return r;
+        d->n_sets++;
+    }
+    *ret_s = s;
+    return 0;
+}
+
+/* A range query starts earlier by the longest block, so the row must say so in the transaction of that block. Rounded up
+ * to a power of two: at most 64 rewrites in the life of a set. */
+static int set_grow_span(struct archive *a, const struct arch_device *d, struct arch_set *s, uint64_t span_ns)
+{
+    struct db_txn *txn;
+    struct row_key key;
+    struct set_row row;
+    struct span value;
+    uint64_t grown = 1;
+    int r;
+
+    while (grown < span_ns)
+        grown *= 2;
+    set_key_put(&key, d->no, s->id);
+    r = spool_txn(a->spool, &txn);
+    if (r == 0)
+        r = db_get(txn, CLOUD_TABLE_SETS, row_key_span(&key), &value);
+    if (r != 0)
+        return r < 0 ? r : -EIO;
+    if (!set_get(row_key_span(&key), value, &row))
+        return -EIO;
+    buf_reset(&a->scratch);
+    buf_append(&a->scratch, row.descriptor.data, row.descriptor.len);
+    if (a->scratch.error != 0)
+        return a->scratch.error;
+    s->span_max_ns = grown;
+    a->counters[ARCHIVE_SPANS_GROWN]++;
+    return set_write(a, d, s, span_of(a->scratch.data, a->scratch.len));
+}
+
+/* ---- records ---- */
+
+static int put_other(struct archive *a, const struct arch_device *d, uint32_t stream, const struct record *r)
+{
+    uint8_t head[ROWS_RECORD_HEAD_BYTES];
+    struct other_key o = {d->no, r->kind, stream, r->seq};
+    struct db_txn *txn;
+    struct row_key key;
+    int e = spool_txn(a->spool, &txn);
+
+    if (e != 0)
+        return e;
+    other_key_put(&key, &o);
+    record_head_put(head, r);
+    return db_put2(txn, CLOUD_TABLE_OTHERS, row_key_span(&key), span_of(head, sizeof head), r->payload);
+}
+
+/* r->samples is what the block's own header says when it can be read. */
+static int put_block(struct archive *a, struct arch_device *d, uint32_t stream, struct record *r,
+                     bool *ret_has_covers)
+{
+    uint8_t head[ROWS_RECORD_HEAD_BYTES];
+    struct block_head h;
+    struct arch_set *set;
+    struct sample_key sk;
+    struct db_txn *txn;
+    struct row_key key;
+    int e;
+
+    if (!block_head_read(r->payload, &h)) {
+        a->counters[ARCHIVE_MALFORMED]++;
+        return put_other(a, d, stream, r);
+    }
+    r->samples = h.samples;
+    e = set_of(a, d, h.set_id, &set);
+    if (e == ARCHIVE_LIMIT) {
+        a->counters[ARCHIVE_LIMITS]++;
+        return put_other(a, d, stream, r);
+    }
+    if (e == 0 && h.time_span_ns > set->span_max_ns)
+        e = set_grow_span(a, d, set, h.time_span_ns);
+    if (e == 0)
+        e = spool_txn(a->spool, &txn);
+    if (e != 0)
+        return e;
+    sk = (struct sample_key){d->no, set->no, h.time_first_ns, stream, r->seq, 0};
+    sample_key_put(&key, &sk);
+    record_head_put(head, r);
+    e = db_put2(txn, CLOUD_TABLE_SAMPLES, row_key_span(&key), span_of(head, sizeof head), r->payload);
+    if (e == 0) {
+        a->counters[ARCHIVE_BLOCKS]++;
+        *ret_has_covers = h.has_covers;
+    }
+    return e;
+}
+
+static int put_descriptor(struct archive *a, struct arch_device *d, uint32_t stream, const struct record *r)
+{
+    struct arch_set *set;
+    int e = put_other(a, d, stream, r);
+
+    if (e != 0)
+        return e;
+    e = set_of(a, d, wire_descriptor_set_id(r->payload), &set);
+    if (e == ARCHIVE_LIMIT) {
+        a->counters[ARCHIVE_LIMITS]++;
+        return 0;
+    }
+    if (e != 0 || set->known)
+        return e;
+    e = set_write(a, d, set, r->payload);
+    set->known = e == 0;
+    return e;
+}
+
+static int put_by_kind(struct archive *a, struct arch_device *d, uint32_t stream, struct record *r,
+                       bool *ret_has_covers)
+{
+    if (r->kind > FOGLINE__V1__KIND__KIND_UNSPECIFIED && r->kind < FOGLINE__V1__KIND__KIND_OBJECT &&
+        r->kind != FOGLINE__V1__KIND__KIND_BLOCK)
+        r->samples = 0;
+    switch (r->kind) {
+    case FOGLINE__V1__KIND__KIND_BLOCK:
+        return put_block(a, d, stream, r, ret_has_covers);
+    case FOGLINE__V1__KIND__KIND_DESCRIPTOR:
+        return put_descriptor(a, d, stream, r);
+    case FOGLINE__V1__KIND__KIND_LEDGER:
+        *ret_has_covers = true;
+        return put_other(a, d, stream, r);
+    case FOGLINE__V1__KIND__KIND_EVENT:
+    case FOGLINE__V1__KIND__KIND_HEALTH:
+    case FOGLINE__V1__KIND__KIND_REPLY:
+        return put_other(a, d, stream, r);
+    default:
+        a->counters[ARCHIVE_UNKNOWN_KINDS]++;
+        return put_other(a, d, stream, r);
+    }
+}
+
+static bool tag_ok(struct archive *a, const struct record *r, const uint8_t *tag_key)
+{
+    buf_reset(&a->scratch);
+    wire_tag_head(&a->scratch, r->origin, &r->epoch, r->seq, r->kind, r->payload.len);
+    return a->scratch.error == 0 && end_mac_ok(tag_key, span_of(a->scratch.data, a->scratch.len), r->payload,
+                                               span_of(r->tag, WIRE_TAG_BYTES));
+}
+
+int archive_put(struct archive *a, struct spool_stream *s, const struct record *r, const struct archive_origin *o,
+                bool *ret_has_covers)
+{
+    struct record checked = *r;
+    struct arch_stream *as;
+    bool has_covers = false;
+    unsigned lane = seq_lane(r->seq);
+    int e;
+
+    assert(lane < SPOOL_LANES);
+    if (r->kind == FOGLINE__V1__KIND__KIND_OBJECT) {
+        a->counters[ARCHIVE_OBJECTS_REFUSED]++;
+        return ARCHIVE_OBJECT;
+    }
+    if (!tag_ok(a, r, o->tag_key)) {
+        a->counters[ARCHIVE_WRONG_TAGS]++;
+        return ARCHIVE_WRONG_TAG;
+    }
+    e = stream_of(a, s, o->site, &as);
+    if (e == ARCHIVE_LIMIT)
+        a->counters[ARCHIVE_LIMITS]++;
+    if (e == 0)
+        e = stream_mark(a, as, s->no);
+    if (e == 0)
+        e = put_by_kind(a, as->device, s->no, &checked, &has_covers);
+    if (e != 0)
+        return condition(e);
+    as->dirty_lane[lane] = true;
+    as->lane[lane].records++;
+    as->lane[lane].samples += checked.samples;
+    a->counters[ARCHIVE_RECORDS]++;
+    a->counters[ARCHIVE_SAMPLES] += checked.samples;
+    a->counters[ARCHIVE_BYTES] += r->payload.len;
+    *ret_has_covers = has_covers;
+    return 0;
+}
+
+const uint64_t *archive_counters(const struct archive *a)
+{
+    return a->counters;
+}
+
+/* ---- opening ---- */
+
+static int load_device(struct archive *a, struct span key, struct span value)
+{
+    struct device_row row;
+
+    if (!device_get(key, value, &row) || row.no == 0 || row.no > ARCHIVE_ORIGINS_MAX)
+        return -EIO;
+    /* Numbers are dense, but the table is in order of names: placed by number below. */
+    while (a->alloc_devices < row.no) {
+        size_t n = a->alloc_devices == 0 ? 16 : a->alloc_devices * 2;
+        struct arch_device **at = reallocarray(a->devices, n, sizeof *at);
+
+        if (at == NULL)
+            return -ENOMEM;
+        memset(at + a->alloc_devices, 0, (n - a->alloc_devices) * sizeof *at);
+        a->devices = at;
+        a->alloc_devices = n;
+    }
+    while (a->n_devices < row.no)
+        a->devices[a->n_devices++] = NULL;
+    if (a->devices[row.no - 1] != NULL)
+        return -EIO;
+    a->devices[row.no - 1] = calloc(1, sizeof **a->devices);
+    if (a->devices[row.no - 1] == NULL)
+        return -ENOMEM;
+    a->devices[row.no - 1]->no = row.no;
+    memcpy(a->devices[row.no - 1]->name, row.name, sizeof row.name);
+    memcpy(a->devices[row.no - 1]->site, row.site, sizeof row.site);
+    return 0;
+}
+
+static struct arch_device *device_at(const struct archive *a, uint32_t no)
+{
+    return no >= 1 && no <= a->n_devices ? a->devices[no - 1] : NULL;
+}
+
+static int load_set(struct archive *a, struct span key, struct span value)
+{
+    struct set_row row;
+    struct arch_device *d;
+    int r;
+
+    if (!set_get(key, value, &row) || row.no == 0 || row.no > ARCHIVE_SETS_MAX)
+        return -EIO;
+    d = device_at(a, row.device);
+    if (d == NULL)
+        return -EIO;
+    r = sets_reach(d, row.no);
+    if (r < 0)
+        return r;
+    d->sets[row.no - 1] =
+        (struct arch_set){.id = row.id, .span_max_ns = row.span_max_ns, .no = row.no, .known = row.descriptor.len > 0};
+    if (d->n_sets < row.no)
+        d->n_sets = row.no;
+    return 0;
+}
+
+static int load_totals(struct archive *a, struct span key, struct span value)
+{
+    struct totals_row row;
+    int r;
+
+    if (!totals_get(key, value, &row))
+        return -EIO;
+    r = streams_reach(a, row.stream);
+    if (r < 0)
+        return r;
+    a->streams[row.stream].device = device_at(a, row.device);
+    memcpy(a->streams[row.stream].lane, row.lane, sizeof row.lane);
+    return a->streams[row.stream].device != NULL ? 0 : -EIO;
+}
+
+static int load_table(struct archive *a, struct db_txn *txn, unsigned table,
+                      int (*load)(struct archive *a, struct span key, struct span value))
+{
+    owned(db_cursor_freep) struct db_cursor *c = NULL;
+    struct span key, value;
+    int r = db_cursor_new(txn, table, &c);
+
+    if (r != 0)
+        return r;
+    for (r = db_cursor_seek(c, span_of("", 0), &key, &value); r == 0; r = db_cursor_next(c, &key, &value)) {
+        r = load(a, key, value);
+        if (r != 0)
+            return r;
+    }
+    return r == DB_NOT_FOUND ? 0 : r == DB_DAMAGED ? -EIO : r;
+}
+
+static void forget_all(struct archive *a)
+{
+    for (size_t i = 0; i < a->n_devices; i++)
+        if (a->devices[i] != NULL) {
+            free(a->devices[i]->sets);
+            free(a->devices[i]);
+        }
+    free(a->devices);
+    free(a->names);
+    free(a->streams);
+    a->devices = NULL;
+    a->names = NULL;
+    a->streams = NULL;
+    a->n_devices = a->alloc_devices = a->n_names = a->n_streams = a->n_dirty = 0;
+}
+
+static int load_all(struct archive *a)
+{
+    struct db_txn *txn;
+    int r = spool_read(a->spool, &txn);
+
+    if (r != 0)
+        return r;
+    r = load_table(a, txn, CLOUD_TABLE_DEVICES, load_device);
+    for (size_t i = 0; r == 0 && i < a->n_devices; i++)
+        if (a->devices[i] == NULL)
+            r = -EIO;
+    while (r == 0 && a->n_names < 2 * (a->n_devices + 1))
+        r = names_grow(a);
+    if (r == 0)
+        r = load_table(a, txn, CLOUD_TABLE_SETS, load_set);
+    if (r == 0)
+        r = load_table(a, txn, CLOUD_TABLE_TOTALS, load_totals);
+    spool_read_done(a->spool);
+    for (size_t i = 0; r == 0 && i < spool_n_streams(a->spool); i++) {
+        struct spool_stream *s = spool_stream_at(a->spool, i);
+
+        r = streams_reach(a, s->no);
+        if (r == 0)
+            a->streams[s->no].stream = s;
+    }
+    return r;
+}
+
+int archive_reload(struct archive *a)
+{
+    forget_all(a);
+    return load_all(a);
+}
+
+int archive_renew_id(struct archive *a, const struct id128 *id)
+{
+    int r = spool_fact_put(a->spool, ARCHIVE_ID_FACT, span_of(id->bytes, ID128_BYTES));
+
+    if (r == 0)
+        r = spool_commit(a->spool);
+    if (r == 0)
+        a->id = *id;
+    return r > 0 ? -ENOSPC : r;
+}
+
+static int load_id(struct archive *a)
+{
+    owned(buf_deinit) struct buf value = {0};
+    int r = spool_fact_get(a->spool, ARCHIVE_ID_FACT, &value);
+    struct id128 fresh;
+
+    if (r == DB_NOT_FOUND) {
+        fresh = id128_random();
+        return archive_renew_id(a, &fresh);
+    }
+    if (r != 0 || value.len != ID128_BYTES)
+        return r < 0 ? r : -EIO;
+    memcpy(a->id.bytes, value.data, ID128_BYTES);
+    return 0;
+}
+
+int archive_open(struct archive **ret_a, const struct archive_options *options, struct errmsg *err)
+{
+    owned(archive_closep) struct archive *a = calloc(1, sizeof *a);
+    struct spool_options so = options->spool;
+    int r;
+
+    if (a == NULL)
+        return -ENOMEM;
+    so.db.tables = archive_table_names;
+    so.db.n_tables = CLOUD_TABLES;
+    so.db.role = "cloud";
+    r = spool_open(&a->spool, &so, err);
+    if (r != 0)
+        return r;
+    r = load_id(a);
+    if (r == 0)
+        r = load_all(a);
+    if (r != 0)
+        return errmsg_set(err, r, "%s: the archive's tables cannot be read; look at `cloudctl store verify`", so.db.path);
+    *ret_a = TAKE(a);
+    return 0;
+}
+
+struct archive *archive_close(struct archive *a)
+{
+    if (a == NULL)
+        return NULL;
+    forget_all(a);
+    free(a->dirty);
+    buf_deinit(&a->scratch);
+    spool_close(a->spool);
+    free(a);
+    return NULL;
+}
+
+void archive_closep(struct archive **a)
+{
+    *a = archive_close(*a);
+}
+
+struct spool *archive_spool(struct archive *a)
+{
+    return a->spool;
+}
+
+const struct id128 *archive_id(const struct archive *a)
+{
+    return &a->id;
+}

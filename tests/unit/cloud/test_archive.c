@@ -1,0 +1,258 @@
+#include "fixture.h"
+
+#include "hop/inbox.h"
+
+static int setup(void **state)
+{
+    struct fixture *f = malloc(sizeof *f);
+
+    fixture_init(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_deinit(*state);
+    free(*state);
+    return 0;
+}
+
+struct seen_rows {
+    struct view *view;
+    unsigned n_blocks, n_rows;
+    int64_t first[64];
+    double value[4096];
+};
+
+static int collect(void *ctx, const struct view_block *vb)
+{
+    struct seen_rows *s = ctx;
+    const struct block *b;
+
+    assert_int_equal(view_decode(s->view, vb, -1, &b), 0);
+    s->first[s->n_blocks++ % 64] = vb->key.time_first_ns;
+    for (uint32_t i = 0; i < b->n_rows; i++)
+        s->value[s->n_rows++] = b->columns[0].f64[i];
+    return 0;
+}
+
+static void record_is_there_after_reopen_and_only_once(void **state)
+{
+    struct fixture *f = *state;
+    struct seen_rows seen = {0};
+    const struct view_device *d;
+    static const struct view_range all = {INT64_MIN, INT64_MAX};
+
+    fixture_put_descriptor(f, 0, "Cel");
+    assert_int_equal(fixture_put_value(f, 0, 1000, 21.5), 0);
+    f->device[0].next[0]--;
+    assert_int_equal(fixture_put_value(f, 0, 1000, 21.5), INBOX_DUPLICATE);
+    fixture_commit(f);
+    fixture_close(f);
+    fixture_open(f);
+    f->device[0].next[0]--;
+    assert_int_equal(fixture_put_value(f, 0, 1000, 21.5), INBOX_DUPLICATE);
+    assert_int_equal(archive_totals(f->archive, fixture_stream(f, 0), 0).records, 2);
+    assert_int_equal(archive_totals(f->archive, fixture_stream(f, 0), 0).samples, 1);
+    seen.view = fixture_view(f);
+    d = view_find_device(seen.view, "pump-0");
+    assert_non_null(d);
+    assert_string_equal(d->site, "north");
+    assert_int_equal(d->n_sets, 1);
+    assert_string_equal(d->sets[0].channels[0].name, "temperature");
+    assert_int_equal(view_scan(seen.view, &d->sets[0], &all, collect, &seen), 0);
+    assert_int_equal(seen.n_rows, 1);
+    assert_true(seen.value[0] == 21.5);
+}
+
+static void uncommitted_records_are_gone_after_a_rollback(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_put_descriptor(f, 0, "Cel");
+    fixture_commit(f);
+    assert_int_equal(fixture_put_value(f, 0, 1000, 1), 0);
+    assert_int_equal(fixture_put_value(f, 1, 1000, 1), 0);
+    assert_int_equal(spool_rollback(archive_spool(f->archive)), 0);
+    assert_int_equal(intake_reload(f->intake), 0);
+    assert_int_equal(archive_totals(f->archive, fixture_stream(f, 0), 0).records, 1);
+    f->device[0].next[0] = 2;
+    f->device[1].next[0] = 1;
+    assert_int_equal(fixture_put_value(f, 1, 2000, 2), 0);
+    assert_int_equal(fixture_put_value(f, 0, 2000, 2), 0);
+    fixture_commit(f);
+    assert_int_equal(archive_totals(f->archive, fixture_stream(f, 0), 0).records, 2);
+    assert_int_equal(view_n_devices(fixture_view(f)), 2);
+}
+
+static void wrong_tag_and_strange_origins_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture_record r = {.kind = FOGLINE__V1__KIND__KIND_EVENT, .payload = span_str("x"), .forged = true};
+    struct fixture_record object = {.kind = FOGLINE__V1__KIND__KIND_OBJECT, .payload = span_str("x")};
+
+    assert_int_equal(fixture_put(f, 0, &r, NULL), INBOX_REFUSED);
+    assert_int_equal(archive_counters(f->archive)[ARCHIVE_WRONG_TAGS], 1);
+    assert_int_equal(fixture_put(f, 0, &object, NULL), INBOX_REFUSED);
+    r.forged = false;
+    f->nodes[0].provisional = true;
+    f->nodes[1].revoked = true;
+    assert_int_equal(intake_set_nodes(f->intake, f->nodes, 2), 0);
+    assert_int_equal(fixture_put(f, 0, &r, NULL), INBOX_REFUSED);
+    assert_int_equal(fixture_put(f, 1, &r, NULL), INBOX_REFUSED);
+    assert_int_equal(fixture_put(f, 2, &r, NULL), INBOX_REFUSED);
+    assert_int_equal(intake_counters(f->intake)[INTAKE_ORIGIN_PROVISIONAL], 1);
+    assert_int_equal(intake_counters(f->intake)[INTAKE_ORIGIN_REVOKED], 1);
+    assert_int_equal(intake_counters(f->intake)[INTAKE_ORIGIN_UNKNOWN], 1);
+    assert_int_equal(archive_counters(f->archive)[ARCHIVE_RECORDS], 0);
+}
+
+static void descriptor_may_come_after_its_blocks(void **state)
+{
+    struct fixture *f = *state;
+    const struct view_device *d;
+
+    assert_int_equal(fixture_put_value(f, 0, 1000, 1), 0);
+    fixture_commit(f);
+    d = view_find_device(fixture_view(f), "pump-0");
+    assert_int_equal(d->n_sets, 1);
+    assert_null(d->sets[0].group);
+    fixture_close(f);
+    fixture_open(f);
+    fixture_put_descriptor(f, 0, "Cel");
+    fixture_commit(f);
+    d = view_find_device(fixture_view(f), "pump-0");
+    assert_int_equal(d->n_sets, 1);
+    assert_string_equal(d->sets[0].group, "plant");
+    assert_string_equal(d->sets[0].channels[0].unit, "Cel");
+}
+
+static int take_other(void *ctx, const struct view_other *o)
+{
+    struct buf *b = ctx;
+
+    buf_append(b, o->record.payload.data, o->record.payload.len);
+    return 0;
+}
+
+static void unknown_kinds_and_unreadable_blocks_are_kept_as_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture_record strange = {.kind = 4711, .samples = 3, .payload = span_str("from the future")};
+    struct fixture_record broken = {.kind = FOGLINE__V1__KIND__KIND_BLOCK, .payload = span_str("\xff\xff\xff")};
+    struct buf b = {0};
+    struct view *v;
+
+    assert_int_equal(fixture_put(f, 0, &strange, NULL), 0);
+    assert_int_equal(fixture_put(f, 0, &broken, NULL), 0);
+    fixture_commit(f);
+    assert_int_equal(archive_counters(f->archive)[ARCHIVE_UNKNOWN_KINDS], 1);
+    assert_int_equal(archive_counters(f->archive)[ARCHIVE_MALFORMED], 1);
+    v = fixture_view(f);
+    assert_int_equal(view_others(v, view_find_device(v, "pump-0"), 4711, take_other, &b), 0);
+    assert_int_equal(b.len, strlen("from the future"));
+    assert_memory_equal(b.data, "from the future", b.len);
+    assert_int_equal(view_others(v, view_find_device(v, "pump-0"), 0, take_other, &b), 0);
+    assert_int_equal(b.len, 2 * strlen("from the future") + 3);
+    buf_deinit(&b);
+}
+
+static void put_block_of(struct fixture *f, int64_t first, int64_t step, uint32_t n)
+{
+    struct fixture_row rows[64] = {0};
+    struct fixture_record r = {.kind = FOGLINE__V1__KIND__KIND_BLOCK};
+
+    for (uint32_t i = 0; i < n; i++) {
+        rows[i].time_ns = first + step * i;
+        rows[i].cells[0].f64 = (double)rows[i].time_ns;
+        rows[i].cells[3].absent = true;
+    }
+    buf_reset(&f->payload);
+    fixture_block(&f->payload, fixture_set_id("Cel"), rows, n, &r.samples);
+    r.payload = span_of(f->payload.data, f->payload.len);
+    assert_int_equal(fixture_put(f, 0, &r, NULL), 0);
+}
+
+static void range_begins_early_enough_for_long_blocks(void **state)
+{
+    struct fixture *f = *state;
+    struct seen_rows seen = {0};
+    const struct view_range range = {5000, 5100};
+
+    fixture_put_descriptor(f, 0, "Cel");
+    put_block_of(f, 1000, 100, 60); /* 1000 .. 6900, in the range */
+    for (int64_t t = 2000; t < 9000; t += 10)
+        put_block_of(f, t, 1, 2);
+    put_block_of(f, -50000, 1, 2);
+    fixture_commit(f);
+    seen.view = fixture_view(f);
+    assert_int_equal(
+        view_scan(seen.view, &view_find_device(seen.view, "pump-0")->sets[0], &range, collect, &seen), 0);
+    assert_int_equal(seen.n_blocks, 11);
+    assert_int_equal(seen.first[0], 1000);
+    assert_int_equal(seen.first[1], 5000);
+    assert_int_equal(seen.first[10], 5090);
+}
+
+static void times_before_1970_come_first(void **state)
+{
+    struct fixture *f = *state;
+    struct seen_rows seen = {0};
+    static const struct view_range all = {INT64_MIN, INT64_MAX};
+
+    fixture_put_descriptor(f, 0, "Cel");
+    assert_int_equal(fixture_put_value(f, 0, 10, 2), 0);
+    assert_int_equal(fixture_put_value(f, 0, -10, 1), 0);
+    assert_int_equal(fixture_put_value(f, 0, -20, 0), 0);
+    fixture_commit(f);
+    seen.view = fixture_view(f);
+    assert_int_equal(view_scan(seen.view, &view_find_device(seen.view, "pump-0")->sets[0], &all, collect, &seen), 0);
+    for (int i = 0; i < 3; i++)
+        assert_true(seen.value[i] == i);
+}
+
+static void archive_id_stays_over_reopening_and_reboot(void **state)
+{
+    struct fixture *f = *state;
+    struct id128 id = *archive_id(f->archive), store = *spool_store_id(archive_spool(f->archive)), fresh = id128_random();
+
+    fixture_close(f);
+    remove(f->proof);
+    fixture_open(f);
+    assert_true(id128_equal(archive_id(f->archive), &id));
+    assert_false(id128_equal(spool_store_id(archive_spool(f->archive)), &store));
+    assert_int_equal(archive_renew_id(f->archive, &fresh), 0);
+    fixture_close(f);
+    fixture_open(f);
+    assert_true(id128_equal(archive_id(f->archive), &fresh));
+}
+
+static void site_follows_the_list_of_nodes(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_put_descriptor(f, 0, "Cel");
+    fixture_commit(f);
+    snprintf(f->nodes[0].site, sizeof f->nodes[0].site, "west");
+    assert_int_equal(intake_set_nodes(f->intake, f->nodes, FIXTURE_DEVICES), 0);
+    fixture_commit(f);
+    assert_string_equal(view_find_device(fixture_view(f), "pump-0")->site, "west");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(record_is_there_after_reopen_and_only_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(uncommitted_records_are_gone_after_a_rollback, setup, teardown),
+        cmocka_unit_test_setup_teardown(wrong_tag_and_strange_origins_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(descriptor_may_come_after_its_blocks, setup, teardown),
+        cmocka_unit_test_setup_teardown(unknown_kinds_and_unreadable_blocks_are_kept_as_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(range_begins_early_enough_for_long_blocks, setup, teardown),
+        cmocka_unit_test_setup_teardown(times_before_1970_come_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(archive_id_stays_over_reopening_and_reboot, setup, teardown),
+        cmocka_unit_test_setup_teardown(site_follows_the_list_of_nodes, setup, teardown),
+    };
+
+    return cmocka_run_group_tests_name("cloud_archive", tests, NULL, NULL);
+}
