@@ -10,9 +10,6 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 struct arguments {
@@ -80,26 +77,16 @@ static int load_values(const struct ctl_tier *tier, const char *path, void **ret
     return CTL_OK;
 }
 
-/* Secrets stand in memory: no core dump, no debugger, no file that others may read. */
-static void harden_process(void)
-{
-    struct rlimit none = {0, 0};
-
-    umask(077);
-    (void)setrlimit(RLIMIT_CORE, &none);
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    signal(SIGPIPE, SIG_IGN);
-}
-
 static int take_lock(const char *path, int *ret_fd, struct errmsg *err)
 {
     char pid[32] = "";
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     owned(close_fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0)
         return errmsg_set(err, -errno, "%s: %s", path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK)
+    if (fcntl(fd, F_OFD_SETLK, &whole) < 0) {
+        if (errno != EAGAIN && errno != EACCES)
             return errmsg_set(err, -errno, "%s: %s", path, strerror(errno));
         ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
         pid[n > 0 ? n : 0] = '\0';
@@ -178,8 +165,11 @@ static int check_only(const struct arguments *a)
 
 static int prepare(struct daemon *d, struct errmsg *err)
 {
-    int r = ctl_paths_ready(&d->paths, err);
+    int r = keys_harden_process();
 
+    if (r < 0)
+        return errmsg_set(err, r, "cannot forbid core dumps: %s", strerror(-r));
+    r = ctl_paths_ready(&d->paths, err);
     if (r < 0)
         return r;
     r = take_lock(d->paths.lock, &d->lock_fd, err);
@@ -221,7 +211,8 @@ int daemon_begin(struct daemon *d, const struct ctl_tier *tier, int argc, char *
     d->settings = settings_of(tier, d->values);
     if (a.check_only)
         return daemon_end(d, check_only(&a));
-    harden_process();
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
     snprintf(d->tag, sizeof(d->tag), "%s=%s", tier->name, d->settings->node);
     log_set_tag(d->tag);
     log_set_level((enum log_level)d->settings->log_level);

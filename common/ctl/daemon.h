@@ -3,7 +3,8 @@
  *   PROGRAM [-c FILE] [-n] [--version] [--help]
  *
  * daemon_begin: arguments, configuration (with all problems printed), log level and tag, no core dumps, umask 077, folders,
- * the lock that keeps a second daemon from the same store, the node's key, the loop and its signals. The lock is held until
+ * the lock (an open file description lock on run_dir/lock) that keeps a second daemon from the
+ * same store, the node's key, the loop and its signals. The lock is held until
  * the process ends. daemon_ready: service manager notification and its watchdog. SIGHUP: loads the file again; when
  * anything differs that is not reloadable, or the file has problems, nothing changes and the log says why; else the tier's
  * function is called with the new values.

@@ -108,7 +108,7 @@ int nodes_save(const char *path, struct nodes *l, const struct operator_keys *k,
 int nodes_save_local(const char *path, const struct nodes *l, struct errmsg *err)
 {
     owned(buf_deinit) struct buf body = {0};
-    int r = nodes_to_body(l, 0, &body);
+    int r = nodes_to_body(l, 1, &body);
 
     if (r == 0)
         r = file_write_atomic(path, span_of(body.data, body.len), 0600);

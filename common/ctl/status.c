@@ -6,8 +6,8 @@
 #include "ctl/jtree.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <string.h>
 
 struct status {
@@ -110,19 +110,36 @@ int status_end(struct status *s, const struct counter_set *sets, size_t n_sets)
     return r;
 }
 
-bool status_running(const char *path, int64_t now_unix_ns, int64_t *ret_age_ms)
+/* The daemon holds a lock as long as it lives; asking for it takes nothing, so it never stands in a start's way. */
+static bool lock_held(const char *status_path)
+{
+    struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    char path[CTL_FILE_CHARS];
+    const char *slash = strrchr(status_path, '/');
+
+    snprintf(path, sizeof(path), "%.*s/lock", slash == NULL ? 1 : (int)(slash - status_path),
+             slash == NULL ? "." : status_path);
+    owned(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+}
+
+enum status_life status_life(const char *path, int64_t now_unix_ns, int64_t *ret_age_ms)
 {
     owned(jtree_freep) struct jtree *t = NULL;
     int64_t age_ms = -1;
-    bool alive = false;
+    bool held = lock_held(path);
 
-    if (jtree_read(path, &t) == 0) {
-        int64_t pid = jnode_i64(jnode_get(jtree_root(t), "pid"));
+    /* A clock that was set back makes the age negative: no sign of death. */
+    if (jtree_read(path, &t) == 0)
         age_ms = (now_unix_ns - jnode_i64(jnode_get(jtree_root(t), "time_unix_ns"))) / NS_PER_MS;
-        /* EPERM: somebody else's process, so it lives. A clock that was set back makes the age negative: not a sign of death. */
-        alive = pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM) && age_ms <= STATUS_FRESH_MS;
-    }
     if (ret_age_ms != NULL)
-        *ret_age_ms = age_ms;
-    return alive;
+        *ret_age_ms = t == NULL ? -1 : age_ms < 0 ? 0 : age_ms;
+    if (!held)
+        return STATUS_DEAD;
+    return t != NULL && age_ms <= STATUS_FRESH_MS ? STATUS_RUNNING : STATUS_SILENT;
+}
+
+bool status_running(const char *path, int64_t now_unix_ns, int64_t *ret_age_ms)
+{
+    return status_life(path, now_unix_ns, ret_age_ms) == STATUS_RUNNING;
 }

@@ -29,8 +29,11 @@ must_check int status_begin(struct status *s, int64_t now_unix_ns, struct json *
 must_check int status_end(struct status *s, const struct counter_set *sets, size_t n_sets);
 
 enum { STATUS_FRESH_MS = 5000 };
-/* Reads the file's pid and time: is the daemon running? false also when there is no file. ret_age_ms may be NULL; -1: no file. */
-bool status_running(const char *path, int64_t now_unix_ns, int64_t *ret_age_ms);
+/* Is there a daemon? It lives while the lock beside the file is held; SILENT: it lives, but its last report is older than
+ * STATUS_FRESH_MS (stopped by a signal, or stuck in the disk). ret_age_ms may be NULL; -1: there is no report. */
+enum status_life { STATUS_DEAD, STATUS_SILENT, STATUS_RUNNING };
+enum status_life status_life(const char *path, int64_t now_unix_ns, int64_t *ret_age_ms);
+bool status_running(const char *path, int64_t now_unix_ns, int64_t *ret_age_ms); /* STATUS_RUNNING */
 
 /* The command `status`. */
 int status_command(struct ctl *ctl);

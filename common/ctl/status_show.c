@@ -150,7 +150,7 @@ static int print_counters(const struct ctl *ctl, const struct jnode *counters)
     return table_print(t, ctl->out, ctl->color) < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot print the table") : CTL_OK;
 }
 
-static int status_json(const struct ctl *ctl, const struct jnode *root, bool running, int64_t age_ms)
+static int status_json(const struct ctl *ctl, const struct jnode *root, enum status_life life, int64_t age_ms)
 {
     owned(json_freep) struct json *j = NULL;
     int code = ctl_json(ctl, false, &j);
@@ -158,7 +158,8 @@ static int status_json(const struct ctl *ctl, const struct jnode *root, bool run
     if (code != CTL_OK)
         return code;
     json_object(j);
-    json_kbool(j, "running", running);
+    json_kbool(j, "running", life == STATUS_RUNNING);
+    json_kbool(j, "silent", life == STATUS_SILENT);
     json_ki64(j, "age_ms", age_ms);
     for (size_t i = 0; i < jnode_n(root); i++) {
         json_key(j, jnode_key(root, i));
@@ -173,7 +174,8 @@ int status_command(struct ctl *ctl)
     owned(jtree_freep) struct jtree *t = NULL;
     char text[STATUS_TEXT_CHARS];
     int64_t age_ms, now = clock_wall_unix_ns(&clock_real);
-    bool running;
+    static const char *const words[] = {"not running, was", "silent,", "running,"};
+    enum status_life life;
     int code = ctl_load(ctl), r;
 
     if (code != CTL_OK)
@@ -184,20 +186,19 @@ int status_command(struct ctl *ctl)
                         ctl->tier->daemon, ctl->paths.status, ctl->tier->daemon, ctl->config_path);
     if (r != 0)
         return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->paths.status, r < 0 ? strerror(-r) : "is not JSON");
-    running = status_running(ctl->paths.status, now, &age_ms);
+    life = status_life(ctl->paths.status, now, &age_ms);
     const struct jnode *root = jtree_root(t);
     if (ctl->json)
-        return status_json(ctl, root, running, age_ms);
-    duration(age_ms < 0 ? 0 : age_ms, text, sizeof(text));
+        return status_json(ctl, root, life, age_ms);
+    duration(age_ms, text, sizeof(text));
     fprintf(ctl->out, "%-20s %s\n", "node", jnode_text(jnode_get(root, "node")));
     if (jnode_text(jnode_get(root, "site"))[0] != '\0')
         fprintf(ctl->out, "%-20s %s\n", "site", jnode_text(jnode_get(root, "site")));
-    fprintf(ctl->out, "%-20s %s %s, %s pid %s, %s%s ago\n", "daemon", ctl->tier->daemon,
-            jnode_text(jnode_get(root, "software")), running ? "running," : "not running, was",
-            jnode_text(jnode_get(root, "pid")), running ? "seen " : "last seen ", text);
+    fprintf(ctl->out, "%-20s %s %s, %s pid %s, last report %s ago\n", "daemon", ctl->tier->daemon,
+            jnode_text(jnode_get(root, "software")), words[life], jnode_text(jnode_get(root, "pid")), text);
     duration((jnode_i64(jnode_get(root, "time_unix_ns")) - jnode_i64(jnode_get(root, "started_unix_ns"))) / NS_PER_MS,
              text, sizeof(text));
-    fprintf(ctl->out, "%-20s %s\n", running ? "up" : "had been up", text);
+    fprintf(ctl->out, "%-20s %s\n", life != STATUS_DEAD ? "up" : "had been up", text);
     code = print_facts(ctl, jnode_get(root, "facts"));
     if (code == CTL_OK && ctl_option(ctl, "counters") != NULL)
         code = print_counters(ctl, jnode_get(root, "counters"));

@@ -205,7 +205,7 @@ int verb_store_verify(struct ctl *ctl)
 
     if (code != CTL_OK)
         return code;
-    if (!status_running(ctl->paths.status, clock_wall_unix_ns(&clock_real), NULL)) {
+    if (status_life(ctl->paths.status, clock_wall_unix_ns(&clock_real), NULL) == STATUS_DEAD) {
         struct db_options o = store_options(ctl);
         r = db_verify(&o, VERIFY_TIMEOUT_S, &result, &err);
         if (r == -ENOENT)

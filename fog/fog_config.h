@@ -1,0 +1,14 @@
+/* fog_config.h - the configuration of a fog: one row per key in fog_config.c. Threads: values. */
+#ifndef FOGLINE_FOG_FOG_CONFIG_H
+#define FOGLINE_FOG_FOG_CONFIG_H
+
+#include "ctl/settings.h"
+
+struct fog_config {
+    struct ctl_settings common;
+    int64_t health_s;
+};
+
+extern const struct config_schema fog_schema;
+
+#endif

@@ -1,0 +1,230 @@
+/* What the two halves of the hop ask the fog. */
+#include "fog/fog_private.h"
+#include "fog/stages.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+/* A Hello has room for 255 KiB; this much of it for what the fog asks about. */
+enum { ASKS_MAX_BYTES = 160 * 1024, HELD_INTERVALS_MAX = 16 };
+
+/* ---- upper side: devices ---- */
+
+static bool op_may_carry(void *ctx, const char *peer, const char *origin)
+{
+    (void)ctx; /* a device brings its own; that it is one of this site the gate has seen to */
+    return strcmp(peer, origin) == 0;
+}
+
+static int op_record(void *ctx, struct spool_stream *s, const struct record *r)
+{
+    int rc = stages_record(ctx, s, r);
+
+    return rc == STAGE_REFUSED ? INBOX_REFUSED : rc;
+}
+
+static size_t op_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane, struct interval range,
+                       Fogline__V1__Mark **out, size_t max)
+{
+    struct fog *f = ctx;
+
+    return marks_get(f->marks, s, lane, range, a, out, max);
+}
+
+static size_t op_documents(void *ctx, struct wire_arena *a, const char *peer, const Fogline__V1__Hello *hello,
+                           Fogline__V1__Document **out, size_t max)
+{
+    struct fog *f = ctx;
+
+    return letters_for(&f->letters, peer, hello, a, out, max);
+}
+
+static unsigned op_fill(void *ctx)
+{
+    struct fog *f = ctx;
+    uint64_t quota = spool_quota_bytes(f->spool), held = spool_held_bytes(f->spool);
+
+    return quota == 0 || held >= quota ? 1000 : (unsigned)(held * 1000 / quota);
+}
+
+static void op_forgetting(void *ctx, struct spool_stream *s)
+{
+    struct fog *f = ctx;
+
+    outbox_stream_drop(lower_port_outbox(f->lower), s);
+    marks_drop(f->marks, s);
+}
+
+struct inbox_ops fog_inbox_ops(struct fog *f)
+{
+    return (struct inbox_ops){.ctx = f,
+                              .may_carry = op_may_carry,
+                              .record = op_record,
+                              .marks = op_marks,
+                              .documents = op_documents,
+                              .fill = op_fill,
+                              .forgetting = op_forgetting};
+}
+
+/* ---- lower side: the cloud ---- */
+
+static void op_clocks(void *ctx, Fogline__V1__Clocks *ret)
+{
+    struct fog *f = ctx;
+    int64_t error_us = 0;
+
+    ret->wall_unix_ns = clock_wall_unix_ns(&f->d->clock);
+    ret->mono_ns = (uint64_t)clock_mono_ns(&f->d->clock);
+    ret->boot_id = wire_bytes(span_of(f->boot_id.bytes, ID128_BYTES));
+    ret->state = (uint32_t)clock_sync_state(&error_us);
+    ret->error_us = error_us < 0 || error_us > UINT32_MAX ? UINT32_MAX : (uint32_t)error_us;
+}
+
+static Fogline__V1__LaneReport *held_lane(const struct spool_lane *sl, unsigned lane, struct wire_arena *a)
+{
+    Fogline__V1__LaneReport *r = wire_arena_alloc(a, sizeof(*r));
+    bool cut = false;
+
+    if (r == NULL)
+        return NULL;
+    fogline__v1__lane_report__init(r);
+    r->lane = lane;
+    r->lowest_held = sl->held.n > 0 ? sl->held.at[0].from : 0;
+    r->held_count = interval_set_count(&sl->held);
+    r->held = wire_bounds_of(a, &sl->held, 1, SEQ_COUNT_MAX, HELD_INTERVALS_MAX, &r->n_held, &cut);
+    r->held_cut = cut;
+    r->samples_held = sl->held_samples;
+    return r;
+}
+
+/* A stream that is held for the cloud: next 0 says "a relay, which does not know how many were made". */
+static Fogline__V1__EpochReport *held_report(const struct spool_stream *s, struct wire_arena *a)
+{
+    Fogline__V1__EpochReport *e = wire_arena_alloc(a, sizeof(*e));
+    Fogline__V1__LaneReport **lanes = wire_arena_alloc(a, SPOOL_LANES * sizeof(Fogline__V1__LaneReport *));
+    char *origin = wire_arena_alloc(a, sizeof(s->origin));
+    uint8_t *epoch = wire_arena_alloc(a, ID128_BYTES);
+
+    if (e == NULL || lanes == NULL || origin == NULL || epoch == NULL)
+        return NULL;
+    memcpy(origin, s->origin, sizeof(s->origin));
+    memcpy(epoch, s->epoch.bytes, ID128_BYTES);
+    fogline__v1__epoch_report__init(e);
+    e->origin = origin;
+    e->epoch = wire_bytes(span_of(epoch, ID128_BYTES));
+    e->lanes = lanes;
+    for (unsigned l = 0; l < SPOOL_LANES; l++) {
+        if (s->lane[l].held.n == 0)
+            continue;
+        lanes[e->n_lanes] = held_lane(&s->lane[l], l, a);
+        if (lanes[e->n_lanes] == NULL)
+            return NULL;
+        e->n_lanes++;
+    }
+    return e;
+}
+
+/* Keeps of `n` reports those that fit; the rest is asked with a later Hello. */
+static size_t cut_to_bytes(Fogline__V1__EpochReport **out, size_t n, uint64_t *bytes)
+{
+    size_t kept = 0;
+
+    for (; kept < n; kept++) {
+        size_t one = fogline__v1__epoch_report__get_packed_size(out[kept]) + 8;
+        if (*bytes + one > ASKS_MAX_BYTES)
+            break;
+        *bytes += one;
+    }
+    return kept;
+}
+
+static size_t op_asks(void *ctx, struct wire_arena *a, Fogline__V1__EpochReport **out, size_t max)
+{
+    struct fog *f = ctx;
+    uint64_t bytes = 0;
+    size_t n = inbox_asks(upper_port_inbox(f->upper), a, loop_now_ms(f->d->loop), out, max);
+    size_t n_streams = spool_n_streams(f->spool), i;
+
+    n = cut_to_bytes(out, n, &bytes);
+    for (i = 0; i < n_streams && n < max; i++) {
+        const struct spool_stream *s = spool_stream_at(f->spool, (f->next_ask + i) % n_streams);
+        if (s->own || (s->lane[0].held.n == 0 && s->lane[1].held.n == 0))
+            continue;
+        out[n] = held_report(s, a);
+        if (out[n] == NULL || cut_to_bytes(out + n, 1, &bytes) == 0)
+            break;
+        n++;
+    }
+    f->next_ask = n_streams == 0 ? 0 : (f->next_ask + i) % n_streams;
+    return n;
+}
+
+static size_t op_documents_held(void *ctx, struct wire_arena *a, Fogline__V1__DocumentVersion **out, size_t max)
+{
+    struct fog *f = ctx;
+    Fogline__V1__DocumentVersion *v = wire_arena_alloc(a, sizeof(*v));
+
+    if (v == NULL || max == 0 || f->nodes.version == 0)
+        return 0;
+    fogline__v1__document_version__init(v);
+    v->kind = (char *)"nodes";
+    v->version = f->nodes.version;
+    out[0] = v;
+    return 1;
+}
+
+static void take_nodes(struct fog *f, const Fogline__V1__Document *d)
+{
+    struct errmsg err = {""};
+    int r = nodes_take_document(f->d->paths.nodes_doc, d, f->trust.operator_public, f->nodes.version, &err);
+
+    if (r == NODES_OLD)
+        return;
+    if (r != 0) {
+        f->counter[FOG_DOCUMENTS_FORGED] += r == NODES_FORGED;
+        log_error("nodes_refused", "msg=%s", log_quote(err.text));
+        return;
+    }
+    f->counter[FOG_DOCUMENTS_TAKEN]++;
+    (void)nodes_watch_changed(&f->nodes_watch, f->d->paths.nodes_doc, f->d->paths.nodes_local);
+    if (fog_nodes_load(f, &err) < 0)
+        log_error("nodes_refused", "msg=%s", log_quote(err.text));
+}
+
+static void op_document(void *ctx, const Fogline__V1__Document *d)
+{
+    struct fog *f = ctx;
+
+    if (strcmp(d->kind, "nodes") == 0 && (d->target[0] == '\0' || strcmp(d->target, f->d->settings->node) == 0)) {
+        take_nodes(f, d);
+    } else if (d->target[0] != '\0' && upper_port_find(f->upper, d->target) != NULL) {
+        f->counter[FOG_DOCUMENTS_TAKEN]++;
+        if (letters_put(&f->letters, d) < 0)
+            log_warn("document_lost", "kind=%s target=%s msg=\"no memory; it comes again\"", d->kind, d->target);
+    }
+}
+
+static void op_mark(void *ctx, const Fogline__V1__MarkBody *body, const Fogline__V1__Mark *mark)
+{
+    struct fog *f = ctx;
+    struct spool_stream *s;
+    struct id128 epoch;
+
+    if (!wire_id128(body->epoch, &epoch))
+        return;
+    s = spool_find(f->spool, body->origin, &epoch);
+    if (s == NULL || marks_put(f->marks, body, mark) < 0)
+        return; /* the device asks again */
+    f->counter[FOG_MARKS_PASSED]++;
+    inbox_marks_changed(upper_port_inbox(f->upper), s, body->lane);
+}
+
+struct outbox_ops fog_outbox_ops(struct fog *f)
+{
+    return (struct outbox_ops){.ctx = f,
+                               .clocks = op_clocks,
+                               .asks = op_asks,
+                               .documents_held = op_documents_held,
+                               .document = op_document,
+                               .mark = op_mark};
+}

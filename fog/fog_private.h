@@ -1,0 +1,83 @@
+/* fog_private.h - the inside of a fog, for the files of this folder only. */
+#ifndef FOGLINE_FOG_FOG_PRIVATE_H
+#define FOGLINE_FOG_FOG_PRIVATE_H
+
+#include "base/counter.h"
+#include "base/log.h"
+#include "ctl/nodes.h"
+#include "ctl/status.h"
+#include "fog/fog.h"
+#include "fog/fog_config.h"
+#include "fog/letters.h"
+#include "fog/marks.h"
+#include "hop/lower_port.h"
+#include "hop/maker.h"
+#include "hop/upper_port.h"
+
+enum fog_counter {
+    FOG_COMMITS,
+    FOG_COMMITS_FULL,
+    FOG_RECORDS_NO_ROOM,
+    FOG_OWN_RECORDS,
+    FOG_OWN_RECORDS_LOST,
+    FOG_STORES_QUARANTINED,
+    FOG_DOCUMENTS_TAKEN,
+    FOG_DOCUMENTS_FORGED,
+    FOG_MARKS_PASSED,
+    FOG_NODE_LISTS,
+    FOG_COUNTERS
+};
+extern const struct counter_info fog_counter_info[FOG_COUNTERS];
+
+enum { FOG_TICK_MS = 1000, FOG_NOT_ACCEPTED_MS = 10000, FOG_REFUSALS_MAX = GATE_REFUSED_MAX };
+
+struct fog {
+    struct daemon *d;
+    const struct fog_config *config;
+    void *zmq_ctx;
+    struct spool *spool;
+    struct upper_port *upper;
+    struct lower_port *lower;
+    struct end_keys end_keys;
+    struct link_key trust;
+    bool has_trust; /* up.keys names a cloud: without its key own records could not be authenticated, so none are made */
+    struct marks *marks;
+    struct letters letters;
+    struct nodes nodes; /* signed and provisional ones */
+    struct nodes_watch nodes_watch;
+    struct status *status;
+    struct loop_timer *tick;
+    int64_t next_health_ms, next_alive_ms, caught_up_ms, up_open_ms;
+    bool said_not_accepted;
+    enum lower_port_link last_link;
+    uint64_t refused_mark; /* what refused.json was written for */
+    size_t next_ask;       /* held streams are reported in turn when there are too many for one Hello */
+    int failed;            /* the first fatal error */
+    struct log_latch full_latch, status_latch, commit_latch;
+    struct id128 boot_id;
+    uint64_t counter[FOG_COUNTERS];
+};
+
+/* fog_store.c */
+must_check int fog_store_open(struct fog *f, struct errmsg *err);
+/* fog_ops.c: what inbox and outbox ask the fog. */
+struct inbox_ops fog_inbox_ops(struct fog *f);
+struct outbox_ops fog_outbox_ops(struct fog *f);
+/* fog_nodes.c */
+must_check int fog_nodes_load(struct fog *f, struct errmsg *err);
+void fog_nodes_tick(struct fog *f);
+/* fog_records.c: own records; all in the open transaction, which they begin when needed. */
+must_check int fog_say_start(struct fog *f, const char *quarantined);
+must_check int fog_say_stop(struct fog *f);
+must_check int fog_say_health(struct fog *f);
+must_check int fog_note_alive(struct fog *f);
+/* fog_status.c */
+enum { FOG_SETS = 6 };
+size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4]);
+void fog_status_write(struct fog *f);
+void fog_link_watch(struct fog *f);
+/* fog.c */
+void fog_fail(struct fog *f, int error, const char *what);
+must_check int fog_commit(struct fog *f);
+
+#endif

@@ -1,0 +1,119 @@
+/* Records a fog makes of itself. */
+#include "fog/fog_private.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+static const char fact_alive[] = "fog/alive_unix_ns";
+
+/* Own readings make way for one another at the quota; when nothing can go, this one was never made. */
+static int append(struct fog *f, unsigned lane, uint32_t kind, const ProtobufCMessage *m)
+{
+    owned(buf_deinit) struct buf payload = {0};
+    struct maker_record r = {.lane = lane, .kind = kind};
+    struct outbox *ob = lower_port_outbox(f->lower);
+    uint64_t seq;
+    int rc;
+
+    if (!f->has_trust)
+        return 0;
+    wire_pack(&payload, m);
+    if (payload.error < 0)
+        return payload.error;
+    r.payload = span_of(payload.data, payload.len);
+    rc = maker_append(f->spool, ob, f->end_keys.tag, &r, &seq);
+    if (rc == SPOOL_FULL) {
+        rc = outbox_make_room(ob, payload.len + WIRE_RECORD_OVERHEAD_MAX_BYTES);
+        if (rc == 0)
+            rc = maker_append(f->spool, ob, f->end_keys.tag, &r, &seq);
+    }
+    if (rc == SPOOL_FULL) {
+        f->counter[FOG_OWN_RECORDS_LOST]++;
+        return 0;
+    }
+    if (rc == 0)
+        f->counter[FOG_OWN_RECORDS]++;
+    return rc;
+}
+
+static int say(struct fog *f, Fogline__V1__EventType type, uint32_t severity, const char *text)
+{
+    Fogline__V1__Event e = FOGLINE__V1__EVENT__INIT;
+    uint64_t alive_ns = 0;
+    int r = 0;
+
+    e.format = WIRE_FORMAT;
+    e.type = type;
+    e.severity = severity;
+    e.time_ns = clock_wall_unix_ns(&f->d->clock);
+    e.subject = (char *)f->d->settings->node;
+    e.text = (char *)text;
+    e.version = (char *)FOGLINE_VERSION;
+    if (type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_START) {
+        e.boot_id = wire_bytes(span_of(f->boot_id.bytes, ID128_BYTES));
+        r = spool_fact_get_u64(f->spool, fact_alive, &alive_ns);
+        if (r == 0 && (int64_t)alive_ns < e.time_ns) {
+            e.blind_from_ns = (int64_t)alive_ns;
+            e.blind_to_ns = e.time_ns;
+        }
+    }
+    return r < 0 ? r : append(f, LANE_URGENT, FOGLINE__V1__KIND__KIND_EVENT, &e.base);
+}
+
+int fog_note_alive(struct fog *f)
+{
+    return spool_fact_put_u64(f->spool, fact_alive, (uint64_t)clock_wall_unix_ns(&f->d->clock));
+}
+
+int fog_say_start(struct fog *f, const char *quarantined)
+{
+    struct db_txn *txn;
+    int r = spool_txn(f->spool, &txn);
+
+    if (r == 0)
+        r = say(f, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_START, 0, "");
+    if (r == 0 && quarantined != NULL)
+        r = say(f, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_NOTE, 2, quarantined);
+    return r == 0 ? fog_note_alive(f) : r;
+}
+
+int fog_say_stop(struct fog *f)
+{
+    int r = say(f, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_STOP, 0, "");
+
+    return r == 0 ? fog_note_alive(f) : r;
+}
+
+int fog_say_health(struct fog *f)
+{
+    enum { NAMES_MAX = 256, NAME_CHARS = 96 };
+    owned(free_ptr) char *names = calloc(NAMES_MAX, NAME_CHARS);
+    owned(free_ptr) Fogline__V1__Counter *counters = calloc(NAMES_MAX, sizeof(*counters));
+    owned(free_ptr) Fogline__V1__Counter **at = calloc(NAMES_MAX, sizeof(Fogline__V1__Counter *));
+    Fogline__V1__Health h = FOGLINE__V1__HEALTH__INIT;
+    struct counter_set sets[FOG_SETS];
+    uint64_t gate[4];
+    size_t n_sets = fog_counter_sets(f, sets, gate), n = 0;
+
+    if (names == NULL || counters == NULL || at == NULL)
+        return -ENOMEM;
+    for (size_t s = 0; s < n_sets; s++)
+        for (size_t c = 0; c < sets[s].n && n < NAMES_MAX; c++) {
+            if (sets[s].value[c] == 0)
+                continue; /* zero is what a missing one means */
+            char *name = names + n * NAME_CHARS;
+            snprintf(name, NAME_CHARS, "%s.%s", sets[s].prefix, sets[s].info[c].name);
+            fogline__v1__counter__init(&counters[n]);
+            counters[n].name = name;
+            counters[n].value = sets[s].value[c];
+            at[n] = &counters[n];
+            n++;
+        }
+    h.format = WIRE_FORMAT;
+    h.time_ns = clock_wall_unix_ns(&f->d->clock);
+    h.n_counters = n;
+    h.counters = at;
+    return append(f, LANE_ORDINARY, FOGLINE__V1__KIND__KIND_HEALTH, &h.base);
+}

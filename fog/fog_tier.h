@@ -1,0 +1,11 @@
+/* fog_tier.h - what the fog's daemon and its tool both are. */
+#ifndef FOGLINE_FOG_FOG_TIER_H
+#define FOGLINE_FOG_FOG_TIER_H
+
+#include "ctl/cmd.h"
+
+extern const char *const fog_tables[];
+enum { FOG_TABLES = 5 };
+extern const struct ctl_tier fog_tier_daemon; /* without commands */
+
+#endif
