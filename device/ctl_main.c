@@ -1,0 +1,14 @@
+#include "device/ctl_device.h"
+#include "device/device_config.h"
+
+static const struct cmd *const cmds[] = {
+    ctl_device_init, ctl_device_send, ctl_device_csv, ctl_verbs, ctl_verbs_spool, NULL,
+};
+
+int main(int argc, char **argv)
+{
+    struct device_tier tier;
+
+    device_tier_init(&tier, NULL, cmds);
+    return cmd_main(&tier.tier, argc, argv);
+}

@@ -1,0 +1,92 @@
+#include "device/device_config.h"
+
+#include "spool/spool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define AT(member) CONFIG_AT(struct device_config, member)
+
+static const char *const tables[] = {SPOOL_TABLE_NAMES};
+
+static const struct config_row rows[] = {
+    CTL_ROWS_NODE(struct device_config, settings),
+    CTL_ROWS_SITE(struct device_config, settings),
+    CTL_ROWS_STORE(struct device_config, settings, "/var/lib/fogline/device", "/run/fogline/device", "64 MiB",
+                   "4 MiB"),
+    CTL_ROWS_UP(struct device_config, settings),
+    {"commit_ms", CONFIG_MS, AT(commit_ms), .max = "10 min", .def = "1 s", .reloadable = true,
+     .help = "How often what was read is made durable and sent; 0: as soon as the last commit has ended. "
+             "Events and "
+             "readings whose sender waits never wait for it."},
+    {"pack.rows", CONFIG_I64, AT(pack_rows), .min = "1", .max = "4096", .def = "100", .unit = "rows",
+     .help = "Rows in one block at most. More rows cost fewer bytes each."},
+    {"pack.bytes", CONFIG_BYTES, AT(pack_bytes), .min = "1 KiB", .max = "56 KiB", .def = "48 KiB",
+     .help = "Bytes of one block at most."},
+    {"pack.ms", CONFIG_MS, AT(pack_ms), .max = "10 min", .def = "1 s", .reloadable = true,
+     .help = "A block is closed when its first row is this old, however few there are."},
+    {"ring.bytes", CONFIG_BYTES, AT(ring_bytes), .min = "64 KiB", .max = "64 MiB", .def = "512 KiB",
+     .help = "Room between reading and storing: what may wait while the disk is busy. Beyond it live "
+             "readings are dropped "
+             "and counted."},
+    {"health_s", CONFIG_I64, AT(health_s), .min = "1", .max = "86400", .def = "60", .unit = "seconds",
+     .reloadable = true, .help = "How often a report of all counters is sent."},
+    {"sources", CONFIG_LIST, AT(sources), .unique = "name", .max = "32", .help = "Where readings come from."},
+};
+
+static void check(const void *values, struct config_check *c)
+{
+    const struct device_config *config = values;
+
+    ctl_settings_check(&config->settings, c);
+    for (size_t i = 0; i < config->sources.n; i++) {
+        const struct source_config *s = config->sources.at[i].value;
+        char field[CONFIG_FIELD_CHARS];
+
+        /* The read position stands in the store under this name, whose keys are short. */
+        snprintf(field, sizeof field, "sources[%zu].name", i);
+        if (strlen(s->name) > DEVICE_SOURCE_NAME_CHARS)
+            config_complain(c, field, "Choose a shorter one.", "at most %d characters",
+                            DEVICE_SOURCE_NAME_CHARS);
+    }
+}
+
+void device_tier_init(struct device_tier *t, const struct source_kind *const *extra,
+                      const struct cmd *const *cmds)
+{
+    static const struct cmd *const no_cmds[] = {NULL};
+    size_t n_kinds = 0, n_rows = sizeof rows / sizeof rows[0];
+
+    *t = (struct device_tier){0};
+    for (const struct source_kind *const *k = source_kinds; *k != NULL && n_kinds < DEVICE_KINDS_MAX; k++)
+        t->kinds[n_kinds++] = *k;
+    for (; extra != NULL && *extra != NULL && n_kinds < DEVICE_KINDS_MAX; extra++)
+        t->kinds[n_kinds++] = *extra;
+    for (size_t i = 0; i < n_kinds; i++)
+        t->config_kinds[i] = (struct config_kind){.name = t->kinds[i]->name,
+                                                  .rows = t->kinds[i]->rows,
+                                                  .common = source_config_rows,
+                                                  .size = t->kinds[i]->config_bytes,
+                                                  .help = t->kinds[i]->help};
+    _Static_assert(sizeof rows / sizeof rows[0] < DEVICE_ROWS_MAX, "room for the rows and their end");
+    for (size_t i = 0; i < n_rows; i++) {
+        t->rows[i] = rows[i];
+        if (t->rows[i].type == CONFIG_LIST)
+            t->rows[i].kinds = t->config_kinds;
+    }
+    t->schema = (struct config_schema){
+        .name = "device", .rows = t->rows, .size = sizeof(struct device_config), .check = check};
+    t->tier = (struct ctl_tier){
+        .name = "device",
+        .cli = "devicectl",
+        .daemon = "fogline-device",
+        .about = "Tool of a Fogline device: readings from sources to a durable spool and up to a fog.",
+        .config_path = "/etc/fogline/device.yaml",
+        .schema = &t->schema,
+        .settings_offset = offsetof(struct device_config, settings),
+        .store_name = "spool",
+        .tables = tables,
+        .n_tables = SPOOL_TABLES,
+        .cmds = cmds != NULL ? cmds : no_cmds,
+    };
+}

@@ -1,0 +1,431 @@
+#include "device/feed.h"
+
+#include "proto/record.pb-c.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ABSENT = 0xff, HEAD_HAS_POSITION = 1 };
+
+struct head {
+    uint8_t kind, flags, source, pad;
+    uint16_t group, n;
+};
+
+struct row_head {
+    struct head head;
+    int64_t time_ns;
+    uint64_t mono_ns;
+};
+
+/* What one source has lost since it was last told. */
+struct loss {
+    uint64_t samples;
+    int64_t from_ns, to_ns;
+};
+
+struct sink_of {
+    struct feed *feed;
+    unsigned source;
+    bool replayable;
+    struct source_sink sink;
+    struct loss loss;
+};
+
+/* Types of the columns of each group: the producer's to write rows, the consumer's to read them. */
+struct shape {
+    uint32_t n;
+    bool all_fixed; /* no text column */
+    uint8_t type[BLOCK_COLUMNS_MAX];
+};
+
+struct feed {
+    struct ring *ring;
+    bool wake_each, urgent;
+    unsigned n_sources;
+    struct sink_of *sinks;
+    uint32_t n_groups;
+    struct shape *made, *known; /* SOURCE_GROUPS_MAX each: producer's, consumer's */
+    struct feed_counters counters;
+    struct feed_channel channels[BLOCK_COLUMNS_MAX]; /* of the group read last */
+    struct cell cells[BLOCK_COLUMNS_MAX];            /* of the row read last */
+};
+
+int feed_new(struct feed **ret_f, const struct feed_options *options)
+{
+    struct feed *f = calloc(1, sizeof *f);
+
+    if (f == NULL)
+        return -ENOMEM;
+    f->ring = options->ring;
+    f->wake_each = options->wake_each;
+    f->n_sources = options->n_sources;
+    f->sinks = calloc(options->n_sources + 1, sizeof *f->sinks);
+    f->made = calloc(SOURCE_GROUPS_MAX, sizeof *f->made);
+    f->known = calloc(SOURCE_GROUPS_MAX, sizeof *f->known);
+    if (f->sinks == NULL || f->made == NULL || f->known == NULL) {
+        feed_free(f);
+        return -ENOMEM;
+    }
+    *ret_f = f;
+    return 0;
+}
+
+struct feed *feed_free(struct feed *f)
+{
+    if (f == NULL)
+        return NULL;
+    free(f->sinks);
+    free(f->made);
+    free(f->known);
+    free(f);
+    return NULL;
+}
+
+struct feed_counters *feed_counters(struct feed *f)
+{
+    return &f->counters;
+}
+
+static void count(_Atomic uint64_t *c, uint64_t n)
+{
+    /* One writer: no need for a locked addition. */
+    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static uint8_t *put(uint8_t *at, const void *data, size_t n)
+{
+    memcpy(at, data, n);
+    return at + n;
+}
+
+static uint8_t *put_text(uint8_t *at, const void *text, size_t n)
+{
+    *at++ = (uint8_t)n;
+    return put(at, text, n);
+}
+
+static int sink_group(void *ctx, const struct source_group *g, uint32_t *ret_group)
+{
+    struct sink_of *s = ctx;
+    struct feed *f = s->feed;
+    size_t need = sizeof(struct head);
+    struct shape *shape;
+    uint8_t *message, *at;
+    struct head head = {.kind = FEED_GROUP, .source = (uint8_t)s->source};
+
+    if (f->n_groups == SOURCE_GROUPS_MAX)
+        return -ENOSPC;
+    if (g->n_channels == 0 || g->n_channels > BLOCK_COLUMNS_MAX)
+        return -EINVAL;
+    for (uint32_t i = 0; i < g->n_channels; i++)
+        need +=
+            3 + strnlen(g->channels[i].name, NAME_PART_CHARS) + strnlen(g->channels[i].unit, NAME_PART_CHARS);
+    at = message = ring_reserve(f->ring, need);
+    if (message == NULL)
+        return SINK_FULL;
+    shape = &f->made[f->n_groups];
+    shape->n = g->n_channels;
+    shape->all_fixed = true;
+    head.group = (uint16_t)f->n_groups;
+    head.n = (uint16_t)g->n_channels;
+    at = put(at, &head, sizeof head);
+    for (uint32_t i = 0; i < g->n_channels; i++) {
+        const struct source_channel *c = &g->channels[i];
+
+        shape->type[i] = (uint8_t)c->type;
+        shape->all_fixed &= c->type != COLUMN_TEXT;
+        *at++ = (uint8_t)c->type;
+        at = put_text(at, c->name, strnlen(c->name, NAME_PART_CHARS));
+        at = put_text(at, c->unit, strnlen(c->unit, NAME_PART_CHARS));
+    }
+    ring_publish(f->ring, (size_t)(at - message));
+    *ret_group = f->n_groups++;
+    return 0;
+}
+
+static uint32_t present(const struct cell *cells, uint32_t n)
+{
+    uint32_t samples = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        samples += !cells[i].absent;
+    return samples;
+}
+
+static void lose(struct sink_of *s, const struct source_row *r)
+{
+    uint32_t samples = present(r->cells, r->n_cells);
+
+    count(&s->feed->counters.rows_dropped, 1);
+    count(&s->feed->counters.samples_dropped, samples);
+    if (s->loss.samples == 0 || r->time_ns < s->loss.from_ns)
+        s->loss.from_ns = r->time_ns;
+    if (s->loss.samples == 0 || r->time_ns > s->loss.to_ns)
+        s->loss.to_ns = r->time_ns;
+    s->loss.samples += samples;
+}
+
+static bool tell_loss(struct sink_of *s, int64_t wall_unix_ns);
+
+static uint8_t *put_cells(uint8_t *at, const struct shape *shape, const struct cell *cells,
+                          uint32_t *ret_samples)
+{
+    uint8_t *quality = at;
+    uint32_t samples = 0;
+
+    at += shape->n;
+    for (uint32_t i = 0; i < shape->n; i++) {
+        const struct cell *c = &cells[i];
+
+        quality[i] = c->absent ? ABSENT : c->quality;
+        if (c->absent)
+            continue;
+        samples++;
+        if (shape->type[i] == COLUMN_TEXT)
+            at = put_text(at, c->text.data,
+                          c->text.len > BLOCK_TEXT_MAX_BYTES ? BLOCK_TEXT_MAX_BYTES : c->text.len);
+        else
+            at = put(at, &c->i64, sizeof c->i64);
+    }
+    *ret_samples = samples;
+    return at;
+}
+
+static int sink_row(void *ctx, const struct source_row *r)
+{
+    struct sink_of *s = ctx;
+    struct feed *f = s->feed;
+    const struct shape *shape;
+    struct row_head head = {
+        .head = {.kind = FEED_ROW, .source = (uint8_t)s->source, .group = (uint16_t)r->group},
+        .time_ns = r->time_ns,
+        .mono_ns = r->mono_ns};
+    uint8_t *message, *at;
+    uint32_t samples;
+    size_t need;
+
+    if (r->group >= f->n_groups || r->n_cells != f->made[r->group].n)
+        return -EINVAL;
+    shape = &f->made[r->group];
+    need = sizeof head + sizeof(struct source_position) + (size_t)shape->n * 9;
+    for (uint32_t i = 0; !shape->all_fixed && i < shape->n; i++)
+        if (shape->type[i] == COLUMN_TEXT && !r->cells[i].absent)
+            need += r->cells[i].text.len;
+    message = s->loss.samples > 0 && !tell_loss(s, r->time_ns) ? NULL : ring_reserve(f->ring, need);
+    if (message == NULL) {
+        if (!s->replayable)
+            lose(s, r);
+        return SINK_FULL;
+    }
+    head.head.n = (uint16_t)shape->n;
+    head.head.flags = r->position != NULL ? HEAD_HAS_POSITION : 0;
+    at = put(message, &head, sizeof head);
+    if (r->position != NULL)
+        at = put(at, r->position, sizeof *r->position);
+    at = put_cells(at, shape, r->cells, &samples);
+    ring_publish(f->ring, (size_t)(at - message));
+    count(&f->counters.rows, 1);
+    count(&f->counters.samples, samples);
+    return 0;
+}
+
+static int sink_receipt(void *ctx, const struct source_receipt *r)
+{
+    struct sink_of *s = ctx;
+    struct head head = {.kind = FEED_RECEIPT, .source = (uint8_t)s->source};
+    struct feed_receipt receipt = {.fd = r->fd, .samples = r->samples, .address_bytes = r->address_bytes};
+    uint8_t *message;
+
+    if (r->address_bytes > FEED_ADDRESS_BYTES)
+        return -EINVAL;
+    message = ring_reserve(s->feed->ring, sizeof head + sizeof receipt);
+    if (message == NULL)
+        return SINK_FULL;
+    memcpy(receipt.address, r->address, r->address_bytes);
+    put(put(message, &head, sizeof head), &receipt, sizeof receipt);
+    ring_publish(s->feed->ring, sizeof head + sizeof receipt);
+    s->feed->urgent = true;
+    return 0;
+}
+
+const struct source_sink *feed_sink(struct feed *f, unsigned source, bool replayable)
+{
+    struct sink_of *s = &f->sinks[source];
+
+    s->feed = f;
+    s->source = source;
+    s->replayable = replayable;
+    s->sink = (struct source_sink){s, sink_group, sink_row, sink_receipt};
+    return &s->sink;
+}
+
+static bool put_event(struct feed *f, unsigned source, const struct feed_event *e)
+{
+    struct head head = {.kind = FEED_EVENT, .source = (uint8_t)source};
+    uint8_t *message = ring_reserve(f->ring, sizeof head + sizeof *e);
+
+    if (message == NULL)
+        return false;
+    put(put(message, &head, sizeof head), e, sizeof *e);
+    ring_publish(f->ring, sizeof head + sizeof *e);
+    f->urgent = true;
+    return true;
+}
+
+bool feed_event(struct feed *f, unsigned source, const struct feed_event *e)
+{
+    if (put_event(f, source, e))
+        return true;
+    count(&f->counters.events_dropped, 1);
+    return false;
+}
+
+static void loss_event(const struct loss *l, int64_t wall_unix_ns, struct feed_event *ret_e)
+{
+    *ret_e = (struct feed_event){.type = FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_DROPPED,
+                                 .severity = 1,
+                                 .time_ns = wall_unix_ns,
+                                 .blind_from_ns = l->from_ns,
+                                 .blind_to_ns = l->to_ns,
+                                 .count = l->samples};
+    snprintf(ret_e->text, sizeof ret_e->text, "no room in the ring: %" PRIu64 " samples dropped", l->samples);
+}
+
+static bool tell_loss(struct sink_of *s, int64_t wall_unix_ns)
+{
+    struct feed_event e;
+
+    loss_event(&s->loss, wall_unix_ns, &e);
+    if (!put_event(s->feed, s->source, &e))
+        return false;
+    s->loss = (struct loss){0};
+    return true;
+}
+
+bool feed_take_loss(struct feed *f, unsigned *ret_source, struct feed_event *ret_e)
+{
+    for (unsigned i = 0; i < f->n_sources; i++) {
+        struct loss *l = &f->sinks[i].loss;
+
+        if (l->samples == 0)
+            continue;
+        loss_event(l, l->to_ns, ret_e);
+        *l = (struct loss){0};
+        *ret_source = i;
+        return true;
+    }
+    return false;
+}
+
+void feed_flush(struct feed *f, int64_t wall_unix_ns)
+{
+    for (unsigned i = 0; i < f->n_sources; i++)
+        if (f->sinks[i].loss.samples > 0)
+            tell_loss(&f->sinks[i], wall_unix_ns);
+    if (f->wake_each || f->urgent || ring_used(f->ring) > ring_bytes(f->ring) / 2)
+        ring_wake_consumer(f->ring);
+    f->urgent = false;
+}
+
+/* ---- consumer ---- */
+
+static const uint8_t *get(const uint8_t *at, void *out, size_t n)
+{
+    memcpy(out, at, n);
+    return at + n;
+}
+
+static const uint8_t *get_name(const uint8_t *at, char out[SOURCE_NAME_BYTES])
+{
+    size_t n = *at++;
+
+    out[n] = '\0';
+    return get(at, out, n);
+}
+
+static void read_group(struct feed *f, const uint8_t *at, const struct head *head, struct feed_message *m)
+{
+    struct shape *shape = &f->known[head->group];
+
+    shape->n = head->n;
+    for (uint32_t i = 0; i < head->n; i++) {
+        struct feed_channel *c = &f->channels[i];
+
+        shape->type[i] = *at;
+        c->type = (enum column_type) * at++;
+        at = get_name(at, c->name);
+        at = get_name(at, c->unit);
+    }
+    m->channels = f->channels;
+    m->n_channels = head->n;
+}
+
+static void read_row(struct feed *f, const uint8_t *at, struct feed_message *m)
+{
+    const struct shape *shape;
+    struct row_head head;
+    const uint8_t *quality;
+
+    at = get(at, &head, sizeof head);
+    shape = &f->known[head.head.group];
+    m->time_ns = head.time_ns;
+    m->mono_ns = head.mono_ns;
+    m->has_position = (head.head.flags & HEAD_HAS_POSITION) != 0;
+    if (m->has_position)
+        at = get(at, &m->position, sizeof m->position);
+    quality = at;
+    at += shape->n;
+    m->n_samples = 0;
+    for (uint32_t i = 0; i < shape->n; i++) {
+        struct cell *c = &f->cells[i];
+
+        if (quality[i] == ABSENT) {
+            *c = (struct cell){.absent = true};
+            continue;
+        }
+        m->n_samples++;
+        c->absent = false;
+        c->quality = quality[i];
+        if (shape->type[i] == COLUMN_TEXT) {
+            c->text = span_of(at + 1, *at);
+            at += 1 + *at;
+        } else {
+            at = get(at, &c->i64, sizeof c->i64);
+        }
+    }
+    m->cells = f->cells;
+    m->n_cells = shape->n;
+}
+
+bool feed_read(struct feed *f, struct feed_message *ret_m)
+{
+    size_t n;
+    const uint8_t *at = ring_peek(f->ring, &n), *body;
+    struct head head;
+
+    if (at == NULL)
+        return false;
+    body = get(at, &head, sizeof head);
+    ret_m->kind = (enum feed_kind)head.kind;
+    ret_m->source = head.source;
+    ret_m->group = head.group;
+    switch (ret_m->kind) {
+    case FEED_GROUP:
+        read_group(f, body, &head, ret_m);
+        break;
+    case FEED_ROW:
+        read_row(f, at, ret_m);
+        break;
+    case FEED_EVENT:
+        get(body, &ret_m->event, sizeof ret_m->event);
+        break;
+    case FEED_RECEIPT:
+        get(body, &ret_m->receipt, sizeof ret_m->receipt);
+        break;
+    }
+    return true;
+}

@@ -1,0 +1,88 @@
+/* feed.h - what travels through the ring: groups, rows, events and receipts, written by the act thread and
+ * read by the io thread.
+ *
+ * The producer's half is the sink that sources write into. A live row that finds no room is dropped, and the
+ * loss is told as a DROPPED event as soon as there is room again: how many samples, and from when to when.
+ * Threads: feed_* of the producer by the act thread, feed_read by the io thread; counters are atomic.
+ * Limits: all memory is taken in feed_new. */
+#ifndef FOGLINE_DEVICE_FEED_H
+#define FOGLINE_DEVICE_FEED_H
+
+#include "device/ring.h"
+#include "device/source.h"
+
+#include <stdatomic.h>
+
+enum { FEED_TEXT_BYTES = 200, FEED_ADDRESS_BYTES = 112 };
+
+enum feed_kind { FEED_GROUP = 1, FEED_ROW = 2, FEED_EVENT = 3, FEED_RECEIPT = 4 };
+
+struct feed_event {
+    uint32_t type;     /* proto EventType */
+    uint32_t severity; /* 0 info, 1 warning, 2 error */
+    int64_t time_ns, blind_from_ns, blind_to_ns;
+    uint64_t count;
+    char text[FEED_TEXT_BYTES];
+};
+
+struct feed_receipt {
+    int fd;
+    uint32_t samples, address_bytes;
+    uint8_t address[FEED_ADDRESS_BYTES];
+};
+
+struct feed_channel {
+    char name[SOURCE_NAME_BYTES], unit[SOURCE_NAME_BYTES];
+    enum column_type type;
+};
+
+struct feed_counters {
+    _Atomic uint64_t rows, samples, rows_dropped, samples_dropped, ticks_missed, events_dropped;
+};
+
+struct feed;
+
+struct feed_options {
+    struct ring *ring; /* borrowed */
+    bool wake_each;    /* the consumer is woken for every row, not only when the ring is half full */
+    unsigned n_sources;
+};
+
+must_check int feed_new(struct feed **ret_f, const struct feed_options *options);
+struct feed *feed_free(struct feed *f); /* accepts NULL */
+struct feed_counters *feed_counters(struct feed *f);
+
+/* ---- producer ---- */
+/* Sink of source no; borrowed for the life of the feed. */
+const struct source_sink *feed_sink(struct feed *f, unsigned source, bool replayable);
+/* false: no room now. */
+bool feed_event(struct feed *f, unsigned source, const struct feed_event *e);
+/* Tells losses that wait, then wakes the consumer where that is due. After each round of steps. */
+void feed_flush(struct feed *f, int64_t wall_unix_ns);
+/* What is lost and not told, of the first source that has any; false when there is nothing. Takes it. Also
+ * for the consumer, after the producer's thread has ended. */
+bool feed_take_loss(struct feed *f, unsigned *ret_source, struct feed_event *ret_e);
+
+/* ---- consumer ---- */
+struct feed_message {
+    enum feed_kind kind;
+    unsigned source;
+    uint32_t group;
+    /* FEED_GROUP */
+    const struct feed_channel *channels;
+    uint32_t n_channels;
+    /* FEED_ROW */
+    int64_t time_ns;
+    uint64_t mono_ns;
+    const struct cell *cells; /* text borrows from the ring */
+    uint32_t n_cells, n_samples;
+    bool has_position;
+    struct source_position position;
+    /* FEED_EVENT, FEED_RECEIPT */
+    struct feed_event event;
+    struct feed_receipt receipt;
+};
+/* The oldest message, borrowed until ring_release; false when there is none. */
+bool feed_read(struct feed *f, struct feed_message *ret_m);
+
+#endif

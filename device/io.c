@@ -1,0 +1,376 @@
+#include "device/io.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { STATUS_MS = 1000, STOP_MS = 3000, POLL_MIN_MS = 10, POLL_MAX_MS = 250, VERIFY_S = 20 };
+
+void io_fail(struct io *io, int error)
+{
+    if (io->error == 0) {
+        io->error = error;
+        log_error("failed", "msg=%s", log_quote(strerror(-error)));
+    }
+    loop_stop(io->daemon->loop);
+}
+
+static void on_link_failed(void *ctx, int error)
+{
+    io_fail(ctx, error);
+}
+
+static void on_wants_apply(void *ctx)
+{
+    struct io *io = ctx;
+
+    if (io->apply_since_ms == INT64_MAX)
+        io->apply_since_ms = loop_now_ms(io->daemon->loop);
+    if (io->retry_at_ms != INT64_MAX)
+        io->retry_at_ms = io->apply_since_ms; /* there will be room */
+}
+
+static void fill_clocks(void *ctx, Fogline__V1__Clocks *ret)
+{
+    struct io *io = ctx;
+
+    ret->wall_unix_ns = clock_wall_unix_ns(&io->daemon->clock);
+    ret->mono_ns = (uint64_t)clock_mono_ns(&io->daemon->clock);
+    ret->boot_id = wire_bytes(span_of(io->daemon->boot_id.bytes, ID128_BYTES));
+    ret->state = io->clock.state;
+    ret->error_us = io->clock.error_us;
+}
+
+/* ---- setting up ---- */
+
+static int open_spool(struct io *io, const struct device_tier *tier, struct errmsg *err)
+{
+    const struct ctl_settings *s = io->daemon->settings;
+    struct spool_options o = {.db = {.path = io->daemon->paths.store,
+                                     .tables = tier->tier.tables,
+                                     .n_tables = tier->tier.n_tables,
+                                     .map_bytes = s->store_map_bytes,
+                                     .role = tier->tier.name},
+                              .node = s->node,
+                              .quota_bytes = s->store_quota_bytes,
+                              .proof_path = io->daemon->paths.continuity,
+                              .boot_id = io->daemon->boot_id};
+    struct db_verify_result verified;
+    char moved[CTL_FILE_CHARS];
+    int rc = db_verify(&o.db, VERIFY_S, &verified, err);
+
+    if (rc == DB_DAMAGED) {
+        log_warn("spool_damaged", "values=%" PRIu64 " msg=%s", verified.n_damaged, log_quote(err->text));
+    } else if (rc == DB_UNREADABLE) {
+        rc = db_quarantine(o.db.path, moved, sizeof moved);
+        if (rc != 0)
+            return errmsg_set(err, rc, "%s: unreadable, and cannot be moved away: %s", o.db.path,
+                              strerror(-rc));
+        log_error("spool_unreadable", "moved_to=%s msg=\"a new spool begins\"", log_quote(moved));
+    } else if (rc < 0) {
+        return rc;
+    }
+    return spool_open(&io->spool, &o, err);
+}
+
+static int open_port(struct io *io, struct errmsg *err)
+{
+    const struct ctl_settings *s = io->daemon->settings;
+    struct lower_port_options o = {
+        .loop = io->daemon->loop,
+        .zmq_ctx = io->zmq_ctx,
+        .keys = &io->daemon->keys,
+        .failover_ms = (uint32_t)s->up_failover_ms,
+        .outbox = {.spool = io->spool,
+                   .role = "device",
+                   .software = "fogline-device " FOGLINE_VERSION,
+                   .keys = &io->keys,
+                   .ops = {.ctx = io, .clocks = fill_clocks, .document = io_on_document},
+                   .poll_ms = (uint32_t)s->up_poll_ms},
+        .failed = on_link_failed,
+        .wake = on_wants_apply};
+    static const uint8_t none[KEY_BYTES];
+    int rc = ctl_upstreams(s, o.upstreams, &o.n_upstreams, &io->trust, err);
+
+    if (rc != 0)
+        return rc;
+    /* Without a link key the cloud is not known yet: tags made now would mean nothing to it. */
+    if (memcmp(io->trust.cloud_end, none, KEY_BYTES) == 0)
+        log_warn("works_alone",
+                 "msg=\"no up.keys: records made now cannot be authenticated to a cloud later\"");
+    else
+        rc = end_keys_derive(io->daemon->keys.end_secret, io->daemon->keys.end_public, io->trust.cloud_end,
+                             true, &io->keys);
+    if (rc != 0)
+        return errmsg_set(err, rc, "up.keys: the key of the cloud in it is not a valid key");
+    if (getrandom(&o.outbox.seed, sizeof o.outbox.seed, 0) != (ssize_t)sizeof o.outbox.seed)
+        return errmsg_set(err, -EIO, "no random numbers from the system");
+    rc = link_context_new(&io->zmq_ctx);
+    if (rc != 0)
+        return errmsg_set(err, rc, "cannot start ZeroMQ");
+    o.zmq_ctx = io->zmq_ctx;
+    rc = lower_port_new(&io->port, &o, err);
+    if (rc == 0)
+        io->outbox = lower_port_outbox(io->port);
+    return rc;
+}
+
+/* 0 and *ret_p; DB_NOT_FOUND: none. */
+static int read_cursor(struct io *io, const char *name, struct source_position *ret_p)
+{
+    owned(buf_deinit) struct buf value = {0};
+    char fact[SOURCE_NAME_BYTES + 8];
+    int rc;
+
+    snprintf(fact, sizeof fact, "cursor/%s", name);
+    rc = spool_fact_get(io->spool, fact, &value);
+    if (rc != 0)
+        return rc;
+    if (value.len != sizeof *ret_p)
+        return DB_NOT_FOUND;
+    memcpy(ret_p, value.data, sizeof *ret_p);
+    return 0;
+}
+
+/* A source that does not open stops the start: a device that silently lacks one is worse. */
+static int open_sources(struct io *io, const struct device_tier *tier, struct act_source *out,
+                        struct errmsg *err)
+{
+    for (size_t i = 0; i < io->config->sources.n && i < SOURCES_MAX; i++) {
+        const struct config_item *item = &io->config->sources.at[i];
+        const struct source_config *config = item->value;
+        struct io_source *s = &io->sources[io->n_sources];
+        const struct source_kind *kind = tier->kinds[item->kind];
+        struct source_position position;
+        struct source_open o = {.name = s->name, .config = config, .run_dir = io->daemon->paths.run_dir};
+        struct errmsg why = {""};
+        int rc;
+
+        snprintf(s->name, sizeof s->name, "%s", config->name);
+        s->kind = kind->name;
+        rc = read_cursor(io, s->name, &position);
+        if (rc < 0)
+            return errmsg_set(err, rc, "the spool cannot be read");
+        o.resume = rc == 0 ? &position : NULL;
+        rc = kind->open(&o, &out[io->n_sources].self, &why);
+        if (rc != 0)
+            return errmsg_set(err, rc, "source %s: %s", s->name,
+                              why.text[0] != '\0' ? why.text : strerror(-rc));
+        out[io->n_sources].kind = kind;
+        out[io->n_sources].name = s->name;
+        s->replayable = kind->replayable != NULL && kind->replayable(out[io->n_sources].self);
+        io->n_sources++;
+    }
+    return 0;
+}
+
+static int open_act(struct io *io, const struct device_tier *tier, struct errmsg *err)
+{
+    struct act_source sources[SOURCES_MAX];
+    struct feed_options fo = {.wake_each = !io->polls_ring};
+    struct act_options ao = {.clock = &io->daemon->clock, .sources = sources};
+    int rc = open_sources(io, tier, sources, err);
+
+    if (rc == 0)
+        rc = ring_new(&io->ring, io->config->ring_bytes);
+    fo.ring = io->ring;
+    fo.n_sources = io->n_sources;
+    if (rc == 0)
+        rc = feed_new(&io->feed, &fo);
+    ao.feed = io->feed;
+    ao.ring = io->ring;
+    ao.n_sources = io->n_sources;
+    if (rc == 0)
+        rc = act_new(&io->act, &ao);
+    if (rc != 0)
+        for (unsigned i = 0; i < io->n_sources; i++)
+            sources[i].kind->close(sources[i].self);
+    return rc;
+}
+
+static void on_ring(void *ctx)
+{
+    /* Everything is done at the end of the round. */
+    (void)ctx;
+}
+
+static void on_timer(void *ctx)
+{
+    (void)ctx;
+}
+
+static int watch(struct io *io)
+{
+    struct status_options so = {.path = io->daemon->paths.status,
+                                .tier = "device",
+                                .node = io->config->settings.node,
+                                .site = io->config->settings.site,
+                                .started_unix_ns = io->daemon->started_unix_ns};
+    struct loop_watch *w;
+    int rc = loop_watch_fd(io->daemon->loop, ring_data_fd(io->ring), on_ring, io, &w);
+
+    if (rc == 0)
+        rc = loop_timer_new(io->daemon->loop, on_timer, io, &io->timer);
+    if (rc == 0)
+        rc = batch_new(&io->batch);
+    if (rc == 0)
+        rc = status_new(&io->status, &so);
+    return rc;
+}
+
+int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier, struct errmsg *err)
+{
+    struct io *io = calloc(1, sizeof *io);
+    int rc;
+
+    if (io == NULL)
+        return errmsg_set(err, -ENOMEM, "no memory");
+    io->daemon = d;
+    io->config = d->values;
+    io->batch_since_ms = io->apply_since_ms = io->retry_at_ms = INT64_MAX;
+    io->clock_read_ms = INT64_MIN / 2;
+    io->last_link = -1;
+    /* Waking for each row is what low latency costs; where rows may wait anyway, look at the ring now and
+     * then. */
+    io->polls_ring = io->config->commit_ms > 0;
+    rc = open_spool(io, tier, err);
+    if (rc == 0)
+        rc = open_port(io, err);
+    if (rc == 0)
+        rc = open_act(io, tier, err);
+    if (rc == 0)
+        rc = watch(io);
+    if (rc != 0) {
+        if (err->text[0] == '\0')
+            errmsg_set(err, rc, "cannot start: %s", strerror(-rc));
+        io_free(io);
+        return rc;
+    }
+    *ret_io = io;
+    return 0;
+}
+
+struct io *io_free(struct io *io)
+{
+    if (io == NULL)
+        return NULL;
+    act_free(io->act);
+    feed_free(io->feed);
+    ring_free(io->ring);
+    for (uint32_t i = 0; i < io->n_groups; i++)
+        pack_free(io->groups[i].pack);
+    batch_free(io->batch);
+    status_free(io->status);
+    loop_timer_free(io->timer);
+    lower_port_free(io->port);
+    spool_close(io->spool);
+    link_context_free(io->zmq_ctx);
+    end_keys_wipe(&io->keys);
+    free(io);
+    return NULL;
+}
+
+/* ---- running ---- */
+
+static int64_t poll_ms(const struct io *io)
+{
+    int64_t least = io->config->pack_ms < io->config->commit_ms ? io->config->pack_ms : io->config->commit_ms;
+
+    least /= 4;
+    return least < POLL_MIN_MS ? POLL_MIN_MS : least > POLL_MAX_MS ? POLL_MAX_MS : least;
+}
+
+static void sleep_until_next(struct io *io, int64_t now_ms)
+{
+    int64_t next = io_next_commit_ms(io), oldest_ns = io_oldest_pack_ns(io);
+
+    if (oldest_ns != INT64_MAX && oldest_ns / NS_PER_MS + io->config->pack_ms + 1 < next)
+        next = oldest_ns / NS_PER_MS + io->config->pack_ms + 1;
+    if (io->polls_ring && now_ms + poll_ms(io) < next)
+        next = now_ms + poll_ms(io);
+    if (io->status_at_ms < next)
+        next = io->status_at_ms;
+    if (io->health_at_ms < next)
+        next = io->health_at_ms;
+    /* With a full batch that found no room there is nothing to do before the next try. */
+    if (io->has_more && io->retry_at_ms == INT64_MAX)
+        next = now_ms;
+    loop_timer_set(io->timer, next);
+}
+
+static void on_round(void *ctx)
+{
+    struct io *io = ctx;
+    int64_t now_ms;
+
+    if (io->error != 0)
+        return;
+    io_drain(io);
+    io_close_packs(io, false, clock_mono_ns(&io->daemon->clock));
+    io_run_commands(io);
+    now_ms = loop_now_ms(io->daemon->loop);
+    if (now_ms >= io->health_at_ms) {
+        io->health_at_ms = now_ms + io->config->health_s * 1000;
+        io_health(io);
+    }
+    if (io->error == 0 && io_commit_is_due(io, now_ms))
+        io_commit(io);
+    if (now_ms >= io->status_at_ms) {
+        io->status_at_ms = now_ms + STATUS_MS;
+        io_watch_link(io, now_ms);
+        io_write_status(io);
+        db_check_readers(spool_db(io->spool));
+    }
+    sleep_until_next(io, now_ms);
+}
+
+/* Everything that was read becomes durable, as far as there is room, and so does the end. */
+static void finish(struct io *io)
+{
+    int64_t until_ms = loop_now_ms(io->daemon->loop) + STOP_MS;
+    struct feed_event e;
+    unsigned source;
+
+    act_stop(io->act);
+    while (io->error == 0 && loop_now_ms(io->daemon->loop) < until_ms && ring_used(io->ring) > 0) {
+        size_t before = ring_used(io->ring);
+
+        io_drain(io);
+        io_commit(io);
+        if (ring_used(io->ring) == before)
+            break; /* what is left is a replay's that finds no room: it will be read again */
+    }
+    if (io->error != 0)
+        return;
+    while (feed_take_loss(io->feed, &source, &e))
+        io_event(io, &e, io->sources[source].name);
+    io_close_packs(io, true, 0);
+    io_stop_event(io);
+    io->alive_at_ms = 0;
+    io_commit(io);
+}
+
+int io_run(struct io *io)
+{
+    int64_t now_ms = loop_now_ms(io->daemon->loop);
+    int rc;
+
+    io->health_at_ms = now_ms + io->config->health_s * 1000;
+    io_start_event(io);
+    rc = act_start(io->act);
+    if (rc != 0)
+        return rc;
+    daemon_ready(io->daemon);
+    on_round(io);
+    rc = loop_run(io->daemon->loop, on_round, io);
+    if (rc != 0)
+        io_fail(io, rc);
+    finish(io);
+    io_write_status(io);
+    return io->error;
+}

@@ -1,0 +1,148 @@
+/* io.h - the io thread: from the ring to durable records to the link.
+ *
+ * One loop. Rows are packed as they come; closed blocks and everything else that becomes a record wait in a
+ * batch, which is written and committed at once (the store has no open transaction in between, as common/hop
+ * asks). A replayed source's position goes into the transaction of its last row. At the quota, live readings
+ * push out the oldest records (the ledger says so), replayed ones wait. Threads: the main thread. Crash: what
+ * a commit held is there, and for a replayed source nothing else ever was. */
+#ifndef FOGLINE_DEVICE_IO_H
+#define FOGLINE_DEVICE_IO_H
+
+#include "base/log.h"
+#include "ctl/commands.h"
+#include "ctl/daemon.h"
+#include "ctl/status.h"
+#include "device/act.h"
+#include "device/batch.h"
+#include "device/device_config.h"
+#include "hop/lower_port.h"
+#include "hop/maker.h"
+
+enum {
+    IO_BATCH_BYTES = 512 * 1024, /* payloads that wait at most before a commit is due */
+    IO_RECEIPTS_MAX = 256,
+    IO_COMMANDS_MAX = 8,
+    IO_APPLY_MS = 2000,         /* settled records are let go this late when nothing else is committed */
+    IO_RETRY_MS = 1000,         /* a full store is tried again */
+    IO_ALIVE_MS = 10000,        /* the last sign of life is written this often */
+    IO_NOT_ACCEPTED_MS = 10000, /* reached, but not accepted, for so long: say what to do */
+};
+
+enum io_counter {
+    IO_ROWS,
+    IO_SAMPLES,
+    IO_BLOCKS,
+    IO_BLOCK_BYTES,
+    IO_EVENTS,
+    IO_COMMITS,
+    IO_COMMIT_US,
+    IO_STORE_FULL,
+    IO_SAMPLES_REFUSED,
+    IO_ROWS_TOO_BIG,
+    IO_COMMANDS,
+    IO_COMMANDS_REFUSED,
+    IO_COUNTERS
+};
+extern const struct counter_info io_counter_info[IO_COUNTERS];
+
+struct io_source {
+    char name[SOURCE_NAME_BYTES];
+    const char *kind;
+    bool replayable, has_ended, has_failed;
+    bool is_stuck; /* its oldest payload found no room in this commit */
+    uint64_t rows, samples;
+};
+
+struct io_group {
+    struct pack *pack;
+    unsigned source;
+    uint64_t evicted_before; /* records evicted when its descriptor was written */
+    struct id128 epoch;      /* that it was written in; zero: not yet */
+};
+
+struct io_receipt {
+    struct feed_receipt to;
+    uint64_t entry; /* of the batch */
+};
+
+/* Samples that became no record. */
+struct io_loss {
+    uint64_t samples;
+    int64_t from_ns, to_ns;
+};
+
+struct io {
+    struct daemon *daemon;
+    const struct device_config *config; /* the daemon's; changes in place on a reload */
+    struct spool *spool;
+    struct end_keys keys;
+    struct link_key trust;
+    void *zmq_ctx;
+    struct lower_port *port;
+    struct outbox *outbox;
+    struct ring *ring;
+    struct feed *feed;
+    struct act *act;
+    struct batch *batch;
+    struct status *status;
+    struct loop_timer *timer;
+
+    struct io_source sources[SOURCES_MAX];
+    unsigned n_sources;
+    struct io_group groups[SOURCE_GROUPS_MAX];
+    uint32_t n_groups, last_group;
+    struct io_receipt receipts[IO_RECEIPTS_MAX];
+    unsigned n_receipts;
+    struct command commands[IO_COMMANDS_MAX];
+    unsigned n_commands;
+    struct io_loss loss;
+
+    bool polls_ring;   /* the ring is looked at by time, not woken for each row */
+    bool has_more;     /* the ring was left with messages, since the batch is full */
+    bool urgent;       /* commit in this round */
+    bool own_is_stuck; /* a record of the device itself found no room */
+    int64_t batch_since_ms, apply_since_ms, retry_at_ms, health_at_ms, status_at_ms,
+        alive_at_ms; /* INT64_MAX: none */
+    struct pack_clock clock;
+    int64_t clock_read_ms;
+    struct log_latch full_latch;
+    bool said_not_accepted;
+    int last_link;
+    int error; /* why the loop ends; 0: asked to */
+    uint64_t counter[IO_COUNTERS];
+};
+
+/* io.c */
+must_check int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
+                      struct errmsg *err);
+struct io *io_free(struct io *io);    /* accepts NULL */
+must_check int io_run(struct io *io); /* until a signal or a fatal error; ends with the last commit */
+void io_fail(struct io *io, int error);
+
+/* io_rows.c: from the ring to the batch */
+void io_drain(struct io *io);
+void io_close_packs(struct io *io, bool all, int64_t now_mono_ns);
+int64_t io_oldest_pack_ns(const struct io *io); /* INT64_MAX: none has a row */
+
+/* io_commit.c: from the batch to the store */
+bool io_commit_is_due(const struct io *io, int64_t now_ms);
+void io_commit(struct io *io);
+int64_t io_next_commit_ms(const struct io *io);
+
+/* io_report.c: what the device says of itself */
+void io_event(struct io *io, const struct feed_event *e, const char *subject);
+void io_start_event(struct io *io);
+void io_stop_event(struct io *io);
+void io_reply(struct io *io, uint64_t counter, bool ok, const char *text);
+void io_health(struct io *io);
+void io_write_status(struct io *io);
+void io_watch_link(struct io *io, int64_t now_ms);
+
+/* io_command.c: orders from above */
+void io_on_document(void *ctx, const Fogline__V1__Document *d);
+void io_run_commands(struct io *io);
+
+/* A record of the device itself into the batch: packs m. */
+void io_add_message(struct io *io, unsigned lane, uint32_t kind, const ProtobufCMessage *m);
+
+#endif

@@ -1,0 +1,323 @@
+#include "device/io.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct counter_info io_counter_info[IO_COUNTERS] = {
+    [IO_ROWS] = {"rows", COUNTER_TOTAL, "1", "Rows taken from sources"},
+    [IO_SAMPLES] = {"samples", COUNTER_TOTAL, "samples", "Present cells of these rows"},
+    [IO_BLOCKS] = {"blocks", COUNTER_TOTAL, "1", "Blocks closed"},
+    [IO_BLOCK_BYTES] = {"payload_bytes", COUNTER_TOTAL, "bytes", "Payloads made durable"},
+    [IO_EVENTS] = {"events", COUNTER_TOTAL, "1", "Events made"},
+    [IO_COMMITS] = {"commits", COUNTER_TOTAL, "1", "Commits of the spool"},
+    [IO_COMMIT_US] = {"commit_us", COUNTER_TOTAL, "us", "Time spent writing and committing"},
+    [IO_STORE_FULL] = {"store_full", COUNTER_TOTAL, "1", "Times the store had no room"},
+    [IO_SAMPLES_REFUSED] = {"samples_refused", COUNTER_TOTAL, "samples",
+                            "Live samples given up since the store was full"},
+    [IO_ROWS_TOO_BIG] = {"rows_too_big", COUNTER_TOTAL, "1", "Rows that fit in no block"},
+    [IO_COMMANDS] = {"commands", COUNTER_TOTAL, "1", "Commands carried out"},
+    [IO_COMMANDS_REFUSED] = {"commands_refused", COUNTER_TOTAL, "1", "Commands not well signed or sealed"},
+};
+
+enum act_counter {
+    ACT_ROWS,
+    ACT_SAMPLES,
+    ACT_ROWS_DROPPED,
+    ACT_SAMPLES_DROPPED,
+    ACT_TICKS_MISSED,
+    ACT_EVENTS_DROPPED,
+    ACT_COUNTERS
+};
+
+static const struct counter_info act_counter_info[ACT_COUNTERS] = {
+    [ACT_ROWS] = {"rows", COUNTER_TOTAL, "1", "Rows put into the ring"},
+    [ACT_SAMPLES] = {"samples", COUNTER_TOTAL, "samples", "Present cells of these rows"},
+    [ACT_ROWS_DROPPED] = {"rows_dropped", COUNTER_TOTAL, "1", "Live rows that found no room in the ring"},
+    [ACT_SAMPLES_DROPPED] = {"samples_dropped", COUNTER_TOTAL, "samples", "Present cells of these rows"},
+    [ACT_TICKS_MISSED] = {"ticks_missed", COUNTER_TOTAL, "1", "Ticks of live sources that went by"},
+    [ACT_EVENTS_DROPPED] = {"events_dropped", COUNTER_TOTAL, "1",
+                            "Events of sources that found no room in the ring"},
+};
+
+enum spool_gauge {
+    GAUGE_HELD_RECORDS,
+    GAUGE_HELD_BYTES,
+    GAUGE_QUOTA_BYTES,
+    GAUGE_COMMITS,
+    GAUGE_DAMAGED,
+    GAUGES
+};
+
+static const struct counter_info spool_gauge_info[GAUGES] = {
+    [GAUGE_HELD_RECORDS] = {"held_records", COUNTER_GAUGE, "records", "Records held"},
+    [GAUGE_HELD_BYTES] = {"held_bytes", COUNTER_GAUGE, "bytes", "Bytes of records held"},
+    [GAUGE_QUOTA_BYTES] = {"quota_bytes", COUNTER_GAUGE, "bytes", "Bytes of records that may be held"},
+    [GAUGE_COMMITS] = {"commits", COUNTER_TOTAL, "1", "Transactions committed"},
+    [GAUGE_DAMAGED] = {"damaged", COUNTER_TOTAL, "1", "Values found damaged"},
+};
+
+enum { SETS = 5 };
+
+/* Values that are not kept in an array of counters, and all sets together. */
+struct numbers {
+    uint64_t act[ACT_COUNTERS], spool[GAUGES];
+    struct counter_set set[SETS];
+};
+
+static uint64_t load(const _Atomic uint64_t *c)
+{
+    return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+static void read_numbers(struct io *io, struct numbers *n)
+{
+    const struct feed_counters *c = feed_counters(io->feed);
+    struct db *db = spool_db(io->spool);
+
+    n->act[ACT_ROWS] = load(&c->rows);
+    n->act[ACT_SAMPLES] = load(&c->samples);
+    n->act[ACT_ROWS_DROPPED] = load(&c->rows_dropped);
+    n->act[ACT_SAMPLES_DROPPED] = load(&c->samples_dropped);
+    n->act[ACT_TICKS_MISSED] = load(&c->ticks_missed);
+    n->act[ACT_EVENTS_DROPPED] = load(&c->events_dropped);
+    n->spool[GAUGE_HELD_RECORDS] = spool_held_records(io->spool);
+    n->spool[GAUGE_HELD_BYTES] = spool_held_bytes(io->spool);
+    n->spool[GAUGE_QUOTA_BYTES] = spool_quota_bytes(io->spool);
+    n->spool[GAUGE_COMMITS] = db_commits(db);
+    n->spool[GAUGE_DAMAGED] = db_damaged(db);
+    n->set[0] = (struct counter_set){"act", act_counter_info, n->act, ACT_COUNTERS};
+    n->set[1] = (struct counter_set){"io", io_counter_info, io->counter, IO_COUNTERS};
+    n->set[2] = (struct counter_set){"spool", spool_gauge_info, n->spool, GAUGES};
+    n->set[3] =
+        (struct counter_set){"outbox", outbox_counter_info, outbox_counters(io->outbox), OUTBOX_COUNTERS};
+    n->set[4] =
+        (struct counter_set){"link", link_counter_info, lower_port_link_counters(io->port), LINK_COUNTERS};
+}
+
+/* ---- records of the device itself ---- */
+
+void io_add_message(struct io *io, unsigned lane, uint32_t kind, const ProtobufCMessage *m)
+{
+    struct batch_entry e = {.kind = kind, .source = BATCH_NO_SOURCE, .lane = (uint8_t)lane};
+    int rc;
+
+    wire_pack(batch_begin(io->batch), m);
+    rc = batch_end(io->batch, &e, NULL);
+    if (rc != 0) {
+        io_fail(io, rc);
+        return;
+    }
+    if (io->batch_since_ms == INT64_MAX)
+        io->batch_since_ms = loop_now_ms(io->daemon->loop);
+    io->urgent |= lane == LANE_URGENT;
+}
+
+static void add_event(struct io *io, Fogline__V1__Event *m, const struct feed_event *e, const char *subject)
+{
+    m->format = WIRE_FORMAT;
+    m->type = (Fogline__V1__EventType)e->type;
+    m->severity = e->severity;
+    m->time_ns = e->time_ns;
+    m->subject = (char *)subject;
+    m->text = (char *)e->text;
+    m->count = e->count;
+    m->blind_from_ns = e->blind_from_ns;
+    m->blind_to_ns = e->blind_to_ns;
+    io->counter[IO_EVENTS]++;
+    io_add_message(io, LANE_URGENT, FOGLINE__V1__KIND__KIND_EVENT, &m->base);
+}
+
+void io_event(struct io *io, const struct feed_event *e, const char *subject)
+{
+    Fogline__V1__Event m = FOGLINE__V1__EVENT__INIT;
+
+    add_event(io, &m, e, subject);
+}
+
+void io_start_event(struct io *io)
+{
+    Fogline__V1__Event m = FOGLINE__V1__EVENT__INIT;
+    struct feed_event e = {.type = FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_START,
+                           .time_ns = clock_wall_unix_ns(&io->daemon->clock)};
+    uint64_t alive;
+
+    m.boot_id = wire_bytes(span_of(io->daemon->boot_id.bytes, ID128_BYTES));
+    m.version = (char *)FOGLINE_VERSION;
+    /* No live sample exists between the last sign of life and now. A clock that went back says nothing. */
+    if (spool_fact_get_u64(io->spool, "alive", &alive) == 0 && (int64_t)alive <= e.time_ns) {
+        e.blind_from_ns = (int64_t)alive;
+        e.blind_to_ns = e.time_ns;
+    }
+    snprintf(e.text, sizeof e.text, "started%s", spool_began_epoch(io->spool) ? ", a new epoch" : "");
+    add_event(io, &m, &e, io->config->settings.node);
+}
+
+void io_stop_event(struct io *io)
+{
+    struct feed_event e = {.type = FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_STOP,
+                           .time_ns = clock_wall_unix_ns(&io->daemon->clock),
+                           .severity = io->error != 0 ? 2 : 0};
+
+    snprintf(e.text, sizeof e.text, "%s", io->error != 0 ? strerror(-io->error) : "stopped");
+    io_event(io, &e, io->config->settings.node);
+}
+
+void io_reply(struct io *io, uint64_t counter, bool ok, const char *text)
+{
+    Fogline__V1__Reply m = FOGLINE__V1__REPLY__INIT;
+
+    m.format = WIRE_FORMAT;
+    m.time_ns = clock_wall_unix_ns(&io->daemon->clock);
+    m.counter = counter;
+    m.ok = ok;
+    m.text = (char *)text;
+    io_add_message(io, LANE_URGENT, FOGLINE__V1__KIND__KIND_REPLY, &m.base);
+}
+
+enum { HEALTH_COUNTERS_MAX = 128, HEALTH_NAME_BYTES = 64 };
+
+void io_health(struct io *io)
+{
+    Fogline__V1__Health m = FOGLINE__V1__HEALTH__INIT;
+    Fogline__V1__Counter counters[HEALTH_COUNTERS_MAX], *list[HEALTH_COUNTERS_MAX];
+    char names[HEALTH_COUNTERS_MAX][HEALTH_NAME_BYTES];
+    struct numbers numbers;
+    size_t n = 0;
+
+    read_numbers(io, &numbers);
+    for (unsigned s = 0; s < SETS; s++)
+        for (size_t i = 0; i < numbers.set[s].n && n < HEALTH_COUNTERS_MAX; i++) {
+            fogline__v1__counter__init(&counters[n]);
+            snprintf(names[n], HEALTH_NAME_BYTES, "%s.%s", numbers.set[s].prefix,
+                     numbers.set[s].info[i].name);
+            counters[n].name = names[n];
+            counters[n].value = numbers.set[s].value[i];
+            list[n] = &counters[n];
+            n++;
+        }
+    m.format = WIRE_FORMAT;
+    m.time_ns = clock_wall_unix_ns(&io->daemon->clock);
+    m.n_counters = n;
+    m.counters = list;
+    io_add_message(io, LANE_ORDINARY, FOGLINE__V1__KIND__KIND_HEALTH, &m.base);
+}
+
+/* ---- the link, for people ---- */
+
+static void own_key(const struct io *io, char out[KEY_TEXT_CHARS])
+{
+    struct node_public p;
+
+    memcpy(p.transport, io->daemon->keys.transport_public, KEY_BYTES);
+    memcpy(p.end, io->daemon->keys.end_public, KEY_BYTES);
+    node_public_format(&p, out);
+}
+
+static bool not_accepted(const struct lower_port_status *s, int64_t now_ms)
+{
+    return s->link == LOWER_PORT_REACHED && now_ms - s->since_mono_ms >= IO_NOT_ACCEPTED_MS;
+}
+
+void io_watch_link(struct io *io, int64_t now_ms)
+{
+    struct lower_port_status s;
+    char key[KEY_TEXT_CHARS];
+
+    lower_port_status(io->port, &s);
+    if ((int)s.link != io->last_link) {
+        io->last_link = (int)s.link;
+        io->said_not_accepted = false;
+        log_info("link", "state=%s upstream=%s", log_quote(lower_port_link_name(s.link)), s.upstream);
+    }
+    if (io->said_not_accepted || !not_accepted(&s, now_ms))
+        return;
+    io->said_not_accepted = true;
+    own_key(io, key);
+    log_warn("key_not_accepted",
+             "upstream=%s key=%s msg=\"the fog is reachable but has not accepted this key; run there: fogctl "
+             "enroll "
+             "accept %s %s\"",
+             s.upstream, s.fingerprint, io->config->settings.node, key);
+}
+
+static void link_facts(struct io *io, struct json *j)
+{
+    int64_t now_ms = loop_now_ms(io->daemon->loop), heard_ms = outbox_last_state_ms(io->outbox);
+    struct lower_port_status s;
+    struct outbox_waiting w;
+    char key[KEY_TEXT_CHARS], hint[2 * KEY_TEXT_CHARS + 512];
+
+    lower_port_status(io->port, &s);
+    json_kstr(j, "link", lower_port_link_name(s.link));
+    json_kstr(j, "upstream", s.upstream);
+    json_ki64(j, "link_since_ms", now_ms - s.since_mono_ms);
+    json_kstr(j, "key", s.fingerprint);
+    if (heard_ms != INT64_MIN)
+        json_ki64(j, "last_heard_ms", now_ms - heard_ms);
+    if (not_accepted(&s, now_ms)) {
+        own_key(io, key);
+        snprintf(hint, sizeof hint,
+                 "fog reachable but has not accepted key %s; run on the fog: fogctl enroll accept %s %s",
+                 s.fingerprint, io->config->settings.node, key);
+        json_kstr(j, "hint", hint);
+    }
+    outbox_waiting(io->outbox, &w);
+    json_ku64(j, "waiting_urgent_records", w.urgent_records);
+    json_ku64(j, "waiting_records", w.ordinary_records);
+    json_ku64(j, "unsettled_records", w.unsettled_records);
+    json_ku64(j, "in_flight_bytes", w.in_flight_bytes);
+    json_ku64(j, "window_live_bytes", w.window_live_bytes);
+    json_ku64(j, "window_backlog_bytes", w.window_backlog_bytes);
+}
+
+static void spool_facts(struct io *io, struct json *j)
+{
+    const struct spool_stream *own = spool_own(io->spool);
+    char epoch[ID128_HEX_CHARS + 1];
+
+    id128_hex(&own->epoch, epoch);
+    json_kstr(j, "epoch", epoch);
+    json_ku64(j, "held_records", spool_held_records(io->spool));
+    json_ku64(j, "held_bytes", spool_held_bytes(io->spool));
+    json_ku64(j, "quota_bytes", spool_quota_bytes(io->spool));
+    json_ku64(j, "produced_samples", own->lane[LANE_ORDINARY].produced_samples);
+    json_ku64(j, "ring_used_bytes", ring_used(io->ring));
+    json_ku64(j, "ring_bytes", ring_bytes(io->ring));
+}
+
+static void source_facts(struct io *io, struct json *j)
+{
+    json_key(j, "sources");
+    json_array(j);
+    for (unsigned i = 0; i < io->n_sources; i++) {
+        json_object(j);
+        json_kstr(j, "name", io->sources[i].name);
+        json_kstr(j, "kind", io->sources[i].kind);
+        json_ku64(j, "rows", io->sources[i].rows);
+        json_ku64(j, "samples", io->sources[i].samples);
+        json_kstr(j, "state",
+                  io->sources[i].has_ended    ? "ended"
+                  : io->sources[i].has_failed ? "failed"
+                                              : "reads");
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+void io_write_status(struct io *io)
+{
+    struct numbers numbers;
+    struct json *j;
+    int rc = status_begin(io->status, clock_wall_unix_ns(&io->daemon->clock), &j);
+
+    if (rc == 0) {
+        link_facts(io, j);
+        spool_facts(io, j);
+        source_facts(io, j);
+        read_numbers(io, &numbers);
+        rc = status_end(io->status, numbers.set, SETS);
+    }
+    if (rc != 0)
+        log_debug("status_not_written", "error=%d", -rc);
+}

@@ -1,0 +1,218 @@
+#include "device/io.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+static void note_loss(struct io *io, uint64_t samples, int64_t from_ns, int64_t to_ns)
+{
+    struct io_loss *l = &io->loss;
+
+    if (l->samples == 0 || from_ns < l->from_ns)
+        l->from_ns = from_ns;
+    if (l->samples == 0 || to_ns > l->to_ns)
+        l->to_ns = to_ns;
+    l->samples += samples;
+}
+
+/* The kernel's word on the clock costs a system call: once a second is enough. */
+static const struct pack_clock *clock_now(struct io *io)
+{
+    int64_t now_ms = loop_now_ms(io->daemon->loop), error_us = 0;
+
+    if (now_ms - io->clock_read_ms >= 1000) {
+        io->clock.state = clock_sync_state(&error_us);
+        io->clock.error_us = error_us > UINT32_MAX ? UINT32_MAX : (uint32_t)error_us;
+        io->clock_read_ms = now_ms;
+    }
+    return &io->clock;
+}
+
+static void added(struct io *io)
+{
+    if (io->batch_since_ms == INT64_MAX)
+        io->batch_since_ms = loop_now_ms(io->daemon->loop);
+}
+
+/* A descriptor set stands in each epoch before its first block. It is written again after a start and after
+ * evictions, which may have taken it. */
+static int add_descriptor(struct io *io, struct io_group *g)
+{
+    const struct spool_stream *own = spool_own(io->spool);
+    uint64_t evicted = outbox_counters(io->outbox)[OUTBOX_RECORDS_EVICTED];
+    struct batch_entry e = {
+        .kind = FOGLINE__V1__KIND__KIND_DESCRIPTOR, .source = BATCH_NO_SOURCE, .lane = LANE_ORDINARY};
+    struct span descriptor = pack_descriptor(g->pack);
+    int rc;
+
+    if (id128_equal(&g->epoch, &own->epoch) && g->evicted_before == evicted)
+        return 0;
+    buf_append(batch_begin(io->batch), descriptor.data, descriptor.len);
+    rc = batch_end(io->batch, &e, NULL);
+    if (rc != 0)
+        return rc;
+    g->epoch = own->epoch;
+    g->evicted_before = evicted;
+    return 0;
+}
+
+static void close_pack(struct io *io, struct io_group *g, uint64_t *ret_entry)
+{
+    struct batch_entry e = {
+        .kind = FOGLINE__V1__KIND__KIND_BLOCK, .source = (uint16_t)g->source, .lane = LANE_ORDINARY};
+    struct pack_block block;
+    int rc = add_descriptor(io, g);
+
+    if (rc == 0)
+        rc = pack_close(g->pack, clock_now(io), batch_begin(io->batch), &block);
+    if (rc == 0) {
+        e.samples = block.samples;
+        e.has_position = block.has_position;
+        e.position = block.position;
+        e.time_first_ns = block.time_first_ns;
+        e.time_last_ns = block.time_last_ns;
+        rc = batch_end(io->batch, &e, ret_entry);
+    }
+    if (rc != 0) {
+        io_fail(io, rc); /* no memory: what was read is not lost, it was never produced; a restart says so */
+        return;
+    }
+    io->counter[IO_BLOCKS]++;
+    added(io);
+}
+
+static void on_group(struct io *io, const struct feed_message *m)
+{
+    struct io_source *s = &io->sources[m->source];
+    struct pack_options o = {.group = s->name,
+                             .channels = m->channels,
+                             .n_channels = m->n_channels,
+                             .max_rows = (uint32_t)io->config->pack_rows,
+                             .max_bytes = io->config->pack_bytes};
+    struct io_group *g = &io->groups[m->group];
+    int rc = pack_new(&g->pack, &o);
+
+    if (rc != 0) {
+        io_fail(io, rc);
+        return;
+    }
+    g->source = m->source;
+    io->n_groups = m->group + 1;
+}
+
+static void on_row(struct io *io, const struct feed_message *m)
+{
+    struct io_group *g = &io->groups[m->group];
+    struct io_source *s = &io->sources[m->source];
+    int64_t now_ns = clock_mono_ns(&io->daemon->clock);
+    int rc = pack_add(g->pack, m, now_ns);
+
+    if (rc == PACK_CLOSE_FIRST) {
+        close_pack(io, g, NULL);
+        rc = pack_add(g->pack, m, now_ns);
+    }
+    if (rc != 0) {
+        io->counter[IO_ROWS_TOO_BIG]++;
+        note_loss(io, m->n_samples, m->time_ns, m->time_ns);
+        return;
+    }
+    io->last_group = m->group;
+    io->counter[IO_ROWS]++;
+    io->counter[IO_SAMPLES] += m->n_samples;
+    s->rows++;
+    s->samples += m->n_samples;
+    if (pack_is_full(g->pack))
+        close_pack(io, g, NULL);
+}
+
+/* Follows its row: the block of that row is closed so that its commit can be waited for. */
+static void on_receipt(struct io *io, const struct feed_message *m)
+{
+    struct io_receipt *r = &io->receipts[io->n_receipts];
+    struct io_group *g = &io->groups[io->last_group];
+    uint64_t entry = 0;
+
+    if (pack_rows(g->pack) > 0)
+        close_pack(io, g, &entry);
+    else if (batch_n(io->batch) > 0)
+        entry = batch_at(io->batch, batch_n(io->batch) - 1)->no;
+    r->to = m->receipt;
+    r->entry = entry;
+    io->n_receipts++;
+    io->urgent = true;
+}
+
+static void on_message(struct io *io, const struct feed_message *m)
+{
+    struct io_source *s = &io->sources[m->source];
+
+    switch (m->kind) {
+    case FEED_GROUP:
+        on_group(io, m);
+        break;
+    case FEED_ROW:
+        on_row(io, m);
+        break;
+    case FEED_EVENT:
+        log_line(m->event.severity > 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "source_event", "source=%s msg=%s",
+                 s->name, log_quote(m->event.text));
+        s->has_ended |= m->event.type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_ENDED;
+        if (m->event.type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED)
+            s->has_failed = true;
+        if (m->event.type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_RECOVERED)
+            s->has_failed = false;
+        /* A source's last rows are durable before its end is told. */
+        if (m->event.type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_ENDED)
+            io_close_packs(io, true, 0);
+        io_event(io, &m->event, s->name);
+        break;
+    case FEED_RECEIPT:
+        on_receipt(io, m);
+        break;
+    }
+}
+
+void io_drain(struct io *io)
+{
+    struct feed_message m;
+    unsigned since_wake = 0;
+
+    io->has_more = true;
+    while (io->error == 0 && batch_bytes(io->batch) < IO_BATCH_BYTES && io->n_receipts < IO_RECEIPTS_MAX) {
+        if (!feed_read(io->feed, &m)) {
+            io->has_more = !ring_consumer_sleeps(io->ring);
+            if (!io->has_more)
+                break;
+            continue;
+        }
+        on_message(io, &m);
+        ring_release(io->ring);
+        if (++since_wake == 256) {
+            ring_wake_producer(io->ring);
+            since_wake = 0;
+        }
+    }
+    ring_wake_producer(io->ring);
+}
+
+void io_close_packs(struct io *io, bool all, int64_t now_mono_ns)
+{
+    int64_t age_ns = io->config->pack_ms * NS_PER_MS;
+
+    for (uint32_t i = 0; i < io->n_groups && io->error == 0; i++) {
+        struct io_group *g = &io->groups[i];
+
+        if (pack_rows(g->pack) > 0 && (all || now_mono_ns - pack_since_mono_ns(g->pack) >= age_ns))
+            close_pack(io, g, NULL);
+    }
+}
+
+int64_t io_oldest_pack_ns(const struct io *io)
+{
+    int64_t oldest = INT64_MAX;
+
+    for (uint32_t i = 0; i < io->n_groups; i++)
+        if (pack_since_mono_ns(io->groups[i].pack) < oldest)
+            oldest = pack_since_mono_ns(io->groups[i].pack);
+    return oldest;
+}

@@ -1,0 +1,127 @@
+/* source.h - where readings come from: one table of functions per kind of source.
+ *
+ * A source declares groups (channels sampled together) and emits rows into a sink. A *live* source is read at
+ * its interval, or when its descriptor is readable, and what finds no room is dropped and counted. A
+ * *replayable* source waits for room; each row names the read position behind it, which is made durable in
+ * the transaction of the row, so that a restart goes on exactly there. Threads: open and close run on the
+ * main thread, everything else on the act thread, which neither writes a disk nor allocates: a source gets
+ * its memory in open. (A replayed file is read on that thread, that is its nature.) A new kind is one file
+ * with a `struct source_kind` and one line in sources.c. */
+#ifndef FOGLINE_DEVICE_SOURCE_H
+#define FOGLINE_DEVICE_SOURCE_H
+
+#include "base/err.h"
+#include "base/name.h"
+#include "codec/block.h"
+#include "config/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    SOURCE_NAME_BYTES = NAME_PART_CHARS + 1,
+    SOURCE_POSITION_WORDS = 5,
+    SOURCE_GROUPS_MAX = 128, /* of a device */
+    SOURCES_MAX = 32,
+    SOURCE_STEP_ROWS = 512, /* a replayable source gives at most so many rows in one step */
+};
+
+struct source_channel {
+    const char *name; /* a name part */
+    const char *unit; /* UCUM, "" when unknown */
+    enum column_type type;
+};
+
+/* Borrowed by the sink until the call returns. */
+struct source_group {
+    const struct source_channel *channels;
+    uint32_t n_channels; /* 1 .. BLOCK_COLUMNS_MAX */
+};
+
+/* Opaque to everybody but the source that made it. */
+struct source_position {
+    uint64_t word[SOURCE_POSITION_WORDS];
+};
+
+struct source_row {
+    uint32_t group;
+    int64_t time_ns;          /* since 1970 UTC */
+    uint64_t mono_ns;         /* when it was read; 0: replayed */
+    const struct cell *cells; /* one per channel of the group */
+    uint32_t n_cells;
+    const struct source_position *position; /* behind this row; NULL for a live source */
+};
+
+/* The sender of a reading waits for it to be durable: "ok N" or "error ..." is sent to it after the commit.
+ */
+struct source_receipt {
+    int fd;              /* datagram socket of the source; stays open until close */
+    const void *address; /* sockaddr_un of the sender */
+    uint32_t address_bytes;
+    uint32_t samples;
+};
+
+/* Takes what a source says. Each returns 0, or SINK_FULL when there is no room: a live source goes on (the
+ * loss is counted and reported by the sink), a replayable one keeps its row and returns SOURCE_WAIT. */
+enum { SINK_FULL = 1 };
+struct source_sink {
+    void *ctx;
+    /* A source with positions declares exactly one group. *ret_group is the number to use in rows. -ENOSPC:
+     * too many. */
+    int (*group)(void *ctx, const struct source_group *g, uint32_t *ret_group);
+    int (*row)(void *ctx, const struct source_row *r);
+    int (*receipt)(void *ctx, const struct source_receipt *r); /* right after its row */
+};
+
+struct source_now {
+    int64_t wall_unix_ns, mono_ns;
+};
+
+struct source_open {
+    const char *name;                     /* of the configuration; borrowed for the life of the source */
+    const void *config;                   /* struct of the kind; borrowed until open returns */
+    const char *run_dir;                  /* borrowed likewise */
+    const struct source_position *resume; /* NULL: from the beginning */
+};
+
+enum { SOURCE_END = 1, SOURCE_WAIT = 2 };
+
+struct source_kind {
+    const char *name; /* "csv": `type` in the configuration */
+    const char *help;
+    const struct config_row *rows; /* of a struct that begins with struct source_config */
+    size_t config_bytes;
+
+    /* 0 or negative errno with *err. */
+    int (*open)(const struct source_open *o, void **ret_self, struct errmsg *err);
+    void (*close)(void *self);
+    /* Says its groups; called until it returns 0, before the first step. May be NULL. */
+    int (*declare)(void *self, const struct source_sink *sink);
+    /* Is it replayable: does it wait for room and say positions? NULL: live. */
+    bool (*replayable)(const void *self);
+    /* Interval of a live source in ms: step is called on ticks of the monotonic clock that are multiples of
+     * it. 0 or NULL: the source says itself when it is due. */
+    int64_t (*interval_ms)(const void *self);
+    /* Emits what is due. *ret_next_ns: when to call again, monotonic; INT64_MAX: when fd is readable; ignored
+     * with an interval. 0; SOURCE_WAIT (no room); SOURCE_END (never call again); negative errno (reported,
+     * tried again later). */
+    int (*step)(void *self, const struct source_sink *sink, const struct source_now *now,
+                int64_t *ret_next_ns);
+    /* To be polled for reading; NULL or -1: none. */
+    int (*fd)(const void *self);
+    /* One line about how it ended, for the event. May be NULL. */
+    void (*describe_end)(const void *self, char *out, size_t out_bytes);
+};
+
+/* First member of every kind's configuration. */
+struct source_config {
+    char name[SOURCE_NAME_BYTES];
+};
+extern const struct config_row source_config_rows[];
+
+/* Every kind that is built in, NULL at the end. */
+extern const struct source_kind *const source_kinds[];
+
+extern const struct source_kind source_csv, source_host, source_plant, source_socket;
+
+#endif
