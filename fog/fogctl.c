@@ -63,9 +63,9 @@ static int fill(struct ctl *ctl, struct fog_config *c)
     if (code == CTL_OK)
         code = set_text(ctl, "node", c->common.node, sizeof(c->common.node));
     if (code == CTL_OK)
-        code = set_path(ctl, "state", c->common.state_dir, sizeof(c->common.state_dir));
+        code = set_path(ctl, "state-dir", c->common.state_dir, sizeof(c->common.state_dir));
     if (code == CTL_OK)
-        code = set_path(ctl, "run", c->common.run_dir, sizeof(c->common.run_dir));
+        code = set_path(ctl, "run-dir", c->common.run_dir, sizeof(c->common.run_dir));
     if (code == CTL_OK)
         code = set_text(ctl, "listen", c->common.listen_host, sizeof(c->common.listen_host));
     if (code == CTL_OK)
@@ -142,8 +142,8 @@ static const struct cmd_option init_options[] = {
     {"up-key", 'k', "KEY", "link key fl1-... that `cloudctl key show --link` printed; one for each --up, or one for all"},
     {"listen", 'l', "HOST", "address to listen on (*)"},
     {"port", 'p', "PORT", "port to listen on (5510); the next one is used too"},
-    {"state", 0, "DIR", "folder of key and store (/var/lib/fogline/fog)"},
-    {"run", 0, "DIR", "folder of lock and status (/run/fogline/fog)"},
+    {"state-dir", 0, "DIR", "folder of key and store (/var/lib/fogline/fog)"},
+    {"run-dir", 0, "DIR", "folder of lock and status (/run/fogline/fog)"},
     {NULL},
 };
 
