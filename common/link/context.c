@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <zmq.h>
 
-/* Slots for sockets, not connections. One link takes at most three; a simulator puts hundreds of them in one context. */
+/* Slots for sockets, not connections. One link takes at most three; a simulator puts hundreds of them in one
+ * context. */
 enum { MAX_SOCKETS = 4096, IO_THREADS = 1 };
 
 const struct counter_info link_counter_info[LINK_COUNTERS] = {
@@ -16,9 +17,12 @@ const struct counter_info link_counter_info[LINK_COUNTERS] = {
     [LINK_BYTES_OUT] = {"out_bytes", COUNTER_TOTAL, "bytes", "Bytes of the messages sent, without sealing"},
     [LINK_DROPPED_NO_USER] = {"dropped_no_user_total", COUNTER_TOTAL, "frames",
                               "Messages dropped: no User-Id of the gate, or its node was revoked"},
-    [LINK_DROPPED_SEAL] = {"dropped_seal_total", COUNTER_TOTAL, "frames", "Messages dropped: not sealed to us by our upper side"},
-    [LINK_DROPPED_FULL] = {"dropped_full_total", COUNTER_TOTAL, "frames", "Messages down dropped: the node's pipe was full"},
-    [LINK_DROPPED_SIZE] = {"dropped_size_total", COUNTER_TOTAL, "frames", "Messages dropped: too big or of several parts"},
+    [LINK_DROPPED_SEAL] = {"dropped_seal_total", COUNTER_TOTAL, "frames",
+                           "Messages dropped: not sealed to us by our upper side"},
+    [LINK_DROPPED_FULL] = {"dropped_full_total", COUNTER_TOTAL, "frames",
+                           "Messages down dropped: the node's pipe was full"},
+    [LINK_DROPPED_SIZE] = {"dropped_size_total", COUNTER_TOTAL, "frames",
+                           "Messages dropped: too big or of several parts"},
     [LINK_KICKED_SUBSCRIPTION] = {"kicked_subscription_total", COUNTER_TOTAL, "1",
                                   "Connections shut: foreign, malformed or too many subscriptions"},
     [LINK_RESETS] = {"resets_total", COUNTER_TOTAL, "1", "Times the sockets were made anew"},
@@ -29,8 +33,8 @@ int link_context_new(void **ret_ctx)
     void *ctx = zmq_ctx_new();
     if (ctx == NULL)
         return link_zmq_error();
-    if (zmq_ctx_set(ctx, ZMQ_MAX_SOCKETS, MAX_SOCKETS) != 0 || zmq_ctx_set(ctx, ZMQ_IO_THREADS, IO_THREADS) != 0 ||
-        zmq_ctx_set(ctx, ZMQ_BLOCKY, 0) != 0) {
+    if (zmq_ctx_set(ctx, ZMQ_MAX_SOCKETS, MAX_SOCKETS) != 0 ||
+        zmq_ctx_set(ctx, ZMQ_IO_THREADS, IO_THREADS) != 0 || zmq_ctx_set(ctx, ZMQ_BLOCKY, 0) != 0) {
         int r = link_zmq_error();
         zmq_ctx_term(ctx);
         return r;

@@ -18,8 +18,18 @@
 #include <unistd.h>
 #include <zmq.h>
 
-/* A request of ZAP 1.0 (RFC 27): version, request id, domain, address, identity, mechanism, then for CURVE the key. */
-enum { PART_VERSION, PART_REQUEST, PART_DOMAIN, PART_ADDRESS, PART_IDENTITY, PART_MECHANISM, PART_KEY, PARTS };
+/* A request of ZAP 1.0 (RFC 27): version, request id, domain, address, identity, mechanism, then for CURVE
+ * the key. */
+enum {
+    PART_VERSION,
+    PART_REQUEST,
+    PART_DOMAIN,
+    PART_ADDRESS,
+    PART_IDENTITY,
+    PART_MECHANISM,
+    PART_KEY,
+    PARTS
+};
 enum { PART_MAX_BYTES = 256 };
 
 struct gate {
@@ -61,7 +71,8 @@ static void unlock(struct gate *g)
 
 /* ---- the thread ---- */
 
-/* Reads a whole request, whatever its shape; `whole` when its parts are as many and as small as they should be. */
+/* Reads a whole request, whatever its shape; `whole` when its parts are as many and as small as they should
+ * be. */
 static int read_request(void *zap, struct zap_request *q)
 {
     uint8_t extra[PART_MAX_BYTES];
@@ -116,8 +127,9 @@ static struct verdict judge(struct gate *g, const struct zap_request *q, int64_t
         v.status = "400";       /* told to the client at once; a 300 may leave it waiting for HANDSHAKE_IVL */
     } else {
         char address[sizeof g->ring.at[0].address];
-        snprintf(address, sizeof address, "%.*s", (int)q->len[PART_ADDRESS], (const char *)q->part[PART_ADDRESS]);
-        gate_ring_add(&g->ring, key, address, node != NULL, now_unix_ns);
+        snprintf(address, sizeof address, "%.*s", (int)q->len[PART_ADDRESS],
+                 (const char *)q->part[PART_ADDRESS]);
+        gate_ring_add(&g->ring, key, link_plain_address(address), node != NULL, now_unix_ns);
         if (node != NULL) {
             g->counters.refused_revoked++;
             v.status = "400";
@@ -157,7 +169,8 @@ static int answer(void *zap, const struct zap_request *q, const struct verdict *
 /* 0 when told to stop; anything else is a broken gate. */
 static int serve(struct gate *g)
 {
-    zmq_pollitem_t items[] = {{.socket = g->zap, .events = ZMQ_POLLIN}, {.fd = g->stop_fd, .events = ZMQ_POLLIN}};
+    zmq_pollitem_t items[] = {{.socket = g->zap, .events = ZMQ_POLLIN},
+                              {.fd = g->stop_fd, .events = ZMQ_POLLIN}};
     for (;;) {
         if (zmq_poll(items, 2, -1) < 0) {
             if (zmq_errno() == EINTR)
@@ -317,7 +330,8 @@ static int try_key(const struct gate_trial *t, const struct node_keys *keys)
         return r;
     r = link_monitor_open(&monitor, t->zmq_ctx, socket);
     if (r == 0)
-        r = link_socket_curve_client(socket, keys->transport_public, keys->transport_secret, t->server_public);
+        r = link_socket_curve_client(socket, keys->transport_public, keys->transport_secret,
+                                     t->server_public);
     if (r == 0)
         r = link_socket_set_int(socket, ZMQ_IPV6, strchr(t->endpoint, '[') != NULL);
     if (r == 0)
@@ -331,9 +345,11 @@ static int try_key(const struct gate_trial *t, const struct node_keys *keys)
     return r;
 }
 
-int gate_self_test(struct gate *g, void *zmq_ctx, const char *endpoint, const uint8_t server_public[KEY_BYTES], int timeout_ms)
+int gate_self_test(struct gate *g, void *zmq_ctx, const char *endpoint,
+                   const uint8_t server_public[KEY_BYTES], int timeout_ms)
 {
-    return gate_try_random_key(g, &(struct gate_trial){zmq_ctx, ZMQ_PUSH, endpoint, server_public, timeout_ms});
+    return gate_try_random_key(g,
+                               &(struct gate_trial){zmq_ctx, ZMQ_PUSH, endpoint, server_public, timeout_ms});
 }
 
 int gate_try_random_key(struct gate *g, const struct gate_trial *t)

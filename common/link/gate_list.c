@@ -7,7 +7,8 @@
 
 static int compare_key(const void *a, const void *b)
 {
-    return memcmp(((const struct gate_node *)a)->transport, ((const struct gate_node *)b)->transport, KEY_BYTES);
+    return memcmp(((const struct gate_node *)a)->transport, ((const struct gate_node *)b)->transport,
+                  KEY_BYTES);
 }
 
 static int compare_id(const void *a, const void *b, void *nodes)

@@ -1,5 +1,5 @@
-/* gate_list.h - inside common/link: the gate's allow-list and its ring of refusals, without thread or socket, and the trial
- * of a door.
+/* gate_list.h - inside common/link: the gate's allow-list and its ring of refusals, without thread or socket,
+ * and the trial of a door.
  *
  * Threads: the list and the ring are values; the gate holds its lock around them. */
 #ifndef FOGLINE_LINK_GATE_LIST_H
@@ -28,8 +28,8 @@ bool gate_list_allows(const struct gate_list *l, const char *id);
 void gate_ring_add(struct gate_ring *r, const uint8_t transport[KEY_BYTES], const char *address, bool revoked,
                    int64_t now_unix_ns);
 
-/* gate_self_test for a bound socket of any type. The client must be of the type that fits: a socket of another type is turned
- * away before the gate has spoken. */
+/* gate_self_test for a bound socket of any type. The client must be of the type that fits: a socket of
+ * another type is turned away before the gate has spoken. */
 struct gate_trial {
     void *zmq_ctx;
     int client_type; /* ZMQ_PUSH for PULL, ZMQ_SUB for XPUB */

@@ -40,7 +40,8 @@ static void wipe_text(struct file_text *t)
 
 /* ---- checks ---- */
 
-/* Whoever may write in the folder can put another file in the place of this one, unless the sticky bit forbids that. */
+/* Whoever may write in the folder can put another file in the place of this one, unless the sticky bit
+ * forbids that. */
 static int check_folder(const char *path, struct errmsg *err)
 {
     char copy[PATH_MAX];
@@ -51,7 +52,8 @@ static int check_folder(const char *path, struct errmsg *err)
     if (stat(dir, &st) != 0)
         return errmsg_set(err, -errno, "%s: %s", dir, strerror(errno));
     if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (st.st_mode & S_ISVTX) == 0)
-        return errmsg_set(err, -EACCES, "others may write in the folder of the key file; run: chmod go-w '%s'", dir);
+        return errmsg_set(err, -EACCES,
+                          "others may write in the folder of the key file; run: chmod go-w '%s'", dir);
     if (st.st_uid != geteuid() && st.st_uid != 0)
         return errmsg_set(err, -EACCES, "the folder of the key file belongs to user %u; run: chown %u '%s'",
                           (unsigned)st.st_uid, (unsigned)geteuid(), dir);
@@ -63,7 +65,8 @@ static int check_file(const char *path, const struct stat *st, struct errmsg *er
     if (!S_ISREG(st->st_mode))
         return errmsg_set(err, -EACCES, "%s is not a regular file; name the key file itself", path);
     if (st->st_uid != geteuid())
-        return errmsg_set(err, -EACCES, "%s belongs to user %u, not to the one who runs this; run: chown %u '%s'", path,
+        return errmsg_set(err, -EACCES,
+                          "%s belongs to user %u, not to the one who runs this; run: chown %u '%s'", path,
                           (unsigned)st->st_uid, (unsigned)geteuid(), path);
     if ((st->st_mode & 07777) != 0400)
         return errmsg_set(err, -EACCES, "%s has mode %04o, a key file has 0400; run: chmod 0400 '%s'", path,
@@ -119,7 +122,8 @@ static bool take_line(struct span *rest, const char *expected, uint8_t *ret_key)
         return line.len == n;
     size_t got = 0;
     return line.len == n + 1 + 2 * KEY_BYTES && line.data[n] == ' ' &&
-           sodium_hex2bin(ret_key, KEY_BYTES, (const char *)line.data + n + 1, 2 * KEY_BYTES, NULL, &got, NULL) == 0 &&
+           sodium_hex2bin(ret_key, KEY_BYTES, (const char *)line.data + n + 1, 2 * KEY_BYTES, NULL, &got,
+                          NULL) == 0 &&
            got == KEY_BYTES;
 }
 
@@ -131,10 +135,12 @@ static int load(const char *path, const char *header, const struct line *lines, 
         return r;
     struct span rest = span_of(t.bytes, t.len);
     if (!take_line(&rest, header, NULL))
-        return errmsg_set(err, -EBADMSG, "%s:1: not this kind of key file, its first line must be \"%s\"", path, header);
+        return errmsg_set(err, -EBADMSG, "%s:1: not this kind of key file, its first line must be \"%s\"",
+                          path, header);
     for (size_t i = 0; i < n; i++) {
         if (!take_line(&rest, lines[i].name, lines[i].value))
-            return errmsg_set(err, -EBADMSG, "%s:%zu: a line \"%s\" with %d hexadecimal digits is wanted; bring back a copy",
+            return errmsg_set(err, -EBADMSG,
+                              "%s:%zu: a line \"%s\" with %d hexadecimal digits is wanted; bring back a copy",
                               path, i + 2, lines[i].name, 2 * KEY_BYTES);
     }
     if (rest.len != 0)
@@ -202,8 +208,9 @@ static int save(const char *path, const char *header, const struct line *lines, 
         return r;
     r = put_in_place(path, &t);
     if (r == -EEXIST)
-        return errmsg_set(err, r, "%s exists and is never overwritten; to make a new one, first run: mv '%s' '%s.old'", path,
-                          path, path);
+        return errmsg_set(
+            err, r, "%s exists and is never overwritten; to make a new one, first run: mv '%s' '%s.old'",
+            path, path, path);
     if (r < 0)
         return errmsg_set(err, r, "%s: %s", path, strerror(-r));
     return 0;
@@ -245,7 +252,8 @@ int node_keys_load(const char *path, struct node_keys *ret_k, struct errmsg *err
     if (r < 0)
         return r;
     if (!pair_fits(k.transport_secret, k.transport_public) || !pair_fits(k.end_secret, k.end_public))
-        return errmsg_set(err, -EBADMSG, "%s is damaged: its public and secret lines do not fit; bring back a copy", path);
+        return errmsg_set(err, -EBADMSG,
+                          "%s is damaged: its public and secret lines do not fit; bring back a copy", path);
     *ret_k = k;
     return 0;
 }
@@ -280,7 +288,8 @@ int operator_keys_load(const char *path, struct operator_keys *ret_k, struct err
     crypto_sign_seed_keypair(k.public_key, k.secret_key, seed);
     sodium_memzero(seed, sizeof seed);
     if (memcmp(public_key, k.public_key, KEY_BYTES) != 0)
-        return errmsg_set(err, -EBADMSG, "%s is damaged: its public and secret lines do not fit; bring back a copy", path);
+        return errmsg_set(err, -EBADMSG,
+                          "%s is damaged: its public and secret lines do not fit; bring back a copy", path);
     *ret_k = k;
     return 0;
 }

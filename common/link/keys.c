@@ -8,8 +8,10 @@
 #include <sys/resource.h>
 
 _Static_assert(KEY_BYTES == crypto_box_PUBLICKEYBYTES && KEY_BYTES == crypto_box_SECRETKEYBYTES, "X25519");
-_Static_assert(KEY_BYTES == crypto_scalarmult_BYTES && KEY_BYTES == crypto_secretbox_KEYBYTES, "derived keys");
-_Static_assert(KEY_BYTES == crypto_sign_PUBLICKEYBYTES && KEY_SIGNATURE_BYTES == crypto_sign_BYTES, "Ed25519");
+_Static_assert(KEY_BYTES == crypto_scalarmult_BYTES && KEY_BYTES == crypto_secretbox_KEYBYTES,
+               "derived keys");
+_Static_assert(KEY_BYTES == crypto_sign_PUBLICKEYBYTES && KEY_SIGNATURE_BYTES == crypto_sign_BYTES,
+               "Ed25519");
 
 int keys_init(void)
 {
@@ -45,7 +47,8 @@ void operator_keys_wipe(struct operator_keys *k)
     sodium_memzero(k, sizeof *k);
 }
 
-void operator_sign(const struct operator_keys *k, struct span message, uint8_t ret_signature[KEY_SIGNATURE_BYTES])
+void operator_sign(const struct operator_keys *k, struct span message,
+                   uint8_t ret_signature[KEY_SIGNATURE_BYTES])
 {
     crypto_sign_detached(ret_signature, NULL, message.data, message.len, k->secret_key);
 }
@@ -60,8 +63,8 @@ void key_fingerprint(const uint8_t transport_public[KEY_BYTES], char out[KEY_FIN
 {
     uint8_t hash[32];
     crypto_generichash(hash, sizeof hash, transport_public, KEY_BYTES, NULL, 0);
-    snprintf(out, KEY_FINGERPRINT_CHARS + 1, "%02x%02x-%02x%02x-%02x%02x-%02x%02x", hash[0], hash[1], hash[2], hash[3],
-             hash[4], hash[5], hash[6], hash[7]);
+    snprintf(out, KEY_FINGERPRINT_CHARS + 1, "%02x%02x-%02x%02x-%02x%02x-%02x%02x", hash[0], hash[1], hash[2],
+             hash[3], hash[4], hash[5], hash[6], hash[7]);
 }
 
 void key_topic(const uint8_t transport_public[KEY_BYTES], uint8_t out[KEY_TOPIC_BYTES])

@@ -1,5 +1,6 @@
-/* Texts people copy from one screen to another: a prefix that names the kind and the version, base64url, and 4 check bytes
- * over prefix and keys, so that a typo or one kind in the place of the other is told at once. */
+/* Texts people copy from one screen to another: a prefix that names the kind and the version, base64url, and
+ * 4 check bytes over prefix and keys, so that a typo or one kind in the place of the other is told at once.
+ */
 #include "link/keys.h"
 
 #include <ctype.h>
@@ -43,7 +44,8 @@ static struct span trim(const char *text)
     return span_of(text, len);
 }
 
-static int parse(const char *text, const char *prefix, const char *what, uint8_t *body, size_t len, struct errmsg *err)
+static int parse(const char *text, const char *prefix, const char *what, uint8_t *body, size_t len,
+                 struct errmsg *err)
 {
     struct span t = trim(text);
     const char *other = prefix == node_prefix ? link_prefix : node_prefix;
@@ -51,22 +53,26 @@ static int parse(const char *text, const char *prefix, const char *what, uint8_t
         return errmsg_set(err, -EINVAL, "this is a %s; a %s is wanted here, it begins with \"%s\"",
                           other == node_prefix ? "node key (\"fn1-\")" : "link key (\"fl1-\")", what, prefix);
     if (t.len < PREFIX_CHARS || memcmp(t.data, prefix, PREFIX_CHARS) != 0)
-        return errmsg_set(err, -EINVAL, "not a %s: it begins with \"%s\"; copy the whole text again", what, prefix);
+        return errmsg_set(err, -EINVAL, "not a %s: it begins with \"%s\"; copy the whole text again", what,
+                          prefix);
 
     uint8_t raw[BODY_MAX_BYTES + CHECK_BYTES], check[CHECK_BYTES];
     size_t want_chars = (4 * (len + CHECK_BYTES) + 2) / 3, raw_len = 0;
     if (t.len != PREFIX_CHARS + want_chars)
-        return errmsg_set(err, -EINVAL, "the %s has %zu characters, %zu are wanted; copy the whole text again", what, t.len,
+        return errmsg_set(err, -EINVAL,
+                          "the %s has %zu characters, %zu are wanted; copy the whole text again", what, t.len,
                           PREFIX_CHARS + want_chars);
     /* Refuses non-canonical text too, so each key has exactly one text. */
-    if (sodium_base642bin(raw, sizeof raw, (const char *)t.data + PREFIX_CHARS, want_chars, NULL, &raw_len, NULL,
-                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+    if (sodium_base642bin(raw, sizeof raw, (const char *)t.data + PREFIX_CHARS, want_chars, NULL, &raw_len,
+                          NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
         raw_len != len + CHECK_BYTES)
-        return errmsg_set(err, -EINVAL, "the %s holds a character that does not belong there; copy the whole text again",
+        return errmsg_set(err, -EINVAL,
+                          "the %s holds a character that does not belong there; copy the whole text again",
                           what);
     check_bytes(prefix, raw, len, check);
     if (memcmp(check, raw + len, CHECK_BYTES) != 0)
-        return errmsg_set(err, -EINVAL, "the %s has a typing error (its check bytes do not fit); copy the whole text again",
+        return errmsg_set(err, -EINVAL,
+                          "the %s has a typing error (its check bytes do not fit); copy the whole text again",
                           what);
     memcpy(body, raw, len);
     return 0;

@@ -37,7 +37,7 @@ struct link_upper_options {
     uint16_t port;                 /* PULL; PORT + 1 is the XPUB. 0: any two free ports in a row */
 };
 
-/* A message from below. user_id and bytes are borrowed until the next receive. */
+/* A message from below. All of it is borrowed until the next link_upper_recv or link_upper_drain_subscriptions. */
 struct link_message {
     const char *user_id;
     struct span bytes;

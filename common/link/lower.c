@@ -51,7 +51,8 @@ static int secure_socket(struct link_lower *l, void **ret_socket, int type, int6
     const struct node_keys *k = l->options.keys;
     int r = link_socket_new(ret_socket, l->options.zmq_ctx, type, max_inbound_bytes);
     return r < 0 ? r
-                 : link_socket_curve_client(*ret_socket, k->transport_public, k->transport_secret, l->options.upper_transport);
+                 : link_socket_curve_client(*ret_socket, k->transport_public, k->transport_secret,
+                                            l->options.upper_transport);
 }
 
 static int connect_one(void *socket, const char *host, unsigned port)
@@ -67,8 +68,8 @@ static int connect_one(void *socket, const char *host, unsigned port)
 static int connect_both(struct link_lower *l, struct sockets *s)
 {
     char host[LINK_ADDRESS_CHARS];
-    /* ZeroMQ would ask DNS in its I/O thread and stop all connections for it. No address now is no error: a node may start
-     * before its network, and the next reset asks again. */
+    /* ZeroMQ would ask DNS in its I/O thread and stop all connections for it. No address now is no error: a
+     * node may start before its network, and the next reset asks again. */
     if (link_resolve(l->options.host, false, l->n_tries++, host) < 0)
         return 0;
     int r = connect_one(s->push, host, l->options.port);
@@ -100,7 +101,9 @@ static int open_sockets(struct link_lower *l, struct sockets *ret_s)
 int link_lower_new(struct link_lower **ret_l, const struct link_lower_options *options, struct errmsg *err)
 {
     if (options->port == 0 || options->port == UINT16_MAX)
-        return errmsg_set(err, -EINVAL, "port %u cannot be: a link takes a port from 1 to 65534 and the next one", options->port);
+        return errmsg_set(err, -EINVAL,
+                          "port %u cannot be: a link takes a port from 1 to 65534 and the next one",
+                          options->port);
     if (options->host[0] == '\0')
         return errmsg_set(err, -EINVAL, "the upper side has no host name; set it in the configuration");
     struct link_lower *l = calloc(1, sizeof *l);
@@ -113,10 +116,12 @@ int link_lower_new(struct link_lower **ret_l, const struct link_lower_options *o
     key_topic(options->keys->transport_public, l->topic);
     l->options.host = strdup(options->host);
     int r = l->options.host == NULL ? -ENOMEM : 0;
-    if (r == 0 && crypto_box_beforenm(l->shared, options->upper_transport, options->keys->transport_secret) != 0)
+    if (r == 0 &&
+        crypto_box_beforenm(l->shared, options->upper_transport, options->keys->transport_secret) != 0)
         r = errmsg_set(err, -EINVAL, "the key of the upper side is no usable key; copy its link key again");
     else if (r == 0 && (r = open_sockets(l, &l->sockets)) < 0)
-        r = errmsg_set(err, r, "cannot make sockets for %s port %u: %s", options->host, options->port, strerror(-r));
+        r = errmsg_set(err, r, "cannot make sockets for %s port %u: %s", options->host, options->port,
+                       strerror(-r));
     if (r < 0) {
         link_lower_free(l);
         return r;
@@ -199,7 +204,8 @@ static int open_sealed(struct link_lower *l, struct span frame)
     uint8_t *at = buf_grow(&l->plain, frame.len - SEALED_EXTRA_BYTES);
     if (at == NULL)
         return l->plain.error;
-    int r = crypto_box_open_easy_afternm(at, frame.data + BOX_AT, frame.len - BOX_AT, frame.data + NONCE_AT, l->shared);
+    int r = crypto_box_open_easy_afternm(at, frame.data + BOX_AT, frame.len - BOX_AT, frame.data + NONCE_AT,
+                                         l->shared);
     return r != 0 ? -EBADMSG : 0;
 }
 

@@ -21,7 +21,8 @@ int link_monitor_open(void **ret_monitor, void *zmq_ctx, void *socket)
     char endpoint[LINK_ENDPOINT_CHARS], hex[33];
     uint8_t random[16];
     randombytes_buf(random, sizeof random);
-    snprintf(endpoint, sizeof endpoint, "inproc://link-monitor-%s", sodium_bin2hex(hex, sizeof hex, random, sizeof random));
+    snprintf(endpoint, sizeof endpoint, "inproc://link-monitor-%s",
+             sodium_bin2hex(hex, sizeof hex, random, sizeof random));
     if (zmq_socket_monitor(socket, endpoint, EVENTS) != 0)
         return link_zmq_error();
     void *pair = NULL;

@@ -63,12 +63,14 @@ static bool make_room(struct link_peers *p, size_t fd)
     return p->at[fd] != NULL;
 }
 
-struct link_peer *link_peers_note(struct link_peers *p, int fd, const char *user_id, const char *address, uint16_t local_port)
+struct link_peer *link_peers_note(struct link_peers *p, int fd, const char *user_id, const char *address,
+                                  uint16_t local_port)
 {
     if (fd < 0 || fd >= FD_MAX || address == NULL || !make_room(p, (size_t)fd))
         return NULL;
     struct link_peer *peer = p->at[fd];
-    if (peer->local_port != local_port || strcmp(peer->user_id, user_id) != 0 || strcmp(peer->address, address) != 0) {
+    if (peer->local_port != local_port || strcmp(peer->user_id, user_id) != 0 ||
+        strcmp(peer->address, address) != 0) {
         *peer = (struct link_peer){.local_port = local_port};
         snprintf(peer->user_id, sizeof peer->user_id, "%s", user_id);
         snprintf(peer->address, sizeof peer->address, "%s", address);
@@ -76,7 +78,8 @@ struct link_peer *link_peers_note(struct link_peers *p, int fd, const char *user
     return peer;
 }
 
-struct link_peer *link_peers_note_exact(struct link_peers *p, int fd, const char *user_id, const char *address, uint16_t local_port)
+struct link_peer *link_peers_note_exact(struct link_peers *p, int fd, const char *user_id,
+                                        const char *address, uint16_t local_port)
 {
     uint16_t port = remote_port(fd, address, local_port);
     struct link_peer *peer = port == 0 ? NULL : link_peers_note(p, fd, user_id, address, local_port);

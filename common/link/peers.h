@@ -1,8 +1,9 @@
-/* peers.h - inside common/link: the accepted connections of a bound side by their descriptor, to shut one of them.
+/* peers.h - inside common/link: the accepted connections of a bound side by their descriptor, to shut one of
+ * them.
  *
- * ZeroMQ owns the descriptors and re-uses them at any time, so a descriptor is shut only when it is a socket of our bound
- * port whose other end has the address the message came from. At worst another connection of the same address is shut,
- * and comes back by itself. Threads: the owner of the link. */
+ * ZeroMQ owns the descriptors and re-uses them at any time, so a descriptor is shut only when it is a socket
+ * of our bound port whose other end has the address the message came from. At worst another connection of the
+ * same address is shut, and comes back by itself. Threads: the owner of the link. */
 #ifndef FOGLINE_LINK_PEERS_H
 #define FOGLINE_LINK_PEERS_H
 
@@ -26,9 +27,11 @@ struct link_peers {
 
 void link_peers_deinit(struct link_peers *p);
 /* The row of the connection, emptied when another one had the descriptor before. NULL without memory. */
-struct link_peer *link_peers_note(struct link_peers *p, int fd, const char *user_id, const char *address, uint16_t local_port);
+struct link_peer *link_peers_note(struct link_peers *p, int fd, const char *user_id, const char *address,
+                                  uint16_t local_port);
 /* The same for a connection whose other end's port is looked at too; NULL also when it is gone already. */
-struct link_peer *link_peers_note_exact(struct link_peers *p, int fd, const char *user_id, const char *address, uint16_t local_port);
+struct link_peer *link_peers_note_exact(struct link_peers *p, int fd, const char *user_id,
+                                        const char *address, uint16_t local_port);
 /* Shuts every known connection of the user. Returns how many. */
 unsigned link_peers_shut_user(struct link_peers *p, const char *user_id);
 /* Shuts the connection when it is the one described. */

@@ -54,7 +54,9 @@ int link_socket_new(void **ret_socket, void *zmq_ctx, int type, int64_t max_inbo
     void *socket = zmq_socket(zmq_ctx, type);
     if (socket == NULL)
         return link_zmq_error();
-    int r = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_inbound_bytes, sizeof max_inbound_bytes) != 0 ? link_zmq_error() : 0;
+    int r = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_inbound_bytes, sizeof max_inbound_bytes) != 0
+                ? link_zmq_error()
+                : 0;
     for (size_t i = 0; r == 0 && i < sizeof settings / sizeof settings[0]; i++)
         r = link_socket_set_int(socket, settings[i].option, settings[i].value);
     if (r < 0) {
@@ -75,8 +77,8 @@ int link_socket_curve_server(void *socket, const uint8_t secret[KEY_BYTES])
     return r;
 }
 
-int link_socket_curve_client(void *socket, const uint8_t own_public[KEY_BYTES], const uint8_t own_secret[KEY_BYTES],
-                             const uint8_t server_public[KEY_BYTES])
+int link_socket_curve_client(void *socket, const uint8_t own_public[KEY_BYTES],
+                             const uint8_t own_secret[KEY_BYTES], const uint8_t server_public[KEY_BYTES])
 {
     if (zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server_public, KEY_BYTES) != 0 ||
         zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, own_public, KEY_BYTES) != 0 ||
@@ -105,6 +107,29 @@ void link_socket_close(void **socket)
     *socket = NULL;
 }
 
+const char *link_plain_address(const char *address)
+{
+    static const char mapped[] = "::ffff:";
+    size_t n = sizeof mapped - 1;
+    return strncmp(address, mapped, n) == 0 && strchr(address, '.') != NULL ? address + n : address;
+}
+
+/* Number `pick` of the list, those of IPv4 before those of IPv6. */
+static const struct addrinfo *pick_address(const struct addrinfo *list, unsigned pick)
+{
+    unsigned n = 0;
+    for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
+        n++;
+    pick %= n;
+    for (int v6 = 0; v6 < 2; v6++) {
+        for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
+            if ((a->ai_family == AF_INET6) == (v6 == 1) && pick-- == 0)
+                return a;
+        }
+    }
+    return list;
+}
+
 int link_resolve(const char *host, bool for_bind, unsigned pick, char ret_host[LINK_ADDRESS_CHARS])
 {
     char bare[256];
@@ -121,14 +146,10 @@ int link_resolve(const char *host, bool for_bind, unsigned pick, char ret_host[L
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = for_bind ? AI_PASSIVE : 0}, *list = NULL;
     if (getaddrinfo(bare, NULL, &hints, &list) != 0 || list == NULL)
         return -EHOSTUNREACH;
-    unsigned n = 0;
-    for (struct addrinfo *a = list; a != NULL; a = a->ai_next)
-        n++;
-    const struct addrinfo *chosen = list;
-    for (unsigned i = pick % n; i > 0; i--)
-        chosen = chosen->ai_next;
+    const struct addrinfo *chosen = pick_address(list, pick);
     char numeric[LINK_ADDRESS_CHARS - 2];
-    int r = getnameinfo(chosen->ai_addr, chosen->ai_addrlen, numeric, sizeof numeric, NULL, 0, NI_NUMERICHOST);
+    int r =
+        getnameinfo(chosen->ai_addr, chosen->ai_addrlen, numeric, sizeof numeric, NULL, 0, NI_NUMERICHOST);
     bool v6 = chosen->ai_family == AF_INET6;
     freeaddrinfo(list);
     if (r != 0)

@@ -48,7 +48,8 @@ struct link_upper {
 
 /* ---- bind ---- */
 
-static int bind_one(struct link_upper *u, void **ret_socket, int type, int64_t max_inbound_bytes, const char *host, uint16_t port)
+static int bind_one(struct link_upper *u, void **ret_socket, int type, int64_t max_inbound_bytes,
+                    const char *host, uint16_t port)
 {
     int r = link_socket_new(ret_socket, u->options.zmq_ctx, type, max_inbound_bytes);
     if (r < 0)
@@ -56,7 +57,8 @@ static int bind_one(struct link_upper *u, void **ret_socket, int type, int64_t m
     r = link_socket_curve_server(*ret_socket, u->options.keys->transport_secret);
     if (r == 0)
         r = link_socket_set_int(*ret_socket, ZMQ_IPV6, host[0] == '[' || host[0] == '*');
-    /* Never XPUB_MANUAL: a subscriber that is gone before it is answered makes ZeroMQ 4.3.4 read freed memory. */
+    /* Never XPUB_MANUAL: a subscriber that is gone before it is answered makes ZeroMQ 4.3.4 read freed
+     * memory. */
     if (r == 0 && type == ZMQ_XPUB)
         r = link_socket_set_int(*ret_socket, ZMQ_XPUB_VERBOSE, 1);
     /* A full pipe is then told, and counted. Each topic is one node's, so no node waits for another one. */
@@ -87,7 +89,8 @@ static int bind_both(struct link_upper *u, const char *host)
     return r;
 }
 
-/* Tries again for a second: the port's last owner may be just ending, and two free ports in a row may need some luck. */
+/* Tries again for a second: the port's last owner may be just ending, and two free ports in a row may need
+ * some luck. */
 static int bind_with_patience(struct link_upper *u, const char *host, struct errmsg *err)
 {
     int r = bind_both(u, host);
@@ -96,14 +99,17 @@ static int bind_with_patience(struct link_upper *u, const char *host, struct err
         r = bind_both(u, host);
     }
     if (r == -EADDRINUSE && u->options.port != 0)
-        return errmsg_set(err, r, "%s port %u or %u is in use; see who has it: ss -ltnp 'sport = :%u or sport = :%u'", host,
-                          u->options.port, u->options.port + 1u, u->options.port, u->options.port + 1u);
+        return errmsg_set(err, r,
+                          "%s port %u or %u is in use; see who has it: ss -ltnp 'sport = :%u or sport = :%u'",
+                          host, u->options.port, u->options.port + 1u, u->options.port, u->options.port + 1u);
     if (r < 0)
-        return errmsg_set(err, r, "cannot bind %s port %u and the next one: %s", host, u->options.port, strerror(-r));
+        return errmsg_set(err, r, "cannot bind %s port %u and the next one: %s", host, u->options.port,
+                          strerror(-r));
     return 0;
 }
 
-static int self_test(struct link_upper *u, const char *host, uint16_t port, int client_type, struct errmsg *err)
+static int self_test(struct link_upper *u, const char *host, uint16_t port, int client_type,
+                     struct errmsg *err)
 {
     bool any = host[0] == '*' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "[::]") == 0;
     char endpoint[LINK_ENDPOINT_CHARS];
@@ -112,8 +118,9 @@ static int self_test(struct link_upper *u, const char *host, uint16_t port, int 
                                 &(struct gate_trial){u->options.zmq_ctx, client_type, endpoint,
                                                      u->options.keys->transport_public, SELF_TEST_MS});
     if (r < 0)
-        return errmsg_set(err, r, "the start-up test of the gate failed at %s: an unknown key was not refused (%s)", endpoint,
-                          strerror(-r));
+        return errmsg_set(err, r,
+                          "the start-up test of the gate failed at %s: an unknown key was not refused (%s)",
+                          endpoint, strerror(-r));
     return 0;
 }
 
@@ -125,8 +132,9 @@ int link_upper_new(struct link_upper **ret_u, const struct link_upper_options *o
     if (strcmp(options->bind_host, "*") != 0) {
         int r = link_resolve(options->bind_host, true, 0, host);
         if (r < 0)
-            return errmsg_set(err, r, "cannot bind \"%s\": no address of this name; give an address of this machine or *",
-                              options->bind_host);
+            return errmsg_set(
+                err, r, "cannot bind \"%s\": no address of this name; give an address of this machine or *",
+                options->bind_host);
     }
     struct link_upper *u = calloc(1, sizeof *u);
     if (u == NULL)
@@ -231,7 +239,8 @@ int link_upper_recv(struct link_upper *u, struct link_message *ret_m)
         int r = receive(u, u->pull);
         if (r != 0)
             return r;
-        const char *user_id = zmq_msg_gets(&u->message, "User-Id"), *address = zmq_msg_gets(&u->message, "Peer-Address");
+        const char *user_id = zmq_msg_gets(&u->message, "User-Id"),
+                   *address = zmq_msg_gets(&u->message, "Peer-Address");
         if (!from_allowed_node(u, user_id, address, zmq_msg_get(&u->message, ZMQ_SRCFD))) {
             u->counters[LINK_DROPPED_NO_USER]++;
             skip_other_parts(u, u->pull);
@@ -245,7 +254,7 @@ int link_upper_recv(struct link_upper *u, struct link_message *ret_m)
         struct span bytes = span_of(zmq_msg_data(&u->message), zmq_msg_size(&u->message));
         u->counters[LINK_FRAMES_IN]++;
         u->counters[LINK_BYTES_IN] += bytes.len;
-        *ret_m = (struct link_message){user_id, bytes, address != NULL ? address : ""};
+        *ret_m = (struct link_message){user_id, bytes, address != NULL ? link_plain_address(address) : ""};
         return 0;
     }
     return LINK_EMPTY;
@@ -306,8 +315,10 @@ void link_upper_send(struct link_upper *u, const uint8_t node_transport[KEY_BYTE
 
 /* ---- subscriptions ---- */
 
-static bool subscription_ok(struct link_upper *u, const char *user_id, const char *address, int fd, struct span topic,
-                            void (*allowed)(void *ctx, const char *user_id, uint8_t ret_topic[KEY_TOPIC_BYTES]), void *ctx)
+static bool
+subscription_ok(struct link_upper *u, const char *user_id, const char *address, int fd, struct span topic,
+                void (*allowed)(void *ctx, const char *user_id, uint8_t ret_topic[KEY_TOPIC_BYTES]),
+                void *ctx)
 {
     if (user_id == NULL || user_id[0] == '\0' || !gate_allows(u->options.gate, user_id))
         return false;
@@ -321,17 +332,20 @@ static bool subscription_ok(struct link_upper *u, const char *user_id, const cha
 }
 
 void link_upper_drain_subscriptions(struct link_upper *u,
-                                    void (*allowed)(void *ctx, const char *user_id, uint8_t ret_topic[KEY_TOPIC_BYTES]),
+                                    void (*allowed)(void *ctx, const char *user_id,
+                                                    uint8_t ret_topic[KEY_TOPIC_BYTES]),
                                     void *ctx)
 {
     for (int i = 0; i < ROUND_MAX && receive(u, u->xpub) == 0; i++) {
         struct span m = span_of(zmq_msg_data(&u->message), zmq_msg_size(&u->message));
         if (m.len > 0 && m.data[0] == 0)
             continue; /* an unsubscription, often of a connection that ended */
-        const char *user_id = zmq_msg_gets(&u->message, "User-Id"), *address = zmq_msg_gets(&u->message, "Peer-Address");
+        const char *user_id = zmq_msg_gets(&u->message, "User-Id"),
+                   *address = zmq_msg_gets(&u->message, "Peer-Address");
         int fd = zmq_msg_get(&u->message, ZMQ_SRCFD);
         bool subscribes = m.len == 1 + KEY_TOPIC_BYTES && m.data[0] == 1 && !zmq_msg_more(&u->message);
-        if (subscribes && subscription_ok(u, user_id, address, fd, span_of(m.data + 1, KEY_TOPIC_BYTES), allowed, ctx))
+        if (subscribes &&
+            subscription_ok(u, user_id, address, fd, span_of(m.data + 1, KEY_TOPIC_BYTES), allowed, ctx))
             continue;
         /* Already gone is as good as shut. */
         if (link_peer_shut(fd, address, u->xpub_port))

@@ -91,14 +91,16 @@ struct link_lower *bench_lower(struct bench *b, int node)
 {
     struct errmsg err = {""};
     struct link_lower *l = NULL;
-    struct link_lower_options options = {.zmq_ctx = b->ctx, .keys = &b->node_keys[node], .host = "127.0.0.1", .port = b->port};
+    struct link_lower_options options = {
+        .zmq_ctx = b->ctx, .keys = &b->node_keys[node], .host = "127.0.0.1", .port = b->port};
     memcpy(options.upper_transport, b->upper_keys.transport_public, KEY_BYTES);
     if (link_lower_new(&l, &options, &err) < 0)
         fail_msg("%s", err.text);
     return l;
 }
 
-void *bench_raw_client(void *ctx, int type, const struct node_keys *keys, const uint8_t *server_public, uint16_t port)
+void *bench_raw_client(void *ctx, int type, const struct node_keys *keys, const uint8_t *server_public,
+                       uint16_t port)
 {
     char endpoint[64];
     snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", (unsigned)port);
@@ -118,7 +120,8 @@ void *bench_raw_client(void *ctx, int type, const struct node_keys *keys, const 
 static bool port_free(uint16_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     bool ok = bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 1) == 0;
     close(fd);

@@ -1,6 +1,7 @@
-/* The fault matrix: 17 servers that do wrong for 1.5 s in front of a lower side, on its up port or on its down port, then a
- * right one on the same ports. All at once in one loop. A connecting socket of ZeroMQ never comes back from many of these;
- * a watchdog that makes new sockets must have both directions flowing again, for every fault and role. */
+/* The fault matrix: 17 servers that do wrong for 1.5 s in front of a lower side, on its up port or on its
+ * down port, then a right one on the same ports. All at once in one loop. A connecting socket of ZeroMQ never
+ * comes back from many of these; a watchdog that makes new sockets must have both directions flowing again,
+ * for every fault and role. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,15 +29,32 @@
 enum { FAULT_MS = 1500, RECOVER_MS = 30000, WATCHDOG_MS = 300, PING_MS = 50, CONNS_MAX = 64 };
 
 enum fault {
-    SERVER_RESTART, CLOSE_BEFORE_GREETING, SILENT, WRONG_SERVER_KEY, WRONG_SOCKET_TYPE, ZAP_MALFORMED, ZAP_300, ZAP_400,
-    ZAP_500, NULL_MECHANISM, RANDOM_BYTES, ZEROS, HTTP_REPLY, ZMTP2_GREETING, FORGED_ERROR, UNKNOWN_COMMAND, OVERSIZE_FRAME,
+    SERVER_RESTART,
+    CLOSE_BEFORE_GREETING,
+    SILENT,
+    WRONG_SERVER_KEY,
+    WRONG_SOCKET_TYPE,
+    ZAP_MALFORMED,
+    ZAP_300,
+    ZAP_400,
+    ZAP_500,
+    NULL_MECHANISM,
+    RANDOM_BYTES,
+    ZEROS,
+    HTTP_REPLY,
+    ZMTP2_GREETING,
+    FORGED_ERROR,
+    UNKNOWN_COMMAND,
+    OVERSIZE_FRAME,
     FAULTS
 };
 
 static const char *const fault_names[FAULTS] = {
-    "server restart", "close before greeting", "silent", "wrong server key", "wrong socket type", "ZAP malformed", "ZAP 300",
-    "ZAP 400", "ZAP 500", "NULL mechanism", "random bytes", "zeros", "HTTP reply", "ZMTP 2 greeting", "forged ERROR",
-    "unknown command", "oversize frame"};
+    "server restart",    "close before greeting", "silent",       "wrong server key",
+    "wrong socket type", "ZAP malformed",         "ZAP 300",      "ZAP 400",
+    "ZAP 500",           "NULL mechanism",        "random bytes", "zeros",
+    "HTTP reply",        "ZMTP 2 greeting",       "forged ERROR", "unknown command",
+    "oversize frame"};
 
 enum role { UP_SOCKET, DOWN_SOCKET, ROLES };
 
@@ -50,7 +68,8 @@ struct tcp_server {
 static int tcp_listen(uint16_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_true(fd >= 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
@@ -73,7 +92,8 @@ static size_t curve_greeting(uint8_t *out)
 /* What the fault says to whoever connects; 0 bytes: nothing. */
 static size_t fault_bytes(enum fault fault, uint8_t out[1024])
 {
-    static const char http[] = "HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    static const char http[] =
+        "HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     static const uint8_t zmtp2[] = {0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1, 7, 0, 0};
     static const uint8_t error[] = {4, 10, 5, 'E', 'R', 'R', 'O', 'R', 3, '4', '0', '0'};
     static const uint8_t unknown[] = {4, 9, 5, 'H', 'O', 'W', 'D', 'Y', 1, 2, 3};
@@ -139,7 +159,8 @@ static void set_int(void *socket, int option, int value)
     assert_int_equal(zmq_setsockopt(socket, option, &value, sizeof value), 0);
 }
 
-static void zmq_server_start(struct zmq_server *s, enum fault fault, enum role role, const struct node_keys *keys, uint16_t port)
+static void zmq_server_start(struct zmq_server *s, enum fault fault, enum role role,
+                             const struct node_keys *keys, uint16_t port)
 {
     char endpoint[64];
     int type = role == UP_SOCKET ? ZMQ_PULL : ZMQ_XPUB;
@@ -157,7 +178,8 @@ static void zmq_server_start(struct zmq_server *s, enum fault fault, enum role r
     set_int(s->socket, ZMQ_LINGER, 0);
     if (fault != NULL_MECHANISM) {
         set_int(s->socket, ZMQ_CURVE_SERVER, 1);
-        assert_int_equal(zmq_setsockopt(s->socket, ZMQ_CURVE_SECRETKEY, keys->transport_secret, KEY_BYTES), 0);
+        assert_int_equal(zmq_setsockopt(s->socket, ZMQ_CURVE_SECRETKEY, keys->transport_secret, KEY_BYTES),
+                         0);
     }
     snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", (unsigned)port);
     assert_int_equal(zmq_bind(s->socket, endpoint), 0);
@@ -166,7 +188,10 @@ static void zmq_server_start(struct zmq_server *s, enum fault fault, enum role r
 static void answer_zap(struct zmq_server *s, enum fault fault)
 {
     char part[8][64];
-    const char *status = fault == ZAP_300 ? "300" : fault == ZAP_400 ? "400" : fault == ZAP_500 ? "500" : "200";
+    const char *status = fault == ZAP_300   ? "300"
+                         : fault == ZAP_400 ? "400"
+                         : fault == ZAP_500 ? "500"
+                                            : "200";
     while (zmq_recv(s->zap, part[0], sizeof part[0], ZMQ_DONTWAIT) >= 0) {
         int more = 1, id_len = 0;
         size_t size = sizeof more;
@@ -301,7 +326,8 @@ static void serve_fault(struct lane *l)
         send_oversize(&l->bad);
 }
 
-/* The rule under test: nothing opened from above for WATCHDOG_MS and the back-off's delay is over: new sockets. */
+/* The rule under test: nothing opened from above for WATCHDOG_MS and the back-off's delay is over: new
+ * sockets. */
 static void serve_lower(struct lane *l, int64_t now_ms)
 {
     struct span plain;
@@ -424,7 +450,8 @@ static void a_watched_link_flows_again_after_every_fault_on_either_socket(void *
     for (size_t i = 0; i < m.n; i++) {
         struct lane *l = &m.lanes[i];
         print_message("%-22s %-4s %2" PRIu64 " resets, flowing after %" PRId64 " ms\n", fault_names[l->fault],
-                      l->role == UP_SOCKET ? "up" : "down", link_lower_counters(l->lower)[LINK_RESETS], l->recovered_ms);
+                      l->role == UP_SOCKET ? "up" : "down", link_lower_counters(l->lower)[LINK_RESETS],
+                      l->recovered_ms);
     }
     for (size_t i = 0; i < m.n; i++) {
         if (m.lanes[i].recovered_ms == 0)
@@ -439,7 +466,8 @@ static void a_watched_link_flows_again_after_every_fault_on_either_socket(void *
 static int tcp_connect(uint16_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
     return fd;
@@ -508,7 +536,8 @@ static void bad_clients_are_refused_counted_and_disturb_nobody(void **state)
         sockets[n_sockets++] = bench_raw_client(b.ctx, type, &unknown, b.upper_keys.transport_public, port);
         sockets[n_sockets++] = bench_raw_client(b.ctx, type, NULL, NULL, port);
     }
-    void *oversize = bench_raw_client(b.ctx, ZMQ_PUSH, &b.node_keys[1], b.upper_keys.transport_public, b.port);
+    void *oversize =
+        bench_raw_client(b.ctx, ZMQ_PUSH, &b.node_keys[1], b.upper_keys.transport_public, b.port);
     sockets[n_sockets++] = oversize;
     assert_int_equal(zmq_send(oversize, big, sizeof big, 0), sizeof big);
     for (int i = 0; i < 100; i++) {

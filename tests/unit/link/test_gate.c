@@ -256,7 +256,8 @@ static void a_gate_that_loses_its_thread_takes_the_process_with_it(void **state)
     if (child == 0) {
         void *ctx = NULL;
         struct gate *g = NULL;
-        if (keys_init() != 0 || keys_harden_process() != 0 || link_context_new(&ctx) != 0 || gate_new(&g, ctx) != 0)
+        if (keys_init() != 0 || keys_harden_process() != 0 || link_context_new(&ctx) != 0 ||
+            gate_new(&g, ctx) != 0)
             _exit(1);
         zmq_ctx_shutdown(ctx); /* the thread's socket fails */
         zmq_poll(NULL, 0, BENCH_WAIT_MS);
@@ -271,13 +272,16 @@ static void a_gate_that_loses_its_thread_takes_the_process_with_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_gate_that_loses_its_thread_takes_the_process_with_it), /* forks: before any other context */
+        cmocka_unit_test(
+            a_gate_that_loses_its_thread_takes_the_process_with_it), /* forks: before any other context */
         cmocka_unit_test_setup_teardown(an_accepted_key_counts_as_accepted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_self_test_leaves_no_trace, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_unknown_key_is_refused_kept_and_comes_in_once_accepted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_unknown_key_is_refused_kept_and_comes_in_once_accepted, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_revoked_key_is_refused_as_revoked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lists_that_contradict_themselves_change_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_node_with_two_keys_stays_allowed_until_both_are_revoked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_node_with_two_keys_stays_allowed_until_both_are_revoked, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(malformed_questions_are_answered_by_a_refusal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_ring_keeps_the_newest_refusals_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(two_gates_cannot_stand_in_one_context, set_up, tear_down),

@@ -333,7 +333,8 @@ static void both_ends_derive_the_same_keys_and_each_purpose_its_own(void **state
     node_keys_generate(&node);
     node_keys_generate(&cloud);
     assert_int_equal(end_keys_derive(node.end_secret, node.end_public, cloud.end_public, true, &at_node), 0);
-    assert_int_equal(end_keys_derive(cloud.end_secret, cloud.end_public, node.end_public, false, &at_cloud), 0);
+    assert_int_equal(end_keys_derive(cloud.end_secret, cloud.end_public, node.end_public, false, &at_cloud),
+                     0);
     assert_memory_equal(&at_node, &at_cloud, sizeof at_node);
     assert_memory_not_equal(at_node.mark, at_node.tag, KEY_BYTES);
     assert_memory_not_equal(at_node.mark, at_node.seal, KEY_BYTES);
@@ -363,7 +364,8 @@ static void a_mac_covers_key_head_and_body(void **state)
     assert_false(end_mac_ok(other, span_str("fogline/mark/v1"), span_str("body"), m));
     assert_false(end_mac_ok(key, span_str("fogline/tag/v1"), span_str("body"), m));
     assert_false(end_mac_ok(key, span_str("fogline/mark/v1"), span_str("bodi"), m));
-    assert_false(end_mac_ok(key, span_str("fogline/mark/v1"), span_str("body"), span_of(mac, sizeof mac - 1)));
+    assert_false(
+        end_mac_ok(key, span_str("fogline/mark/v1"), span_str("body"), span_of(mac, sizeof mac - 1)));
     assert_false(end_mac_ok(key, span_str("fogline/mark/v1"), span_str("body"), span_of(NULL, 0)));
     mac[15] ^= 0x80;
     assert_false(end_mac_ok(key, span_str("fogline/mark/v1"), span_str("body"), m));
@@ -406,12 +408,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(saved_keys_load_again, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(operator_keys_load_again_and_sign_alike, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(keys_are_never_overwritten, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(other_modes_are_refused_with_the_command_to_run, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(other_modes_are_refused_with_the_command_to_run, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(links_fifos_and_folders_are_refused, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_file_of_someone_else_is_refused, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_folder_others_may_write_in_is_refused, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(damaged_files_are_refused, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(one_kind_of_file_is_not_taken_for_the_other, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(one_kind_of_file_is_not_taken_for_the_other, make_folder,
+                                        remove_folder),
         cmocka_unit_test(both_ends_derive_the_same_keys_and_each_purpose_its_own),
         cmocka_unit_test(a_key_of_low_order_is_refused),
         cmocka_unit_test(a_mac_covers_key_head_and_body),

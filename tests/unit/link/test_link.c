@@ -115,7 +115,7 @@ static void a_reset_link_flows_again(void **state)
     struct bench *b = *state;
     struct link_lower *l = bench_lower(b, 0);
     for (int i = 0; i < 5; i++) {
-        char text[16];
+        char text[32];
         snprintf(text, sizeof text, "round %d", i);
         assert_true(bench_up_arrives(b, l, text));
         assert_true(bench_down_arrives(b, l, 0, text));
@@ -229,7 +229,8 @@ static void foreign_empty_and_long_subscriptions_are_kicked_and_others_stay(void
         assert_int_equal(zmq_setsockopt(sub, ZMQ_SUBSCRIBE, topics[i], lens[i]), 0);
         int64_t until_ms = bench_now_ms() + BENCH_WAIT_MS;
         zmq_pollitem_t item = {.socket = link_upper_xpub(b->upper), .events = ZMQ_POLLIN};
-        while (link_upper_counters(b->upper)[LINK_KICKED_SUBSCRIPTION] == before && bench_now_ms() < until_ms) {
+        while (link_upper_counters(b->upper)[LINK_KICKED_SUBSCRIPTION] == before &&
+               bench_now_ms() < until_ms) {
             zmq_poll(&item, 1, 100);
             bench_pump(b);
         }
@@ -280,8 +281,10 @@ static void what_is_sealed_to_one_node_opens_at_no_other(void **state)
     assert_memory_equal(frame, topic, sizeof topic);
     assert_null(memmem(frame, (size_t)n, "secret", 6));
     const uint8_t *nonce = frame + 16, *box = frame + 40, *from = b->upper_keys.transport_public;
-    assert_int_equal(crypto_box_open_easy(plain, box, (size_t)n - 40, nonce, from, b->node_keys[0].transport_secret), -1);
-    assert_int_equal(crypto_box_open_easy(plain, box, (size_t)n - 40, nonce, from, b->node_keys[1].transport_secret), 0);
+    assert_int_equal(
+        crypto_box_open_easy(plain, box, (size_t)n - 40, nonce, from, b->node_keys[0].transport_secret), -1);
+    assert_int_equal(
+        crypto_box_open_easy(plain, box, (size_t)n - 40, nonce, from, b->node_keys[1].transport_secret), 0);
     assert_memory_equal(plain, "secret of one", 13);
     zmq_close(spy);
 }
@@ -315,10 +318,12 @@ static void frames_that_do_not_open_are_dropped_and_counted(void **state)
     randombytes_buf(frame + 16, 24);
     memcpy(other, frame, sizeof frame);
     assert_int_equal(crypto_box_easy(frame + 40, (const uint8_t *)"right", 5, frame + 16,
-                                     b->node_keys[0].transport_public, b->upper_keys.transport_secret), 0);
+                                     b->node_keys[0].transport_public, b->upper_keys.transport_secret),
+                     0);
     /* Sealed to another node, but behind this one's topic. */
     assert_int_equal(crypto_box_easy(other + 40, (const uint8_t *)"wrong", 5, other + 16,
-                                     b->node_keys[1].transport_public, b->upper_keys.transport_secret), 0);
+                                     b->node_keys[1].transport_public, b->upper_keys.transport_secret),
+                     0);
     struct span plain = {0};
     int64_t until_ms = bench_now_ms() + BENCH_WAIT_MS;
     int r = LINK_EMPTY;
@@ -343,7 +348,8 @@ static void frames_that_do_not_open_are_dropped_and_counted(void **state)
 static void messages_of_several_parts_are_dropped(void **state)
 {
     struct bench *b = *state;
-    void *push = bench_raw_client(b->ctx, ZMQ_PUSH, &b->node_keys[0], b->upper_keys.transport_public, b->port);
+    void *push =
+        bench_raw_client(b->ctx, ZMQ_PUSH, &b->node_keys[0], b->upper_keys.transport_public, b->port);
     assert_int_equal(zmq_send(push, "a", 1, ZMQ_SNDMORE), 1);
     assert_int_equal(zmq_send(push, "b", 1, ZMQ_SNDMORE), 1);
     assert_int_equal(zmq_send(push, "c", 1, 0), 1);
@@ -464,7 +470,7 @@ static void a_port_in_use_is_named(void **state)
     struct bench *b = *state;
     struct link_upper *u = NULL;
     struct errmsg err = {""};
-    char port[8];
+    char port[16];
     struct link_upper_options options = {b->ctx, b->gate, &b->upper_keys, "127.0.0.1", b->port};
     snprintf(port, sizeof port, "%u", (unsigned)b->port);
     assert_int_equal(link_upper_new(&u, &options, &err), -EADDRINUSE);
@@ -524,7 +530,11 @@ static void hosts_become_numbers(void **state)
     assert_string_equal(host, "[::1]");
     assert_int_equal(link_resolve("[::1]", true, 0, host), 0);
     assert_string_equal(host, "[::1]");
+    assert_int_equal(link_resolve("localhost", false, 0, host), 0);
+    assert_string_equal(host, "127.0.0.1");
     assert_int_equal(link_resolve("[]", false, 0, host), -EINVAL);
+    assert_string_equal(link_plain_address("::ffff:10.0.0.1"), "10.0.0.1");
+    assert_string_equal(link_plain_address("::ffff:1"), "::ffff:1");
     assert_int_equal(link_resolve(NO_NAME, false, 0, host), -EHOSTUNREACH);
 }
 
@@ -539,13 +549,14 @@ static bool have_ipv6(void)
     return ok;
 }
 
-static void a_link_over_ipv6_flows(void **state)
+static void a_link_over_ipv6_and_one_over_both_flow(void **state)
 {
     struct bench *b = *state;
     if (!have_ipv6())
         skip();
-    static const char *const hosts[] = {"[::1]", "*"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const hosts[] = {"[::1]", "*", "*"}, *const names[] = {"::1", "[::1]", "127.0.0.1"},
+                             *const seen[] = {"::1", "::1", "127.0.0.1"};
+    for (int i = 0; i < 3; i++) {
         struct errmsg err = {""};
         struct link_upper_options options = {b->ctx, b->gate, &b->upper_keys, hosts[i], 0};
         link_upper_free(b->upper);
@@ -554,13 +565,13 @@ static void a_link_over_ipv6_flows(void **state)
             fail_msg("%s", err.text);
         b->port = link_upper_port(b->upper);
         assert_int_equal(link_upper_down_port(b->upper), b->port + 1);
-        struct link_lower_options lower_options = {b->ctx, &b->node_keys[0], "::1", b->port, {0}};
+        struct link_lower_options lower_options = {b->ctx, &b->node_keys[0], names[i], b->port, {0}};
         struct link_lower *l = NULL;
         memcpy(lower_options.upper_transport, b->upper_keys.transport_public, KEY_BYTES);
         assert_int_equal(link_lower_new(&l, &lower_options, &err), 0);
-        assert_true(bench_up_arrives(b, l, hosts[i]));
-        assert_true(bench_down_arrives(b, l, 0, hosts[i]));
-        assert_string_equal(b->last_address, "::1");
+        assert_true(bench_up_arrives(b, l, names[i]));
+        assert_true(bench_down_arrives(b, l, 0, names[i]));
+        assert_string_equal(b->last_address, seen[i]);
         assert_int_equal(link_upper_kick(b->upper, "node-0"), 2);
         link_lower_free(l);
     }
@@ -591,7 +602,7 @@ int main(void)
         CASE(bad_options_of_a_lower_side_are_refused),
         CASE(a_name_without_address_is_waited_for),
         CASE(hosts_become_numbers),
-        CASE(a_link_over_ipv6_flows),
+        CASE(a_link_over_ipv6_and_one_over_both_flow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
