@@ -353,3 +353,16 @@ void messages_init(struct messages *m)
     fill_documents(m);
     fill_state(m);
 }
+
+void message_flood(ProtobufCMessage *m)
+{
+    static ProtobufCMessageUnknownField fields[WIRE_UNKNOWN_FIELDS_MAX + 1];
+    static uint8_t one[] = {1};
+    size_t i;
+
+    for (i = 0; i < WIRE_UNKNOWN_FIELDS_MAX + 1; i++)
+        fields[i] = (ProtobufCMessageUnknownField){
+            .tag = 100, .wire_type = PROTOBUF_C_WIRE_TYPE_VARINT, .len = sizeof one, .data = one};
+    m->n_unknown_fields = WIRE_UNKNOWN_FIELDS_MAX + 1;
+    m->unknown_fields = fields;
+}

@@ -53,5 +53,7 @@ extern const uint8_t messages_tag_key[32], messages_mark_key[32];
 extern const char messages_origin[];
 
 void messages_init(struct messages *m);
+/* One unknown field more in a message than a whole message may have. */
+void message_flood(ProtobufCMessage *m);
 
 #endif

@@ -335,6 +335,46 @@ static void unknown_fields_add_up_over_the_whole_message(void **state)
     assert_int_equal(up_fault(f, &f->m.up_data), WIRE_MALFORMED);
 }
 
+static void a_flood_is_seen_in_whatever_message_it_hides(void **state)
+{
+    struct fixture *f = *state;
+
+    HELLO(WIRE_MALFORMED, message_flood(&f->m.hello.base));
+    HELLO(WIRE_MALFORMED, message_flood(&f->m.epoch_report.base));
+    HELLO(WIRE_MALFORMED, message_flood(&f->m.lane_reports[0].base));
+    HELLO(WIRE_MALFORMED, message_flood(&f->m.clocks.base));
+    HELLO(WIRE_MALFORMED, message_flood(&f->m.document_version.base));
+    DATA(WIRE_MALFORMED, message_flood(&f->m.data.base));
+    DATA(WIRE_MALFORMED, message_flood(&f->m.stretch.base));
+    DATA(WIRE_MALFORMED, message_flood(&f->m.records[5].base));
+    DOWN(WIRE_MALFORMED, message_flood(&f->m.down.base));
+    DOWN(WIRE_MALFORMED, message_flood(&f->m.state.base));
+    DOWN(WIRE_MALFORMED, message_flood(&f->m.windows.base));
+    DOWN(WIRE_MALFORMED, message_flood(&f->m.lane_state.base));
+    DOWN(WIRE_MALFORMED, message_flood(&f->m.mark.base));
+    DOWN(WIRE_MALFORMED, message_flood(&f->m.document.base));
+    MARK(WIRE_MALFORMED, message_flood(&f->m.mark_body.base));
+}
+
+static void lists_over_their_limits_are_refused_before_their_members_are_read(void **state)
+{
+    struct fixture *f = *state;
+    static Fogline__V1__Stretch stretch = FOGLINE__V1__STRETCH__INIT, *stretches[WIRE_RECORDS_MAX + 1];
+    static Fogline__V1__LaneState lane = FOGLINE__V1__LANE_STATE__INIT, *lanes[WIRE_LANES_MAX + 1];
+    static Fogline__V1__Document document = FOGLINE__V1__DOCUMENT__INIT, *documents[WIRE_DOCUMENTS_MAX + 1];
+    size_t i;
+
+    for (i = 0; i < WIRE_RECORDS_MAX + 1; i++)
+        stretches[i] = &stretch;
+    for (i = 0; i < WIRE_LANES_MAX + 1; i++)
+        lanes[i] = &lane;
+    for (i = 0; i < WIRE_DOCUMENTS_MAX + 1; i++)
+        documents[i] = &document;
+    DATA(WIRE_LIMIT, (f->m.data.stretches = stretches, f->m.data.n_stretches = WIRE_RECORDS_MAX + 1));
+    DOWN(WIRE_LIMIT, (f->m.state.lanes = lanes, f->m.state.n_lanes = WIRE_LANES_MAX + 1));
+    DOWN(WIRE_LIMIT, (f->m.state.documents = documents, f->m.state.n_documents = WIRE_DOCUMENTS_MAX + 1));
+}
+
 /* A megabyte of heap per 16 KiB of empty submessages is what an allocator without a cap would give. */
 static void a_costly_message_fails_at_the_cap_of_the_arena(void **state)
 {
@@ -422,6 +462,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(seventeen_unknown_fields_are_a_flood, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unknown_fields_add_up_over_the_whole_message, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_flood_is_seen_in_whatever_message_it_hides, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lists_over_their_limits_are_refused_before_their_members_are_read,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_costly_message_fails_at_the_cap_of_the_arena, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_message_survives_the_round_trip_field_by_field, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_cut_and_every_flipped_byte_is_survived, set_up, tear_down),

@@ -210,6 +210,58 @@ static void documents_out_of_range_are_refused(void **state)
     COMMAND(WIRE_INVALID, m.command.argument = (char *)"x\ny");
 }
 
+static void a_flood_is_seen_in_whatever_message_it_hides(void **state)
+{
+    (void)state;
+    SET(WIRE_MALFORMED, message_flood(&m.set.base));
+    SET(WIRE_MALFORMED, message_flood(&m.descriptors[2].base));
+    BLOCK(WIRE_MALFORMED, message_flood(&m.block.base));
+    EVENT(WIRE_MALFORMED, message_flood(&m.event.base));
+    HEALTH(WIRE_MALFORMED, message_flood(&m.health.base));
+    HEALTH(WIRE_MALFORMED, message_flood(&m.counters[1].base));
+    LEDGER(WIRE_MALFORMED, message_flood(&m.ledger.base));
+    LEDGER(WIRE_MALFORMED, message_flood(&m.cover.base));
+    REPLY(WIRE_MALFORMED, message_flood(&m.reply.base));
+    NODES(WIRE_MALFORMED, message_flood(&m.node_list_body.base));
+    NODES(WIRE_MALFORMED, message_flood(&m.nodes[1].base));
+    COMMAND(WIRE_MALFORMED, message_flood(&m.command.base));
+    DOCUMENT(WIRE_MALFORMED, message_flood(&m.document.base));
+}
+
+static void lists_over_their_limits_are_refused_before_their_members_are_read(void **state)
+{
+    static Fogline__V1__Descriptor descriptor = FOGLINE__V1__DESCRIPTOR__INIT,
+                                   *channels[WIRE_CHANNELS_MAX + 1];
+    static Fogline__V1__Cover cover = FOGLINE__V1__COVER__INIT, *covers[WIRE_COVERS_MAX + 1];
+    static Fogline__V1__Counter counter = FOGLINE__V1__COUNTER__INIT, *counters[WIRE_COUNTERS_MAX + 1];
+    static Fogline__V1__Node node = FOGLINE__V1__NODE__INIT, *nodes[WIRE_NODES_MAX + 1];
+    static uint8_t start[WIRE_CODEC_START_MAX_BYTES + 1];
+    char *tags[WIRE_TAGS_MAX + 1], *long_tag[1] = {text_of(WIRE_LABEL_MAX_BYTES + 1)};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < WIRE_CHANNELS_MAX + 1; i++)
+        channels[i] = &descriptor;
+    for (i = 0; i < WIRE_COVERS_MAX + 1; i++)
+        covers[i] = &cover;
+    for (i = 0; i < WIRE_COUNTERS_MAX + 1; i++)
+        counters[i] = &counter;
+    for (i = 0; i < WIRE_NODES_MAX + 1; i++)
+        nodes[i] = &node;
+    for (i = 0; i < WIRE_TAGS_MAX + 1; i++)
+        tags[i] = (char *)"a=b";
+    long_text[1] = '=';
+    SET(WIRE_LIMIT, (m.set.channels = channels, m.set.n_channels = WIRE_CHANNELS_MAX + 1));
+    SET(WIRE_OK, (m.descriptors[0].tags = tags, m.descriptors[0].n_tags = WIRE_TAGS_MAX));
+    SET(WIRE_LIMIT, (m.descriptors[0].tags = tags, m.descriptors[0].n_tags = WIRE_TAGS_MAX + 1));
+    SET(WIRE_LIMIT, m.descriptors[0].tags = long_tag);
+    SET(WIRE_OK, m.descriptors[0].start = wire_bytes(span_of(start, WIRE_CODEC_START_MAX_BYTES)));
+    SET(WIRE_LIMIT, m.descriptors[0].start = wire_bytes(span_of(start, WIRE_CODEC_START_MAX_BYTES + 1)));
+    LEDGER(WIRE_LIMIT, (m.ledger.covers = covers, m.ledger.n_covers = WIRE_COVERS_MAX + 1));
+    HEALTH(WIRE_LIMIT, (m.health.counters = counters, m.health.n_counters = WIRE_COUNTERS_MAX + 1));
+    NODES(WIRE_LIMIT, (m.node_list_body.nodes = nodes, m.node_list_body.n_nodes = WIRE_NODES_MAX + 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +273,8 @@ int main(void)
         cmocka_unit_test(text_that_a_terminal_would_obey_is_refused),
         cmocka_unit_test(health_and_reply_out_of_range_are_refused),
         cmocka_unit_test(documents_out_of_range_are_refused),
+        cmocka_unit_test(a_flood_is_seen_in_whatever_message_it_hides),
+        cmocka_unit_test(lists_over_their_limits_are_refused_before_their_members_are_read),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
