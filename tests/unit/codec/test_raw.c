@@ -322,6 +322,28 @@ static void times_that_leave_their_range_are_damaged(void **state)
     buf_deinit(&body);
 }
 
+/* Each of these would add up but for the one thing said. */
+static void heads_that_only_just_fail_are_damaged(void **state)
+{
+    struct buf body = {0};
+    const struct block *back;
+
+    (void)state;
+    buf_u8(&body, 3); /* times in three bytes */
+    buf_le64(&body, 0);
+    buf_append(&body, (uint8_t[]){1, 0, 0, 2, 0, 0, COLUMN_BOOL, 0}, 8);
+    assert_int_equal(decode_as(one_bool, 1, 2, span_of(body.data, body.len), -1, &back), BLOCK_DAMAGED);
+    buf_reset(&body);
+    buf_u8(&body, 0);
+    buf_le64(&body, 0);
+    buf_le64(&body, 0);
+    buf_append(&body, (uint8_t[]){COLUMN_BOOL | 0x08, 0x02, 0}, 3); /* the second of two is absent */
+    assert_int_equal(decode_as(one_bool, 1, 2, span_of(body.data, body.len), -1, &back), 0);
+    body.data[18] = 0x04; /* the third is */
+    assert_int_equal(decode_as(one_bool, 1, 2, span_of(body.data, body.len), -1, &back), BLOCK_DAMAGED);
+    buf_deinit(&body);
+}
+
 static void shapes_over_their_limits_are_damaged_and_encodings_unknown_are_said_so(void **state)
 {
     static enum column_type types[BLOCK_COLUMNS_MAX + 1];
@@ -381,6 +403,7 @@ int main(void)
         cmocka_unit_test(the_example_of_the_readme_is_what_is_written),
         cmocka_unit_test(what_no_encoder_writes_is_damaged),
         cmocka_unit_test(times_that_leave_their_range_are_damaged),
+        cmocka_unit_test(heads_that_only_just_fail_are_damaged),
         cmocka_unit_test(shapes_over_their_limits_are_damaged_and_encodings_unknown_are_said_so),
         cmocka_unit_test(blocks_outside_the_limits_are_not_encoded),
     };
