@@ -91,7 +91,7 @@ static int take_lock(const char *path, int *ret_fd, struct errmsg *err)
         ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
         pid[n > 0 ? n : 0] = '\0';
         pid[strcspn(pid, "\n")] = '\0';
-        return errmsg_set(err, -EBUSY, "%s: a daemon with this run_dir is already running, pid %s; stop it first", path,
+        return errmsg_set(err, -EBUSY, "%s: a daemon is already running here, pid %s; stop it first", path,
                           pid[0] != '\0' ? pid : "unknown");
     }
     int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
@@ -165,14 +165,18 @@ static int check_only(const struct arguments *a)
 
 static int prepare(struct daemon *d, struct errmsg *err)
 {
+    char store_lock[CTL_FILE_CHARS]; /* two configurations may name one state_dir and two run_dirs */
     int r = keys_harden_process();
 
+    snprintf(store_lock, sizeof(store_lock), "%s/lock", d->paths.state_dir);
     if (r < 0)
         return errmsg_set(err, r, "cannot forbid core dumps: %s", strerror(-r));
     r = ctl_paths_ready(&d->paths, err);
     if (r < 0)
         return r;
     r = take_lock(d->paths.lock, &d->lock_fd, err);
+    if (r == 0)
+        r = take_lock(store_lock, &d->store_lock_fd, err);
     if (r < 0)
         return r;
     r = node_keys_load(d->paths.node_key, &d->keys, err);
@@ -194,7 +198,7 @@ int daemon_begin(struct daemon *d, const struct ctl_tier *tier, int argc, char *
     int code;
 
     memset(d, 0, sizeof(*d));
-    d->lock_fd = -1;
+    d->lock_fd = d->store_lock_fd = -1;
     d->tier = tier;
     d->clock = clock_real;
     if (keys_init() < 0) {
@@ -258,8 +262,8 @@ int daemon_end(struct daemon *d, int code)
         free(d->values);
         d->values = NULL;
     }
-    if (d->lock_fd >= 0)
-        close(d->lock_fd);
-    d->lock_fd = -1;
+    close_fd(&d->lock_fd);
+    close_fd(&d->store_lock_fd);
+    d->lock_fd = d->store_lock_fd = -1;
     return code;
 }

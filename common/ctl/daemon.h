@@ -3,11 +3,10 @@
  *   PROGRAM [-c FILE] [-n] [--version] [--help]
  *
  * daemon_begin: arguments, configuration (with all problems printed), log level and tag, no core dumps, umask 077, folders,
- * the lock (an open file description lock on run_dir/lock) that keeps a second daemon from the
- * same store, the node's key, the loop and its signals. The lock is held until
- * the process ends. daemon_ready: service manager notification and its watchdog. SIGHUP: loads the file again; when
- * anything differs that is not reloadable, or the file has problems, nothing changes and the log says why; else the tier's
- * function is called with the new values.
+ * the locks that keep a second daemon from the same folders (open file description locks on run_dir/lock and
+ * state_dir/lock, held until the process ends), the node's key, the loop and its signals. daemon_ready: service manager
+ * notification and its watchdog. SIGHUP: loads the file again; when anything differs that is not reloadable, or the file
+ * has problems, nothing changes and the log says why; else the tier's function is called with the new values.
  * Threads: the main thread. Call daemon_begin before any thread is made. */
 #ifndef FOGLINE_CTL_DAEMON_H
 #define FOGLINE_CTL_DAEMON_H
@@ -31,7 +30,7 @@ struct daemon {
     void (*on_reload)(void *ctx, const void *old_values, const void *new_values);
     void *reload_ctx;
     /* private */
-    int lock_fd;
+    int lock_fd, store_lock_fd;
     struct loop_timer *watchdog;
     int64_t watchdog_ms;
     char tag[96];
