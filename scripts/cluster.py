@@ -472,23 +472,21 @@ class Cluster:
         self.is_set_up = True
 
     def _set_up(self, node):
-        if node.tier == "cloud":
-            self._init_cloud(node)
-        else:
-            for up in node.ups:
-                self._make_link(node, self.nodes[up])
-            self.write_config(node.name)
-            self.ctl(node.name, "key", "gen")
-        node.key = self.ctl_json(node.name, "key", "show")["key"]
+        for up in node.ups:
+            self._make_link(node, self.nodes[up])
+        args = ["--node", node.name, "--state-dir", node.state_dir, "--run-dir", node.run_dir]
+        if node.site:
+            args += ["--site", node.site]
+        if node.pair:
+            args += ["--listen", HOST, "--port", str(node.pair.port)]
+        for up in node.ups:
+            args += ["--up", f"{HOST}:{self._up_port(node, self.nodes[up])}", "--up-key", self.nodes[up].link_key]
+        node.key = self.ctl_json(node.name, "init", *args)["key"]
+        self.write_config(node.name)
         if node.tier != "device":
             node.link_key = self.ctl_json(node.name, "key", "show", "--link")["link_key"]
         if node.tier != "cloud":
             self.accept(node.name)
-
-    def _init_cloud(self, node):
-        self.ctl(node.name, "init", "--node", node.name, "--state-dir", node.state_dir, "--run-dir", node.run_dir,
-                 "--listen", f"{HOST}:{node.pair.port}")
-        self.write_config(node.name)
 
     def accept(self, name):
         node = self.nodes[name]
@@ -599,18 +597,23 @@ class Cluster:
         address = f"fogline-{os.getpid()}-{self.rng.getrandbits(40):x}-{node.name}-{node.starts}"[:100]
         node.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         node.notify.bind("\0" + address)
-        parent = os.getpid()
-
-        def die_with_parent():
-            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-
         env = {**os.environ, "NOTIFY_SOCKET": "@" + address}
         env.pop("WATCHDOG_USEC", None)
         with open(node.log, "ab") as log:
             node.process = subprocess.Popen([node.daemon, "-c", node.yaml], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=env, preexec_fn=die_with_parent, start_new_session=True)
+                                            env=env, preexec_fn=self.die_with_parent(), start_new_session=True)
+
+    @staticmethod
+    def die_with_parent():
+        """For preexec_fn: the kernel kills the new process when this one ends, however it ends. The thread that starts it must
+        live as long: use the main thread."""
+        parent = os.getpid()
+
+        def arrange():
+            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
+        return arrange
 
     def wait_ready(self, name, timeout=30):
         """Until READY=1. A daemon that found its port taken gets another one, three times."""

@@ -416,13 +416,14 @@ def main():
     a.add_argument("--time", default="", metavar="COL[,COL]")
     a.add_argument("--tz", default="UTC")
     a.add_argument("--int", default="", metavar="COL[,COL]")
+    a.add_argument("--prefix", action="store_true", help="the replay was stopped: as many rows are expected as came")
     a.add_argument("--json", action="store_true")
-    a.add_argument("inputs", nargs="+", metavar="SITE/DEVICE=FILE")
+    a.add_argument("inputs", nargs="+", metavar="SITE/DEVICE=FILE", help="no FILE: only counts what came out")
     o = a.parse_args()
     results = {}
     for one in o.inputs:
         name, _, path = one.partition("=")
-        results[name] = judge(o.export, path, name.split("/")[-1], o.time.split(","), o.tz, o.int.split(","))
+        results[name] = judge(o.export, path or None, name.split("/")[-1], o.time.split(","), o.tz, o.int.split(","), o.prefix)
     sums = total(results.values())
     if o.json:
         print(json.dumps({**sums, "devices": results}))
