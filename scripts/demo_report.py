@@ -73,7 +73,7 @@ class Report:
                                            "missing", "foreign", "rows_empty")}
         return {
             "ok": self.ok, "problems": self.problems, **totals, "rows_unreadable": d.p.rows_unreadable,
-            "produced": s["produced"], "archived": s["archived"], "held": s["held"], "explained": s["by_reason"],
+            "produced": s["produced"], "archived": s["archived"], "held": s["held"], "explained": s["explained"],
             "unexplained": s["unexplained"], "wire_bytes": self.wire, "disk_bytes": self.disk_bytes(),
             "raw_bytes": RAW_BYTES * totals["samples_exported"], "kills": d.kills, "cuts": d.cuts,
             "seconds": round(d.seconds, 3), "sites": len(d.p.sites), "devices": len(d.p.devices),
@@ -129,9 +129,9 @@ class Report:
     def _show_ledger(self, screen):
         screen.heading("Ledger")
         r, s = ledger_records(self.gaps), ledger_samples(self.gaps)
-        reasons = sorted(set(r["by_reason"]) | set(s["by_reason"]))
+        reasons = sorted(set(r["explained"]) | set(s["explained"]))
         rows = [[k, count(r[k]), count(s[k])] for k in ("produced", "archived", "held")]
-        rows += [[f"explained: {k}", count(r["by_reason"].get(k, 0)), count(s["by_reason"].get(k, 0))] for k in reasons]
+        rows += [[f"explained: {k}", count(r["explained"].get(k, 0)), count(s["explained"].get(k, 0))] for k in reasons]
         rows.append(["unexplained", count(r["unexplained"]), count(s["unexplained"])])
         screen.table(["", "RECORDS", "SAMPLES"], rows, right={1, 2})
 
