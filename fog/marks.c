@@ -18,7 +18,7 @@ struct lane_marks {
     struct id128 epoch;
     unsigned lane;
     uint64_t changed; /* counts puts: who was changed longest ago makes room */
-    struct kept at[MARKS_PER_LANE]; /* newest first */
+    struct kept *at;  /* newest first */
     unsigned n;
 };
 
@@ -42,6 +42,7 @@ static void lane_free(struct lane_marks *l)
 {
     for (unsigned i = 0; i < l->n; i++)
         free(l->at[i].body);
+    free(l->at);
     free(l);
 }
 
@@ -163,10 +164,12 @@ int marks_put(struct marks *m, const Fogline__V1__MarkBody *body, const Fogline_
     l = find(m, body->origin, &epoch, body->lane);
     if (l == NULL)
         l = make(m, body->origin, &epoch, body->lane);
-    if (l == NULL) {
+    struct kept *at = l == NULL ? NULL : reallocarray(l->at, l->n + 1, sizeof(*at));
+    if (at == NULL) {
         free(k.body);
         return -ENOMEM;
     }
+    l->at = at;
     make_room(l, k.range);
     memmove(&l->at[1], &l->at[0], l->n * sizeof(l->at[0]));
     l->at[0] = k;

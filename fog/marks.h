@@ -11,7 +11,8 @@
 #include "spool/spool.h"
 #include "wire/wire.h"
 
-enum { MARKS_STREAMS_MAX = 16384, MARKS_PER_LANE = 4 };
+/* The most torn lane (257 intervals) takes the cloud some ten marks to speak of. */
+enum { MARKS_STREAMS_MAX = 16384, MARKS_PER_LANE = 16 };
 
 struct marks;
 

@@ -164,7 +164,7 @@ static void a_change_of_the_files_is_seen_once(void **state)
 static char *key_text(uint8_t seed, char out[KEY_TEXT_CHARS])
 {
     struct node_public p;
-    uint8_t secret[KEY_BYTES] = {seed, 5};
+    uint8_t secret[KEY_BYTES] = {0, seed}; /* the low bits of the first byte do not count */
 
     crypto_scalarmult_base(p.transport, secret);
     secret[2] = 1;
