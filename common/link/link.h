@@ -90,7 +90,8 @@ struct link_lower *link_lower_free(struct link_lower *l);
 must_check int link_lower_reset(struct link_lower *l);
 void *link_lower_push(struct link_lower *l);
 void *link_lower_sub(struct link_lower *l);
-void *link_lower_monitor(struct link_lower *l); /* readable when the phase may have changed */
+/* Readable when the phase may have changed. Its queue has no limit: watch it, or call link_lower_phase now and then. */
+void *link_lower_monitor(struct link_lower *l);
 /* Never blocks: 0, or LINK_BLOCKED when nothing can take it now. -EMSGSIZE above LINK_UP_MAX_BYTES - 1 KiB. */
 must_check int link_lower_send(struct link_lower *l, struct span bytes);
 /* Never blocks: 0 and the opened message, borrowed until the next receive; LINK_EMPTY. What does not open is dropped and counted. */

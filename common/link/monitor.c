@@ -27,6 +27,10 @@ int link_monitor_open(void **ret_monitor, void *zmq_ctx, void *socket)
         return link_zmq_error();
     void *pair = NULL;
     int r = link_socket_new(&pair, zmq_ctx, ZMQ_PAIR, -1);
+    /* No limit: ZeroMQ reports from its I/O thread and waits for a full queue, which would stop every
+     * connection. A link that is watched makes new sockets before much can gather. */
+    if (r == 0)
+        r = link_socket_set_int(pair, ZMQ_RCVHWM, 0);
     if (r == 0 && zmq_connect(pair, endpoint) != 0)
         r = link_zmq_error();
     if (r < 0) {
