@@ -1,4 +1,4 @@
-#include "account.h"
+#include "cloud/account.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -434,7 +434,7 @@ static int load_covers(struct account *ac, const struct by_no *by_no)
     struct db_cursor *c = NULL;
     struct db_txn *txn;
     struct span key, value;
-    int r = spool_read(ac->spool, &txn);
+    int r = db_begin(spool_db(ac->spool), false, &txn);
 
     if (r != 0)
         return r;
@@ -451,7 +451,7 @@ static int load_covers(struct account *ac, const struct by_no *by_no)
         }
         db_cursor_free(c);
     }
-    spool_read_done(ac->spool);
+    db_abort(txn);
     return r == DB_NOT_FOUND ? 0 : condition(r);
 }
 

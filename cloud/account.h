@@ -11,7 +11,7 @@
 #define FOGLINE_CLOUD_ACCOUNT_H
 
 #include "base/counter.h"
-#include "rows.h"
+#include "cloud/rows.h"
 
 enum {
     ACCOUNT_PENDING_MAX = 65536,           /* covers waiting for what they need; more wait for the next start */

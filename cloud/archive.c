@@ -1,8 +1,8 @@
-#include "archive.h"
+#include "cloud/archive.h"
 
 #include "base/cleanup.h"
 #include "base/name.h"
-#include "block_head.h"
+#include "cloud/block_head.h"
 #include "link/keys.h"
 
 #include <assert.h>
@@ -665,7 +665,8 @@ static void forget_all(struct archive *a)
 static int load_all(struct archive *a)
 {
     struct db_txn *txn;
-    int r = spool_read(a->spool, &txn);
+    /* Not the spool's reader: the map can only grow while none exists. */
+    int r = db_begin(spool_db(a->spool), false, &txn);
 
     if (r != 0)
         return r;
@@ -679,7 +680,7 @@ static int load_all(struct archive *a)
         r = load_table(a, txn, CLOUD_TABLE_SETS, load_set);
     if (r == 0)
         r = load_table(a, txn, CLOUD_TABLE_TOTALS, load_totals);
-    spool_read_done(a->spool);
+    db_abort(txn);
     for (size_t i = 0; r == 0 && i < spool_n_streams(a->spool); i++) {
         struct spool_stream *s = spool_stream_at(a->spool, i);
 
@@ -736,12 +737,13 @@ int archive_open(struct archive **ret_a, const struct archive_options *options, 
     so.db.role = "cloud";
     r = spool_open(&a->spool, &so, err);
     if (r != 0)
-        return r;
+        return r == SPOOL_DAMAGED || r == -EUCLEAN ? ARCHIVE_DAMAGED : r > 0 ? -EIO : r;
     r = load_id(a);
     if (r == 0)
         r = load_all(a);
     if (r != 0)
-        return errmsg_set(err, r, "%s: the archive's tables cannot be read; look at `cloudctl store verify`", so.db.path);
+        return errmsg_set(err, r == -EIO || r == -EUCLEAN ? ARCHIVE_DAMAGED : r,
+                          "%s: the tables that name what the archive holds are damaged", so.db.path);
     *ret_a = TAKE(a);
     return 0;
 }

@@ -11,7 +11,7 @@
 #define FOGLINE_CLOUD_ARCHIVE_H
 
 #include "base/counter.h"
-#include "rows.h"
+#include "cloud/rows.h"
 
 enum { ARCHIVE_ORIGINS_MAX = 65536, ARCHIVE_SETS_MAX = 4096 };
 
@@ -23,7 +23,10 @@ struct archive_options {
 
 extern const char *const archive_table_names[CLOUD_TABLES];
 
-/* Opens or makes the archive; it owns the spool. A new one gets an archive id. 0; negative errno with *err. */
+enum { ARCHIVE_WRONG_TAG = 16, ARCHIVE_LIMIT = 17, ARCHIVE_OBJECT = 18, ARCHIVE_FULL = 19, ARCHIVE_DAMAGED = 20 };
+
+/* Opens or makes the archive; it owns the spool. A new one gets an archive id. 0; ARCHIVE_DAMAGED with *err: move the folder
+ * away (db_quarantine); other negatives with *err. */
 must_check int archive_open(struct archive **ret_a, const struct archive_options *options, struct errmsg *err);
 struct archive *archive_close(struct archive *a); /* accepts NULL; an open transaction is aborted */
 void archive_closep(struct archive **a);
@@ -40,7 +43,6 @@ struct archive_origin {
     const uint8_t *tag_key; /* KEY_BYTES of the origin's tag key */
 };
 
-enum { ARCHIVE_WRONG_TAG = 16, ARCHIVE_LIMIT = 17, ARCHIVE_OBJECT = 18, ARCHIVE_FULL = 19 };
 /* A record the spool has not seen (s: its stream). ret_has_covers: its payload carries covers (a ledger record, or a block
  * with covers). Samples are taken from where the tag vouches for them: a block's own header; other known kinds have none.
  * 0; ARCHIVE_WRONG_TAG: not by its origin; ARCHIVE_LIMIT: too many origins; ARCHIVE_OBJECT: the reserved kind: nothing was

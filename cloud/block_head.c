@@ -1,4 +1,4 @@
-#include "block_head.h"
+#include "cloud/block_head.h"
 
 #include "codec/block.h"
 

@@ -1,7 +1,7 @@
-#include "export.h"
+#include "cloud/export.h"
 
 #include "base/cleanup.h"
-#include "text_out.h"
+#include "cloud/text_out.h"
 
 #include <errno.h>
 #include <math.h>

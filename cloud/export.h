@@ -8,7 +8,7 @@
 #ifndef FOGLINE_CLOUD_EXPORT_H
 #define FOGLINE_CLOUD_EXPORT_H
 
-#include "view.h"
+#include "cloud/view.h"
 
 #include <stdio.h>
 

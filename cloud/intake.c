@@ -1,10 +1,10 @@
-#include "intake.h"
+#include "cloud/intake.h"
 
 #include "base/cleanup.h"
 #include "base/name.h"
 #include "hop/inbox.h"
 #include "link/keys.h"
-#include "marks.h"
+#include "cloud/marks.h"
 
 #include <errno.h>
 #include <stdlib.h>

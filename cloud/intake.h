@@ -6,8 +6,8 @@
 #ifndef FOGLINE_CLOUD_INTAKE_H
 #define FOGLINE_CLOUD_INTAKE_H
 
-#include "account.h"
-#include "archive.h"
+#include "cloud/account.h"
+#include "cloud/archive.h"
 #include "base/clock.h"
 #include "hop/upper_port.h"
 

@@ -1,4 +1,4 @@
-#include "ledger.h"
+#include "cloud/ledger.h"
 
 #include "base/cleanup.h"
 

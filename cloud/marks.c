@@ -1,4 +1,4 @@
-#include "marks.h"
+#include "cloud/marks.h"
 
 #include "base/cleanup.h"
 

@@ -7,7 +7,7 @@
 #ifndef FOGLINE_CLOUD_QUERY_H
 #define FOGLINE_CLOUD_QUERY_H
 
-#include "view.h"
+#include "cloud/view.h"
 
 struct query_options {
     const char *pattern;    /* checked by the caller (pattern_check) */

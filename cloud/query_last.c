@@ -1,4 +1,4 @@
-#include "query.h"
+#include "cloud/query.h"
 
 #include "base/cleanup.h"
 

@@ -1,4 +1,4 @@
-#include "rows.h"
+#include "cloud/rows.h"
 
 #include <stdio.h>
 

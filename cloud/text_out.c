@@ -1,4 +1,4 @@
-#include "text_out.h"
+#include "cloud/text_out.h"
 
 #include "base/clock.h"
 #include "base/numfmt.h"

@@ -1,4 +1,4 @@
-#include "view.h"
+#include "cloud/view.h"
 
 #include "base/cleanup.h"
 #include "base/name.h"

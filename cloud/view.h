@@ -7,9 +7,9 @@
 #ifndef FOGLINE_CLOUD_VIEW_H
 #define FOGLINE_CLOUD_VIEW_H
 
-#include "block_head.h"
+#include "cloud/block_head.h"
 #include "codec/block.h"
-#include "rows.h"
+#include "cloud/rows.h"
 
 enum { VIEW_BATCH_BYTES = 512 * 1024 };
 

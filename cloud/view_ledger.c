@@ -1,6 +1,6 @@
-#include "view_ledger.h"
+#include "cloud/view_ledger.h"
 
-#include "account.h"
+#include "cloud/account.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 

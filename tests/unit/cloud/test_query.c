@@ -1,0 +1,414 @@
+#include "fixture.h"
+
+#include "base/rng.h"
+#include "cloud/export.h"
+#include "cloud/query.h"
+#include "base/numfmt.h"
+
+#include <float.h>
+#include <math.h>
+
+enum { BLOCKS = 60, ROWS = 50, ALL_ROWS = BLOCKS * ROWS };
+
+/* What was put in, in the order of putting. */
+struct truth {
+    unsigned device;
+    uint64_t seq;
+    uint32_t row_no;
+    struct fixture_row row;
+    char text[16];
+};
+
+struct filled {
+    struct fixture f;
+    struct truth *all;
+    size_t n;
+};
+
+static double random_double(struct rng *rng)
+{
+    uint64_t bits = rng_u64(rng);
+    double v;
+
+    switch (rng_below(rng, 6)) {
+    case 0:
+        memcpy(&v, &bits, sizeof v); /* any bits at all */
+        return v;
+    case 1:
+        return (double)(int64_t)rng_below(rng, 2000) / 10 - 50;
+    case 2:
+        return rng_unit(rng) * 1e-7;
+    case 3:
+        return (double)rng_below(rng, 100000) / 1000;
+    case 4:
+        return -0.0;
+    default:
+        return rng_normal(rng) * 1e6;
+    }
+}
+
+static void random_row(struct rng *rng, struct truth *t, int64_t base)
+{
+    static const char *const texts[] = {"ok", "a,b", "say \"x\"", "line\nbreak", "", "\xc3\xa4\xff"};
+
+    t->row.time_ns = base + (int64_t)rng_below(rng, 90) * NS_PER_S + (int64_t)rng_below(rng, 3) * 1001;
+    t->row.cells[0].f64 = random_double(rng);
+    t->row.cells[1].i64 = rng_below(rng, 5) == 0 ? (int64_t)rng_u64(rng) : (int64_t)rng_below(rng, 100);
+    t->row.cells[2].i64 = (int64_t)rng_below(rng, 2);
+    snprintf(t->text, sizeof t->text, "%s", texts[rng_below(rng, 6)]);
+    t->row.cells[3].text = span_str(t->text);
+    for (unsigned c = 0; c < COLUMNS; c++) {
+        t->row.cells[c].absent = rng_below(rng, 4) == 0;
+        t->row.cells[c].quality = rng_below(rng, 8) == 0 ? (uint8_t)rng_below(rng, 4) : QUALITY_GOOD;
+    }
+}
+
+static void fill_block(struct filled *w, struct rng *rng, unsigned device)
+{
+    struct fixture *f = &w->f;
+    struct fixture_row rows[ROWS];
+    struct fixture_record r = {.kind = FOGLINE__V1__KIND__KIND_BLOCK};
+    int64_t base = f->fake.wall_unix_ns + ((int64_t)rng_below(rng, 4000) - 2000) * NS_PER_S;
+    uint64_t seq;
+
+    for (uint32_t i = 0; i < ROWS; i++) {
+        struct truth *t = &w->all[w->n + i];
+
+        random_row(rng, t, base);
+        rows[i] = t->row;
+        rows[i].cells[3].text = span_str(t->text);
+    }
+    buf_reset(&f->payload);
+    fixture_block(&f->payload, fixture_set_id(rng_below(rng, 2) == 0 ? "Cel" : "K"), rows, ROWS, &r.samples);
+    r.payload = span_of(f->payload.data, f->payload.len);
+    assert_int_equal(fixture_put(f, device, &r, &seq), 0);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        w->all[w->n + i].device = device;
+        w->all[w->n + i].seq = seq;
+        w->all[w->n + i].row_no = i;
+    }
+    w->n += ROWS;
+}
+
+static int setup(void **state)
+{
+    struct filled *w = calloc(1, sizeof *w);
+    struct rng rng = {99};
+
+    fixture_init(&w->f);
+    w->all = calloc(ALL_ROWS, sizeof *w->all);
+    for (unsigned d = 0; d < FIXTURE_DEVICES; d++) {
+        fixture_put_descriptor(&w->f, d, "Cel");
+        fixture_put_descriptor(&w->f, d, "K");
+    }
+    for (unsigned i = 0; i < BLOCKS; i++)
+        fill_block(w, &rng, (unsigned)rng_below(&rng, FIXTURE_DEVICES));
+    fixture_commit(&w->f);
+    fixture_view(&w->f);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct filled *w = *state;
+
+    fixture_deinit(&w->f);
+    free(w->all);
+    free(w);
+    return 0;
+}
+
+/* ---- query ---- */
+
+struct naive {
+    uint64_t count, numbers;
+    double min, max;
+    long double sum, size;
+};
+
+static bool cell_counts(const struct truth *t, unsigned c, const struct query_options *o)
+{
+    return !t->row.cells[c].absent && (o->bad_too || t->row.cells[c].quality != QUALITY_BAD) &&
+           t->row.time_ns >= o->range.from_ns && t->row.time_ns < o->range.to_ns;
+}
+
+static void naive_add(struct naive *n, double x)
+{
+    if (isnan(x))
+        return;
+    n->min = n->numbers == 0 || x < n->min ? x : n->min;
+    n->max = n->numbers == 0 || x > n->max ? x : n->max;
+    n->sum += (long double)x;
+    n->size += fabsl((long double)x);
+    n->numbers++;
+    n->count++;
+}
+
+static struct naive naive_query(const struct filled *w, const struct query_options *o, const struct query_row *row,
+                                const char *const *names)
+{
+    struct naive n = {0};
+
+    for (size_t i = 0; i < w->n; i++) {
+        const struct truth *t = &w->all[i];
+        const struct fixture_device *d = &w->f.device[t->device];
+
+        if ((row->site != NULL && strcmp(row->site, d->site) != 0) ||
+            (row->device != NULL && strcmp(row->device, d->name) != 0) ||
+            (o->bucket_ns > 0 && (t->row.time_ns < row->bucket_ns || t->row.time_ns >= row->bucket_ns + o->bucket_ns)))
+            continue;
+        for (unsigned c = 0; c < COLUMNS; c++) {
+            if ((row->channel != NULL && strcmp(row->channel, names[c]) != 0) || !cell_counts(t, c, o))
+                continue;
+            if (c == 3)
+                n.count++;
+            else
+                naive_add(&n, c == 0 ? t->row.cells[0].f64 : (double)t->row.cells[c].i64);
+        }
+    }
+    return n;
+}
+
+static void check_query(const struct filled *w, const struct query_options *o)
+{
+    static const char *const names[COLUMNS] = {"temperature", "count", "on", "note"};
+    struct query_result q = {0};
+    uint64_t total = 0, expected = 0;
+
+    assert_int_equal(query_run(w->f.view, o, &q), 0);
+    for (size_t i = 0; i < q.n; i++) {
+        struct naive n = naive_query(w, o, &q.at[i], names);
+
+        assert_int_equal(q.at[i].count, n.count);
+        total += n.count;
+        if (n.numbers == 0) {
+            assert_true(isnan(q.at[i].min) && isnan(q.at[i].sum));
+            continue;
+        }
+        assert_true(q.at[i].min == n.min && q.at[i].max == n.max);
+        if (isfinite(n.sum) && fabsl(n.sum) < (long double)DBL_MAX)
+            assert_true(fabsl((long double)q.at[i].sum - n.sum) <= n.size * 1e-15L);
+    }
+    for (size_t i = 0; i < w->n; i++)
+        for (unsigned c = 0; c < COLUMNS; c++)
+            expected += cell_counts(&w->all[i], c, o) && !(c == 0 && isnan(w->all[i].row.cells[0].f64));
+    assert_int_equal(total, expected);
+    query_result_deinit(&q);
+}
+
+static void aggregates_agree_with_a_naive_count(void **state)
+{
+    const struct filled *w = *state;
+    static const int64_t widths[] = {0, NS_PER_S, 60 * NS_PER_S, 3600 * NS_PER_S};
+
+    for (unsigned i = 0; i < 32; i++) {
+        struct query_options o = {.pattern = "**", .range = {INT64_MIN, INT64_MAX}, .bucket_ns = widths[i % 4],
+                                  .by_site = (i & 4) != 0, .by_device = (i & 8) != 0, .by_channel = (i & 16) != 0,
+                                  .bad_too = i % 3 == 0};
+
+        if (o.bucket_ns == NS_PER_S)
+            o.range = (struct view_range){w->f.fake.wall_unix_ns, w->f.fake.wall_unix_ns + 100 * NS_PER_S + 7};
+        check_query(w, &o);
+    }
+}
+
+static void pattern_takes_one_column_of_one_device(void **state)
+{
+    const struct filled *w = *state;
+    struct query_options o = {.pattern = "north/pump-0/temperature", .range = {INT64_MIN, INT64_MAX}, .by_site = true,
+                              .by_device = true, .by_channel = true};
+    struct query_result q = {0};
+
+    assert_int_equal(query_run(w->f.view, &o, &q), 0);
+    assert_int_equal(q.n, 1);
+    assert_string_equal(q.at[0].device, "pump-0");
+    assert_string_equal(q.at[0].channel, "temperature");
+    assert_null(q.at[0].unit); /* Cel and K */
+    query_result_deinit(&q);
+}
+
+static int check_last(void *ctx, const struct query_last *l)
+{
+    struct filled *w = ctx;
+    int64_t newest = INT64_MIN;
+    bool matches = false;
+
+    for (size_t i = 0; i < w->n; i++) {
+        const struct truth *t = &w->all[i];
+
+        if (strcmp(w->f.device[t->device].name, l->device->name) == 0 && !t->row.cells[0].absent &&
+            t->row.time_ns > newest)
+            newest = t->row.time_ns;
+    }
+    for (size_t i = 0; i < w->n; i++)
+        matches |= w->all[i].row.time_ns == newest && memcmp(&w->all[i].row.cells[0].f64, &l->f64, sizeof l->f64) == 0;
+    assert_int_equal(l->time_ns, newest);
+    assert_true(matches);
+    w->f.last_reply++;
+    return 0;
+}
+
+static void last_value_is_the_newest_by_time(void **state)
+{
+    struct filled *w = *state;
+
+    w->f.last_reply = 0;
+    assert_int_equal(query_last(w->f.view, "*/*/temperature", check_last, w), 0);
+    assert_int_equal(w->f.last_reply, FIXTURE_DEVICES);
+}
+
+/* ---- export ---- */
+
+static char *export_text(struct filled *w, enum export_format format, size_t *ret_len, struct export_counts *counts)
+{
+    struct export_options o = {.format = format, .pattern = "**", .range = {INT64_MIN, INT64_MAX}, .unix_ns = true};
+    char *text = NULL;
+
+    o.out = open_memstream(&text, ret_len);
+    assert_non_null(o.out);
+    assert_int_equal(export_run(w->f.view, &o, counts), 0);
+    fclose(o.out);
+    return text;
+}
+
+/* Takes the next CSV field off *at into out (unquoted). */
+static void csv_field(const char **at, char *out)
+{
+    if (**at == '"') {
+        for ((*at)++; **at != '"' || (*at)[1] == '"'; (*at)++) {
+            if (**at == '"')
+                (*at)++;
+            *out++ = **at;
+        }
+        (*at)++;
+    } else {
+        while (**at != ',' && **at != '\n')
+            *out++ = *(*at)++;
+    }
+    *out = 0;
+    (*at)++;
+}
+
+static struct truth *truth_find(struct filled *w, const char *device, uint64_t seq, uint64_t row)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->all[i].seq == seq && w->all[i].row_no == row && strcmp(w->f.device[w->all[i].device].name, device) == 0)
+            return &w->all[i];
+    return NULL;
+}
+
+static void check_cell(const struct cell *c, const char *channel, const char *value, const char *quality)
+{
+    static const char *const names[] = {"good", "uncertain", "bad", "stale"};
+    double v;
+
+    assert_false(c->absent);
+    assert_string_equal(quality, names[c->quality]);
+    if (strcmp(channel, "temperature") == 0) {
+        assert_true(numfmt_parse_double(value, strlen(value), &v));
+        if (isnan(c->f64))
+            assert_true(isnan(v));
+        else
+            assert_memory_equal(&v, &c->f64, sizeof v);
+    } else if (strcmp(channel, "count") == 0) {
+        assert_int_equal(strtoll(value, NULL, 10), c->i64);
+    } else if (strcmp(channel, "on") == 0) {
+        assert_string_equal(value, c->i64 ? "true" : "false");
+    }
+}
+
+static void csv_brings_every_sample_back_to_its_bits(void **state)
+{
+    static const char *const names[COLUMNS] = {"temperature", "count", "on", "note"};
+    struct filled *w = *state;
+    struct export_counts counts;
+    uint64_t n = 0, present = 0;
+    size_t len;
+    char *text = export_text(w, EXPORT_CSV, &len, &counts), f[9][300];
+    const char *at = strchr(text, '\n') + 1;
+
+    while (*at != 0) {
+        struct truth *t;
+        unsigned c = 0;
+
+        for (int i = 0; i < 9; i++)
+            csv_field(&at, f[i]);
+        t = truth_find(w, f[1], strtoull(f[7], NULL, 10), strtoull(f[8], NULL, 10));
+        assert_non_null(t);
+        assert_string_equal(f[0], w->f.device[t->device].site);
+        assert_int_equal(strtoll(f[3], NULL, 10), t->row.time_ns);
+        while (strcmp(names[c], f[2]) != 0)
+            c++;
+        check_cell(&t->row.cells[c], f[2], f[4], f[5]);
+        if (c == 3)
+            assert_string_equal(f[4], t->text);
+        t->row.cells[c].absent = true; /* so that it cannot come twice */
+        n++;
+    }
+    for (size_t i = 0; i < w->n; i++)
+        for (unsigned c = 0; c < COLUMNS; c++)
+            present += !w->all[i].row.cells[c].absent;
+    assert_int_equal(present, 0);
+    assert_int_equal(n, counts.samples);
+    free(text);
+}
+
+static const char json_start[] = "{\"site\":\"north\",\"device\":\"pump-0\",\"group\":\"plant\",\"time\":1";
+
+static void jsonl_has_an_object_for_each_row_with_a_value(void **state)
+{
+    struct filled *w = *state;
+    struct export_counts counts;
+    size_t len, lines = 0, rows = 0;
+    char *text = export_text(w, EXPORT_JSONL, &len, &counts);
+
+    for (size_t i = 0; i < len; i++)
+        lines += text[i] == '\n';
+    for (size_t i = 0; i < w->n; i++) {
+        const struct cell *c = w->all[i].row.cells;
+
+        rows += !(c[0].absent && c[1].absent && c[2].absent && c[3].absent);
+    }
+    assert_int_equal(lines, rows);
+    assert_memory_equal(text, json_start, sizeof json_start - 1);
+    assert_null(strstr(text, ":NaN"));
+    assert_non_null(strstr(text, "\\\"x\\\""));
+    assert_null(strchr(text, '\xff'));
+    free(text);
+}
+
+static void range_cuts_rows_not_blocks(void **state)
+{
+    struct filled *w = *state;
+    struct export_options o = {.format = EXPORT_CSV, .pattern = "*/*/count", .no_header = true};
+    struct export_counts counts;
+    uint64_t n = 0;
+    char *text = NULL;
+    size_t len;
+
+    o.range = (struct view_range){w->f.fake.wall_unix_ns - 300 * NS_PER_S, w->f.fake.wall_unix_ns + 300 * NS_PER_S};
+    o.out = open_memstream(&text, &len);
+    assert_int_equal(export_run(w->f.view, &o, &counts), 0);
+    fclose(o.out);
+    for (size_t i = 0; i < w->n; i++)
+        n += !w->all[i].row.cells[1].absent && w->all[i].row.time_ns >= o.range.from_ns &&
+             w->all[i].row.time_ns < o.range.to_ns;
+    assert_int_equal(counts.samples, n);
+    assert_in_range(n, 1, w->n / 2);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(aggregates_agree_with_a_naive_count, setup, teardown),
+        cmocka_unit_test_setup_teardown(pattern_takes_one_column_of_one_device, setup, teardown),
+        cmocka_unit_test_setup_teardown(last_value_is_the_newest_by_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(csv_brings_every_sample_back_to_its_bits, setup, teardown),
+        cmocka_unit_test_setup_teardown(jsonl_has_an_object_for_each_row_with_a_value, setup, teardown),
+        cmocka_unit_test_setup_teardown(range_cuts_rows_not_blocks, setup, teardown),
+    };
+
+    return cmocka_run_group_tests_name("cloud_query", tests, NULL, NULL);
+}
