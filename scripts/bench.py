@@ -1,0 +1,295 @@
+"""bench.py - the measurements. Times are never asserted; every figure is printed beside its limit from the same run.
+
+  bench pipeline [--json] [--rounds 3] [--rows N]   the bare pipeline and Fogline in turn: single, batch, paced
+  bench footprint [--json]                          sizes of programs, memory idle and under load, start times
+  bench peer-line ROWS                              one JSON line per variant, for a table of peers
+
+Input: the CSV files below $FOGLINE_TRACE_DIR (DIR/x/x.csv, `;`), or a seeded walk of the same shape. A row is a time, a source
+and 8 values. Needs two free cores to mean anything.
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from cluster import Cluster, ClusterError
+
+BUILD = os.environ.get("FOGLINE_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "build"))
+LIMITS = os.path.join(BUILD, "tests", "limits")
+SOURCES = 50
+HZ = os.sysconf("SC_CLK_TCK")
+VARIANTS = {  # rows per message, rate, rows in a run
+    "single": (1, 0, 400_000),
+    "batch": (100, 0, 6_000_000),
+    "paced": (1, 1000, 10_000),
+}
+TIERS = ("device", "fog", "cloud")
+
+
+def bare(variant, rows):
+    per, rate, _ = VARIANTS[variant]
+    with tempfile.TemporaryDirectory(prefix="fogline-bench-") as d:
+        out = subprocess.run([os.path.join(LIMITS, "pipe_limit"), d, str(per), str(rows), str(rate), str(SOURCES)],
+                             stdout=subprocess.PIPE, text=True, check=True, timeout=300).stdout
+    return json.loads(out.splitlines()[-1])
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        at = f.read().rsplit(")", 1)[1].split()
+    return (int(at[11]) + int(at[12])) / HZ
+
+
+def status_kib(pid, field):
+    with open(f"/proc/{pid}/status") as f:
+        m = re.search(rf"^{field}:\s+(\d+)", f.read(), re.M)
+    return int(m.group(1)) if m else 0
+
+
+def tcp_bytes(port):
+    """Payload of the established connections to this local port, both directions."""
+    out = subprocess.run(["ss", "-Htin", f"sport = :{port}"], stdout=subprocess.PIPE, text=True).stdout
+    return sum(int(n) for n in re.findall(r"bytes_(?:sent|received):(\d+)", out))
+
+
+class Watch:
+    """Follows what is durable in the cloud, from outside."""
+
+    def __init__(self, cluster, period_us):
+        store = os.path.join(cluster.cloud.state_dir, "archive")
+        self.path = os.path.join(cluster.dir, "watch")
+        with open(self.path, "w") as f:
+            self.process = subprocess.Popen([os.path.join(LIMITS, "watch_archive"), store, str(period_us)], stdout=f,
+                                            preexec_fn=Cluster.die_with_parent())
+
+    def lines(self):
+        with open(self.path) as f:
+            return [tuple(map(int, line.split())) for line in f if line.endswith("\n")]
+
+    def last(self):
+        lines = self.lines()
+        return lines[-1][1] if lines else 0
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def make_cluster(folder, variant, rows):
+    per, rate, _ = VARIANTS[variant]
+    c = Cluster(folder, BUILD, by_relay=())
+    c.add_cloud(config={"store.map_bytes": "4 GiB"})
+    c.add_fog("fog", site="bench", config={"store.map_bytes": "1 GiB"})
+    device = c.add_device("device", site="bench", fogs=["fog"], config={
+        "store.map_bytes": "64 MiB", "pack.rows": per, "commit_ms": 0 if rate else 20, "log.level": "warn",
+    }, sources=[{"type": "trace", "name": "trace", "sources": SOURCES, "run": per, "rows": rows, "rate": rate,
+                 "stamp": os.path.join(folder, "stamp")}])
+    device.daemon = os.path.join(LIMITS, "bench_device")
+    c.setup()
+    return c
+
+
+def latencies(c, watch):
+    """Row by row: the time in the archive minus the time in the row."""
+    path = c.export(os.path.join(c.dir, "rows.jsonl"), form="jsonl")
+    seen, lines, at, out = [], watch.lines(), 0, []
+    with open(path) as f:
+        for line in f:
+            row = json.loads(line)
+            seen.append((row["seq"], row["time"]))
+    base = min(seq for seq, _ in seen)
+    from datetime import datetime, timezone
+    for seq, text in sorted(seen):
+        whole, _, frac = text.rstrip("Z").partition(".")
+        sent = int(datetime.fromisoformat(whole).replace(tzinfo=timezone.utc).timestamp()) * 10**9 + int((frac + "0" * 9)[:9])
+        while at < len(lines) and lines[at][1] < seq:
+            at += 1
+        if at < len(lines):
+            out.append((lines[at][0] - sent) / 1e6)
+    del base
+    return sorted(out)
+
+
+def quantile(v, q):
+    return v[min(len(v) - 1, int(q * (len(v) - 1) + 0.5))] if v else 0
+
+
+def product(variant, rows):
+    per, rate, _ = VARIANTS[variant]
+    folder = tempfile.mkdtemp(prefix="fogline-bench-")
+    try:
+        with make_cluster(folder, variant, rows) as c:
+            c.start("cloud", "fog")
+            watch = Watch(c, 100 if rate else 2000)
+            c.start("device")
+            pids = {t: c.nodes[t].pid for t in TIERS}
+            want, anon, deadline = -(-rows // per) + SOURCES, dict.fromkeys(TIERS, 0), time.monotonic() + 240
+            while watch.last() < want:
+                for t in TIERS:
+                    anon[t] = max(anon[t], status_kib(pids[t], "RssAnon"))
+                if time.monotonic() > deadline:
+                    raise ClusterError(f"{variant}: {watch.last()} of {want} records after 240 s; logs in {c.dir}/log:\n"
+                                       + c.nodes["device"].log_tail() + c.nodes["fog"].log_tail())
+                time.sleep(0.05)
+            cpu = {t: cpu_seconds(pids[t]) for t in TIERS}
+            wire = {"device_fog": tcp_bytes(c.nodes["fog"].pair.port) + tcp_bytes(c.nodes["fog"].pair.port + 1),
+                    "fog_cloud": tcp_bytes(c.nodes["cloud"].pair.port) + tcp_bytes(c.nodes["cloud"].pair.port + 1)}
+            with open(os.path.join(folder, "stamp")) as f:
+                began = int(f.read())
+            ended = next(t for t, n in watch.lines() if n >= want)
+            lat = latencies(c, watch) if rate else []
+            watch.stop()
+            used = c.ctl_json("cloud", "store", "stat").get("used_bytes", 0)
+            c.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    seconds = (ended - began) / 1e9
+    return {"rows_s": rows / seconds, "seconds": seconds, "cpu": cpu, "anon_mib": {t: anon[t] / 1024 for t in TIERS},
+            "wire": {k: v / rows for k, v in wire.items()}, "disk": used / rows,
+            "p50": quantile(lat, 0.5), "p99": quantile(lat, 0.99)}
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def pipeline(args):
+    out = []
+    for variant in args.variants:
+        per, rate, default = VARIANTS[variant]
+        rows = args.rows or default
+        turns = []
+        for i in range(args.rounds):
+            print(f"{variant} {i + 1} of {args.rounds}", file=sys.stderr)
+            turns.append((bare(variant, rows), product(variant, rows)))
+        b, p = [t[0] for t in turns], [t[1] for t in turns]
+        row = {
+            "variant": variant, "rows": rows,
+            "rows_s": round(median([x["rows_s"] for x in p])), "bare_rows_s": round(median([x["rows_s"] for x in b])),
+            "bare_ratio": round(median([y["rows_s"] / x["rows_s"] for x, y in turns]), 3),
+            "cpu_s_per_M_rows": round(median([sum(x["cpu"].values()) for x in p]) / rows * 1e6, 2),
+            "bare_cpu_s_per_M_rows": round(median([sum(x["cpu"].values()) for x in b]) / rows * 1e6, 2),
+            "cpu_share": {t: round(median([x["cpu"][t] for x in p]) / rows * 1e6, 2) for t in TIERS},
+            "wire_bytes_per_row": {k: round(median([x["wire"][k] for x in p]), 1) for k in p[0]["wire"]},
+            "disk_bytes_per_row": round(median([x["disk"] for x in p]), 1),
+            "rss_anon_mib": {t: round(max(x["anon_mib"][t] for x in p), 1) for t in TIERS},
+            "p50_ms": round(median([x["p50"] for x in p]), 2), "p99_ms": round(median([x["p99"] for x in p]), 2),
+            "bare_p50_ms": round(median([x["p50"] for x in b]), 2) if rate else 0,
+            "bare_p99_ms": round(median([x["p99"] for x in b]), 2) if rate else 0,
+        }
+        out.append(row)
+        if not args.json:
+            print(f"{variant:7} {row['rows_s']:>10,} rows/s = {row['bare_ratio']:.2f} x bare ({row['bare_rows_s']:,}); "
+                  f"CPU {row['cpu_s_per_M_rows']} s/M rows (bare {row['bare_cpu_s_per_M_rows']}); RssAnon "
+                  + "/".join(str(row["rss_anon_mib"][t]) for t in TIERS) + " MiB"
+                  + (f"; p50 {row['p50_ms']} p99 {row['p99_ms']} ms (bare {row['bare_p50_ms']} / {row['bare_p99_ms']})"
+                     if rate else ""))
+    if args.json:
+        print(json.dumps(out))
+
+
+def start_to_first_sample(folder):
+    """A device alone with a fast live source: from exec to the time of its first row."""
+    c = Cluster(folder, BUILD, by_relay=())
+    with c:
+        c.add_device("device", site="bench", fogs=[], config={"commit_ms": 0, "pack.rows": 1}, sources=[
+            {"type": "plant", "name": "plant", "interval": "10 ms"}])
+        c.nodes["device"].key = c.ctl_json("device", "init", "--node", "device", "--site", "bench", "--state-dir",
+                                           c.nodes["device"].state_dir, "--run-dir", c.nodes["device"].run_dir)["key"]
+        c.write_config("device")
+        # A first start makes the store; what counts is the second.
+        c.start("device")
+        c.stop("device")
+        began = time.time_ns()
+        c.start("device")
+        ready = (time.time_ns() - began) / 1e6
+        c.wait_for("a sample", lambda: c.counter("device", "io_blocks_total", 0) or c.status("device"), 10)
+        c.stop("device")
+        p = c.ctl("device", "--json", "store", "ls", check=False)
+    first = [int(m) for m in re.findall(r'"time_first_ns": ?"?(\d+)', p.stdout) if int(m) > began]
+    return {"ready_ms": round(ready, 1), "first_sample_ms": round((min(first) - began) / 1e6, 1) if first else None}
+
+
+def idle(folder, interval_ms):
+    """8 channels of the plant simulator through three tiers, a quiet minute's worth of figures in 10 s."""
+    with Cluster(folder, BUILD, by_relay=()) as c:
+        c.add_cloud()
+        c.add_fog("fog", site="bench")
+        c.add_device("device", site="bench", fogs=["fog"], sources=[
+            {"type": "plant", "name": "plant", "interval": f"{interval_ms} ms"}],
+            config={"pack.ms": 100 if interval_ms < 100 else 1000})
+        c.setup()
+        c.start()
+        time.sleep(2)
+        before, t0 = {t: cpu_seconds(c.nodes[t].pid) for t in TIERS}, time.monotonic()
+        time.sleep(10)
+        took = time.monotonic() - t0
+        return {t: {"rss_anon_mib": round(status_kib(c.nodes[t].pid, "RssAnon") / 1024, 2),
+                    "cpu_percent_of_core": round((cpu_seconds(c.nodes[t].pid) - before[t]) / took * 100, 2)} for t in TIERS}
+
+
+def footprint(args):
+    out = {"stripped_bytes": {}, "idle_1_hz": {}, "load_1_khz": {}}
+    with tempfile.TemporaryDirectory() as d:
+        for tier in TIERS:
+            for program in ("fogline-" + tier, tier + "ctl"):
+                to = os.path.join(d, program)
+                subprocess.run(["strip", "-o", to, os.path.join(BUILD, tier, program)], check=True)
+                out["stripped_bytes"][program] = os.path.getsize(to)
+    for key, fn in (("start", lambda f: start_to_first_sample(f)), ("idle_1_hz", lambda f: idle(f, 1000)),
+                    ("load_1_khz", lambda f: idle(f, 1))):
+        folder = tempfile.mkdtemp(prefix="fogline-bench-")
+        try:
+            out[key] = fn(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(json.dumps(out, indent=None if args.json else 1))
+
+
+def peer_line(args):
+    for variant, name in (("single", "row"), ("batch", "batch"), ("paced", "paced")):
+        rows = {"single": args.rows_n, "batch": args.rows_n * 16, "paced": 10_000}[variant]
+        r = product(variant, rows)
+        line = {"peer": "product", "variant": name, "rows": rows, "rate": VARIANTS[variant][1], "rows_s": r["rows_s"],
+                "cpu_s_per_M": sum(r["cpu"].values()) / rows * 1e6, "cpu": {t: round(s, 2) for t, s in r["cpu"].items()},
+                "rss_mib": {t: round(m) for t, m in r["anon_mib"].items()},
+                "wire_b_row": {"hop1": round(r["wire"]["device_fog"], 1), "hop2": round(r["wire"]["fog_cloud"], 1)},
+                "disk_b_row": round(r["disk"], 1), "p50_ms": r["p50"], "p99_ms": r["p99"],
+                "note": "fsync, all tiers; memory is RssAnon"}
+        print(json.dumps(line), flush=True)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    sub = p.add_subparsers(dest="name", required=True)
+    q = sub.add_parser("pipeline")
+    q.add_argument("--json", action="store_true")
+    q.add_argument("--rounds", type=int, default=3)
+    q.add_argument("--rows", type=int)
+    q.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    q.set_defaults(fn=pipeline)
+    q = sub.add_parser("footprint")
+    q.add_argument("--json", action="store_true")
+    q.set_defaults(fn=footprint)
+    q = sub.add_parser("peer-line")
+    q.add_argument("rows_n", type=int, metavar="ROWS")
+    q.set_defaults(fn=peer_line)
+    args = p.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        args.fn(args)
+    except (ClusterError, TimeoutError) as e:
+        sys.exit(f"bench: {e}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
