@@ -41,6 +41,15 @@ bool spool_txn_open(const struct spool *sp)
     return sp->txn != NULL;
 }
 
+void spool_note_full(struct spool *sp)
+{
+    uint64_t most = sp->map_bytes / 2 - sp->reserve_bytes;
+
+    sp->squeeze_bytes += sp->map_bytes / 16;
+    if (sp->squeeze_bytes > most)
+        sp->squeeze_bytes = most;
+}
+
 /* Whatever happened to the transaction, the mirrors end as the disk is. Returns r, or what stopped the reload. */
 static int reload_after(struct spool *sp, int r)
 {
@@ -48,6 +57,8 @@ static int reload_after(struct spool *sp, int r)
 
     sp->txn = NULL;
     sp->failed = 0;
+    if (r == DB_FULL)
+        spool_note_full(sp);
     reload = spool_load(sp, NULL);
     if (reload != 0)
         return reload > 0 ? -EUCLEAN : reload;
@@ -131,7 +142,7 @@ uint64_t spool_held_records(const struct spool *sp)
 uint64_t spool_quota_bytes(const struct spool *sp)
 {
     uint64_t used = sp->txn != NULL ? db_txn_used_bytes(sp->txn) : db_used_bytes(sp->db);
-    uint64_t limit = sp->map_bytes - sp->reserve_bytes, in_map;
+    uint64_t limit = sp->map_bytes - sp->reserve_bytes - sp->squeeze_bytes, in_map;
 
     if (used <= limit)
         in_map = sp->held_bytes + (limit - used);

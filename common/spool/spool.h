@@ -96,7 +96,9 @@ must_check int spool_new_epoch(struct spool *sp);
 /* The batch transaction: begun on first use of anything that writes. */
 must_check int spool_txn(struct spool *sp, struct db_txn **ret_txn); /* begins when none is open */
 bool spool_txn_open(const struct spool *sp);
-/* Commits what is open (nothing open: 0), then updates the proof file. DB_FULL: nothing happened, mirrors are reloaded.
+/* Commits what is open (nothing open: 0), then updates the proof file. DB_FULL: nothing happened, mirrors are reloaded;
+ * spool_quota_bytes is lower now: evict down to it and commit that by itself (pages freed in a transaction serve the
+ * next ones), then the batch fits.
  * Other errors too leave the mirrors as on disk, but the caller stops and exits. Nothing of a batch may be told to anyone
  * before this returned 0: the proof rests on it. */
 must_check int spool_commit(struct spool *sp);

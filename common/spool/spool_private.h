@@ -44,6 +44,7 @@ struct spool {
     struct id128 store_id;
     bool began_epoch;
     uint64_t quota_bytes, map_bytes, reserve_bytes;
+    uint64_t squeeze_bytes; /* room given up because the free pages did not lie together: see spool_note_full */
 
     struct db_txn *txn;      /* the batch; NULL: none */
     int failed;              /* a mirror could not follow the transaction: it must not be committed */
@@ -96,6 +97,9 @@ must_check int spool_load(struct spool *sp, struct errmsg *err);
 must_check int spool_seen_rebuild(struct spool *sp, bool keep);
 
 /* spool.c */
+/* A value of several pages needs them in a row, so a map can be full with pages to spare. Each time that happens a
+ * sixteenth of the map is given up until the next open, up to a half: the quota falls, and evicting makes longer rows. */
+void spool_note_full(struct spool *sp);
 /* The open transaction, or the read transaction resumed; let go with spool_view_done. */
 must_check int spool_view(struct spool *sp, struct db_txn **ret_txn);
 void spool_view_done(struct spool *sp, struct db_txn *txn);

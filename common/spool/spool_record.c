@@ -27,7 +27,7 @@ static bool fits(struct spool *sp, struct db_txn *t, unsigned lane, const struct
     uint64_t extra = ledger ? sp->reserve_bytes / 2 : 0;
 
     return sp->held_bytes + charge <= sp->quota_bytes + extra &&
-           db_txn_used_bytes(t) + charge <= sp->map_bytes - sp->reserve_bytes + extra;
+           db_txn_used_bytes(t) + charge <= sp->map_bytes - sp->reserve_bytes - sp->squeeze_bytes + extra;
 }
 
 static must_check int record_write(struct spool *sp, struct spool_entry *e, unsigned lane, uint64_t count,
