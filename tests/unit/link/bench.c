@@ -60,7 +60,9 @@ void bench_deinit(struct bench *b)
 {
     link_upper_free(b->upper);
     gate_free(b->gate);
+    alarm(20); /* a failed test leaves sockets open, for which the context would wait for ever */
     link_context_free(b->ctx);
+    alarm(0);
     buf_deinit(&b->last_up);
 }
 
