@@ -217,8 +217,8 @@ struct fog *fog_free(struct fog *f)
     if (f->failed == 0 && f->spool != NULL && fog_say_stop(f) == 0 && spool_commit(f->spool) == 0)
         fog_status_write(f);
     loop_timer_free(f->tick);
+    f->lower = lower_port_free(f->lower); /* the gate goes last of all sockets */
     f->upper = upper_port_free(f->upper);
-    f->lower = lower_port_free(f->lower);
     link_context_free(f->zmq_ctx);
     f->spool = spool_close(f->spool);
     f->marks = marks_free(f->marks);
