@@ -262,7 +262,7 @@ int daemon_end(struct daemon *d, int code)
         free(d->values);
         d->values = NULL;
     }
-    log_set_tag(""); /* d may be on a stack that ends */
+    log_set_tag(NULL); /* d may be on a stack that ends */
     close_fd(&d->lock_fd);
     close_fd(&d->store_lock_fd);
     d->lock_fd = d->store_lock_fd = -1;
