@@ -220,8 +220,8 @@ static void wait_for_work(struct act *a, int64_t next_ns)
     nfds_t n = 2;
 
     if (room_waited_for(a)) {
-        /* A quarter of the ring: waking for each row would make both threads dance. */
-        if (!ring_producer_sleeps(a->ring, ring_message_max(a->ring)))
+        /* Half the ring: waking for each row would make both threads dance. */
+        if (!ring_producer_sleeps(a->ring, ring_bytes(a->ring) / 2))
             left_ns = 0;
         fds[1].fd = ring_room_fd(a->ring);
     }

@@ -206,6 +206,7 @@ static int skip_long(struct csv_input *in, struct csv_line *l)
     }
     in->line++;
     l->too_long = true;
+    l->len = 0;
     l->next_offset = in->offset;
     return 0;
 }

@@ -5,16 +5,19 @@
  * columns that make the time, the type of every other column, and which rows cannot be read. The second gives
  * the rows.
  *
- * Time, first rule that fits: the columns named by the caller; columns called date and time; the first column
- * whose cells are ISO times (csv_time.h); columns called year, month, day, then as far as they are there
- * hour, minute, second; a column of numbers called time, ts or timestamp, whose unit is guessed from its
- * first value. Cells: empty and NA are absent. A column is numeric when at least nine of ten of its present
- * cells are numbers (nearest double, or int64 where asked for), else text. A cell of a numeric column that is
- * no number is absent and counted as unreadable; a text beyond 255 bytes is cut, marked uncertain and
- * counted. Rows: one whose time cannot be read, with a different number of fields than the others, or too
- * long, is unreadable: skipped, counted, listed with its line. Blank lines are nothing. Equal times are
- * different rows. Memory: bounded by the longest line and BLOCK_COLUMNS_MAX channels, whatever the size of
- * the file. Threads: one owner. */
+ * - Time, first rule that fits: the columns named by the caller; columns called date and time; the first
+ *   column most of whose first cells are ISO times (csv_time.h); columns called year, month, day, then as far
+ *   as they are there hour, minute, second; a column of numbers called time, ts or timestamp, whose unit is
+ *   guessed from its first value.
+ * - Cells: empty and NA are absent. A column is numeric when at least nine of ten of its present cells are
+ *   numbers (nearest double, or int64 where asked for), else text. A cell of a numeric column that is no
+ * number is absent and counted as unreadable; a text beyond 255 bytes is cut, marked uncertain and counted.
+ * - Rows: one whose time cannot be read, with a different number of fields than the others, or too long, is
+ *   unreadable: skipped, counted, listed with its line. Blank lines are nothing. Equal times are different
+ *   rows.
+ *
+ * Memory: bounded by the longest line and BLOCK_COLUMNS_MAX channels, whatever the size of the file.
+ * Threads: one owner. */
 #ifndef FOGLINE_DEVICE_CSV_READER_H
 #define FOGLINE_DEVICE_CSV_READER_H
 

@@ -198,7 +198,7 @@ static int find_column(const struct csv_shape *s, const char *wanted)
 
 /* ---- time ---- */
 
-/* What all (at least nine of ten) sampled cells of a column are. */
+/* What most sampled cells of a column are. */
 struct kinds {
     size_t n, n_dates, n_times, n_both, n_numbers;
     double first_number;
@@ -230,7 +230,7 @@ static struct kinds kinds_of(const struct csv_shape *s, struct sample *p, uint32
 
 static bool most(size_t n, const struct kinds *k)
 {
-    return k->n > 0 && n * 10 >= k->n * NUMERIC_TENTHS;
+    return n * 2 > k->n;
 }
 
 static void use_time(struct csv_shape *s, enum csv_time_form form, unsigned n, const int *columns)

@@ -171,6 +171,14 @@ static void lose(struct sink_of *s, const struct source_row *r)
 
 static bool tell_loss(struct sink_of *s, int64_t wall_unix_ns);
 
+/* A replay leaves a quarter of the ring to those that cannot wait. */
+static bool may_use(const struct sink_of *s, size_t need)
+{
+    size_t bytes = ring_bytes(s->feed->ring);
+
+    return !s->replayable || ring_used(s->feed->ring) + need <= bytes - bytes / 4;
+}
+
 static uint8_t *put_cells(uint8_t *at, const struct shape *shape, const struct cell *cells,
                           uint32_t *ret_samples)
 {
@@ -204,7 +212,7 @@ static int sink_row(void *ctx, const struct source_row *r)
         .head = {.kind = FEED_ROW, .source = (uint8_t)s->source, .group = (uint16_t)r->group},
         .time_ns = r->time_ns,
         .mono_ns = r->mono_ns};
-    uint8_t *message, *at;
+    uint8_t *message = NULL, *at;
     uint32_t samples;
     size_t need;
 
@@ -215,7 +223,8 @@ static int sink_row(void *ctx, const struct source_row *r)
     for (uint32_t i = 0; !shape->all_fixed && i < shape->n; i++)
         if (shape->type[i] == COLUMN_TEXT && !r->cells[i].absent)
             need += r->cells[i].text.len;
-    message = s->loss.samples > 0 && !tell_loss(s, r->time_ns) ? NULL : ring_reserve(f->ring, need);
+    if (s->loss.samples == 0 || tell_loss(s, r->time_ns))
+        message = may_use(s, need) ? ring_reserve(f->ring, need) : NULL;
     if (message == NULL) {
         if (!s->replayable)
             lose(s, r);

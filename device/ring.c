@@ -172,14 +172,14 @@ size_t ring_used(const struct ring *r)
     return (size_t)(head - tail);
 }
 
-bool ring_producer_sleeps(struct ring *r, size_t n)
+bool ring_producer_sleeps(struct ring *r, size_t free_bytes)
 {
     uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
 
     atomic_store_explicit(&r->producer_sleeps, true, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     r->tail_seen = atomic_load_explicit(&r->tail, memory_order_acquire);
-    if (r->bytes - (size_t)(head - r->tail_seen) < cost(r, head, n))
+    if (r->bytes - (size_t)(head - r->tail_seen) < free_bytes)
         return true;
     atomic_store_explicit(&r->producer_sleeps, false, memory_order_relaxed);
     return false;

@@ -33,8 +33,8 @@ void ring_publish(struct ring *r, size_t n);
 /* Wakes the consumer if it sleeps. */
 void ring_wake_consumer(struct ring *r);
 size_t ring_used(const struct ring *r); /* either side; exact for neither */
-/* About to wait on room_fd: false when there is room for n bytes by now. */
-bool ring_producer_sleeps(struct ring *r, size_t n);
+/* About to wait on room_fd: false when free_bytes are free by now. */
+bool ring_producer_sleeps(struct ring *r, size_t free_bytes);
 int ring_room_fd(const struct ring *r);
 void ring_room_fd_clear(struct ring *r);
 

@@ -1,0 +1,307 @@
+/* The whole daemon, killed at chosen rows: what stands in the spool is every row of the replay, once, in
+ * order.
+ *
+ * The daemon runs in a child process with a source of this test's own: it counts up, kills its process at a
+ * given row and ends it cleanly after the last one. */
+#include "device/device.h"
+#include "device/device_config.h"
+#include "device/pack.h"
+#include "spool/spool.h"
+#include "tests/lib/tmpdir.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/rng.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+struct count_config {
+    struct source_config common;
+    uint64_t rows, kill_at;
+};
+
+struct counter_source {
+    struct count_config config;
+    uint32_t group;
+    uint64_t n;
+};
+
+static const struct config_row count_rows[] = {
+    {"rows", CONFIG_U64, CONFIG_AT(struct count_config, rows), .def = "1000", .help = "Rows."},
+    {"kill_at", CONFIG_U64, CONFIG_AT(struct count_config, kill_at), .def = "0",
+     .help = "SIGKILL at this row; 0: never."},
+    {0},
+};
+
+static int count_open(const struct source_open *o, void **ret_self, struct errmsg *err)
+{
+    struct counter_source *s = calloc(1, sizeof *s);
+
+    (void)err;
+    s->config = *(const struct count_config *)o->config;
+    s->n = o->resume != NULL ? o->resume->word[0] : 0;
+    *ret_self = s;
+    return 0;
+}
+
+static void count_close(void *self)
+{
+    free(self);
+}
+
+static int count_declare(void *self, const struct source_sink *sink)
+{
+    static const struct source_channel channel = {"n", "", COLUMN_INT64};
+    struct source_group group = {&channel, 1};
+
+    return sink->group(sink->ctx, &group, &((struct counter_source *)self)->group);
+}
+
+static bool count_replayable(const void *self)
+{
+    (void)self;
+    return true;
+}
+
+static int count_step(void *self, const struct source_sink *sink, const struct source_now *now,
+                      int64_t *ret_next_ns)
+{
+    struct counter_source *s = self;
+
+    *ret_next_ns = now->mono_ns;
+    for (unsigned i = 0; i < SOURCE_STEP_ROWS; i++) {
+        struct cell cell = {.i64 = (int64_t)s->n};
+        struct source_position position = {{s->n + 1}};
+        struct source_row row = {
+            .group = s->group, .time_ns = (int64_t)s->n, .cells = &cell, .n_cells = 1, .position = &position};
+
+        if (s->n == s->config.rows) {
+            kill(getpid(), SIGTERM);
+            return SOURCE_END;
+        }
+        if (s->config.kill_at != 0 && s->n == s->config.kill_at)
+            kill(getpid(), SIGKILL);
+        if (sink->row(sink->ctx, &row) != 0)
+            return SOURCE_WAIT;
+        s->n++;
+    }
+    return 0;
+}
+
+static const struct source_kind count_kind = {.name = "count",
+                                              .help = "Counts.",
+                                              .rows = count_rows,
+                                              .config_bytes = sizeof(struct count_config),
+                                              .open = count_open,
+                                              .close = count_close,
+                                              .declare = count_declare,
+                                              .replayable = count_replayable,
+                                              .step = count_step};
+static const struct source_kind *const extra[] = {&count_kind, NULL};
+
+struct bench {
+    struct tmpdir dir;
+    char config[600], key[600], spool[600];
+};
+
+static void write_config(struct bench *b, const char *more)
+{
+    FILE *f = fopen(b->config, "w");
+
+    assert_non_null(f);
+    fprintf(f, "node: dev\nsite: here\nstate_dir: state\nrun_dir: run\nlog:\n  level: error\n%s", more);
+    fclose(f);
+}
+
+static int set_up(void **state)
+{
+    struct bench *b = calloc(1, sizeof *b);
+    struct node_keys keys;
+    struct errmsg err;
+
+    tmpdir_init(&b->dir);
+    snprintf(b->config, sizeof b->config, "%s/d.yaml", b->dir.path);
+    snprintf(b->key, sizeof b->key, "%s/state/node.key", b->dir.path);
+    snprintf(b->spool, sizeof b->spool, "%s/state/spool", b->dir.path);
+    assert_int_equal(keys_init(), 0);
+    assert_int_equal(file_mkdirs(tmpdir_path(&b->dir, "state"), 0700), 0);
+    node_keys_generate(&keys);
+    assert_int_equal(node_keys_save(b->key, &keys, &err), 0);
+    *state = b;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct bench *b = *state;
+
+    tmpdir_deinit(&b->dir);
+    free(b);
+    return 0;
+}
+
+/* Runs the daemon to its end; returns how it ended, as of waitpid. */
+static int run_daemon(struct bench *b)
+{
+    char *argv[] = {(char *)"fogline-device", (char *)"-c", b->config, NULL};
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(60); /* a daemon that hangs fails the test */
+        _exit(device_main(3, argv, extra));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+struct found {
+    uint64_t n_rows, n_blocks, n_starts, n_stops;
+};
+
+/* Value of a record: format u8, kind u32, flags u32, samples u32, tag[16], payload. */
+static void read_spool(struct bench *b, struct found *ret)
+{
+    static const char *const tables[] = {SPOOL_TABLE_NAMES};
+    static const enum column_type types[] = {COLUMN_INT64};
+    struct db_options o = {
+        .path = b->spool, .tables = tables, .n_tables = SPOOL_TABLES, .role = "device", .read_only = true};
+    struct db *db;
+    struct db_txn *txn;
+    struct db_cursor *c;
+    struct wire_arena *arena;
+    struct block_store *store;
+    struct span key, value;
+    struct errmsg err;
+    int rc;
+
+    *ret = (struct found){0};
+    assert_int_equal(wire_arena_new(&arena, 1 << 20), 0);
+    assert_int_equal(block_store_new(&store), 0);
+    assert_int_equal(db_open(&db, &o, &err), 0);
+    assert_int_equal(db_begin(db, false, &txn), 0);
+    assert_int_equal(db_cursor_new(txn, SPOOL_TABLE_RECORDS, &c), 0);
+    for (rc = db_cursor_seek(c, span_of("", 0), &key, &value); rc == 0;
+         rc = db_cursor_next(c, &key, &value)) {
+        uint32_t kind = load_le32(value.data + 1);
+        struct span payload = span_of(value.data + 29, value.len - 29);
+        Fogline__V1__Block *header;
+        Fogline__V1__Event *event;
+        const struct block *block;
+
+        wire_arena_reset(arena);
+        if (kind == FOGLINE__V1__KIND__KIND_EVENT) {
+            assert_int_equal(wire_event_unpack(arena, payload, &event), 0);
+            ret->n_starts += event->type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_START;
+            ret->n_stops += event->type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_STOP;
+        }
+        if (kind != FOGLINE__V1__KIND__KIND_BLOCK)
+            continue;
+        assert_int_equal(wire_block_unpack(arena, payload, &header), 0);
+        assert_int_equal(block_decode(&(struct block_shape){header->encoding, types, 1, header->rows, -1},
+                                      wire_span(header->body), store, &block),
+                         0);
+        ret->n_blocks++;
+        for (uint32_t i = 0; i < block->n_rows; i++)
+            assert_true(block->columns[0].i64[i] == (int64_t)ret->n_rows++);
+    }
+    assert_int_equal(rc, DB_NOT_FOUND);
+    db_cursor_free(c);
+    db_abort(txn);
+    db_close(db);
+    block_store_free(store);
+    wire_arena_free(arena);
+}
+
+static void a_replay_killed_at_any_row_is_in_the_spool_exactly_once(void **state)
+{
+    struct bench *b = *state;
+    struct rng r = {20};
+    enum { ROWS = 200000, KILLS = 12 };
+    struct found found;
+    unsigned kills = 0;
+
+    for (int i = 0; i <= KILLS; i++) {
+        uint64_t kill_at =
+            i == KILLS ? 0 : 1 + (uint64_t)i * (ROWS / KILLS) + rng_below(&r, ROWS / KILLS - 1);
+        char more[400];
+        int status;
+
+        snprintf(more, sizeof more,
+                 "commit_ms: %d\nstore:\n  map_bytes: 16 MiB\nhealth_s: 86400\nsources:\n  - type: count\n   "
+                 " name: c\n    "
+                 "rows: %d\n    kill_at: %" PRIu64 "\n",
+                 i % 3 == 0 ? 0 : 5, ROWS, kill_at);
+        write_config(b, more);
+        status = run_daemon(b);
+        if (WIFSIGNALED(status)) {
+            assert_int_equal(WTERMSIG(status), SIGKILL);
+            kills++;
+        } else {
+            assert_int_equal(WEXITSTATUS(status), 0);
+        }
+        read_spool(b, &found); /* what is there is a prefix, whatever happened */
+        assert_true(found.n_rows <= ROWS);
+    }
+    assert_true(kills >= KILLS / 2);
+    assert_int_equal(found.n_rows, ROWS);
+    assert_true(found.n_starts >= 2);
+    assert_true(found.n_stops >= 1);
+}
+
+static void a_clean_stop_keeps_the_rows_of_an_open_block(void **state)
+{
+    struct bench *b = *state;
+    struct found found;
+
+    write_config(b, "commit_ms: 600000\npack:\n  ms: 600000\nstore:\n  map_bytes: 16 MiB\nsources:\n  - "
+                    "type: count\n    name: c\n"
+                    "    rows: 42\n");
+    assert_int_equal(run_daemon(b), 0);
+    read_spool(b, &found);
+    assert_int_equal(found.n_rows, 42);
+    assert_int_equal(found.n_starts, 1);
+    assert_int_equal(found.n_stops, 1);
+}
+
+static void a_source_that_does_not_open_stops_the_start(void **state)
+{
+    struct bench *b = *state;
+
+    write_config(
+        b, "store:\n  map_bytes: 16 MiB\nsources:\n  - type: csv\n    name: c\n    path: missing.csv\n");
+    assert_int_equal(WEXITSTATUS(run_daemon(b)), 1);
+}
+
+static void the_schema_is_sound(void **state)
+{
+    struct device_tier tier;
+    struct errmsg err = {""};
+
+    (void)state;
+    device_tier_init(&tier, extra, NULL);
+    if (config_schema_check(&tier.schema, &err) != 0)
+        fail_msg("%s", err.text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_schema_is_sound),
+        cmocka_unit_test_setup_teardown(a_clean_stop_keeps_the_rows_of_an_open_block, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_source_that_does_not_open_stops_the_start, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_replay_killed_at_any_row_is_in_the_spool_exactly_once, set_up,
+                                        tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
