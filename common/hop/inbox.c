@@ -190,12 +190,14 @@ int inbox_on_up(struct inbox *ib, const char *user_id, struct span bytes, int64_
     if (rc != 0)
         return rc == -ENOSPC ? 0 : rc;
     p->last_heard_ms = now_ms;
-    if (up->body_case == FOGLINE__V1__UP__BODY_HELLO)
-        return inbox_take_hello(ib, p, up, bytes, now_ms);
-    if (up->body_case == FOGLINE__V1__UP__BODY_DATA)
-        return inbox_take_data(ib, p, up->data, now_ms);
-    ib->counter[INBOX_MALFORMED]++;
-    return 0;
+    if (up->body_case == FOGLINE__V1__UP__BODY_HELLO) {
+        rc = inbox_take_hello(ib, p, up, bytes, now_ms);
+    } else if (up->body_case == FOGLINE__V1__UP__BODY_DATA) {
+        rc = inbox_take_data(ib, p, up->data, now_ms);
+    } else {
+        ib->counter[INBOX_MALFORMED]++;
+    }
+    return rc < 0 ? rc : 0; /* a full map has lost the transaction: the host's commit says so, and nothing is acknowledged */
 }
 
 uint64_t inbox_batch_bytes(const struct inbox *ib)

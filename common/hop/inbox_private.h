@@ -21,7 +21,8 @@ struct peer {
     uint64_t session;
     bool has_session;
     int64_t lease_until_ms, last_heard_ms, next_push_ms;
-    uint64_t granted_bytes;              /* sum of the windows of its lease */
+    uint64_t granted_bytes;              /* what may come in one round */
+    uint64_t live_bytes, backlog_bytes;  /* windows of its lease */
     uint64_t round_bytes;                /* taken or dropped since the last commit */
     uint64_t records, bytes;
     struct id128 listed[WIRE_EPOCHS_MAX]; /* own epochs of its last Hello */

@@ -3,27 +3,46 @@
 
 /* ---- windows ---- */
 
-static size_t live_peers(const struct inbox *ib, int64_t now_ms)
-{
-    size_t n = 0;
+/* Peers whose lease runs, and what the others among them may still send of each class. */
+struct leased {
+    size_t n_others;
+    uint64_t live_bytes, backlog_bytes;
+};
 
-    for (size_t i = 0; i < ib->n_peers; i++)
-        n += ib->peers[i]->has_session &&
-             (now_ms < ib->peers[i]->lease_until_ms || !inbox_rule(ib, HOP_RULE_LEASE));
-    return n;
+static struct leased leases_but(const struct inbox *ib, const struct peer *p, int64_t now_ms)
+{
+    struct leased l = {0};
+
+    for (size_t i = 0; i < ib->n_peers; i++) {
+        const struct peer *q = ib->peers[i];
+
+        if (q == p || !q->has_session || (now_ms >= q->lease_until_ms && inbox_rule(ib, HOP_RULE_LEASE)))
+            continue;
+        l.n_others++;
+        l.live_bytes += q->live_bytes;
+        l.backlog_bytes += q->backlog_bytes;
+    }
+    return l;
 }
 
-/* An equal share of half the memory each for live and backlog. Where shares would be smaller than one record, as many peers
- * as there is room for get one, and the turn moves on with each lease. */
-static uint64_t share(const struct inbox *ib, const struct peer *p, size_t n, int64_t now_ms)
+/* An equal share of half the memory each for live and backlog, within what the leases of others leave: of that only half, so
+ * that who comes next finds something. Where shares would be smaller than one record, as many peers as there is room for get
+ * one, and the turn moves on with each lease. */
+static uint64_t share(const struct inbox *ib, const struct peer *p, size_t n, uint64_t others_bytes, int64_t now_ms)
 {
     uint64_t half = ib->options.memory_bytes / 2, each = half / n;
-    uint64_t slots = half / HOP_WINDOW_MIN_BYTES;
+    uint64_t slots = half / HOP_WINDOW_MIN_BYTES, left = half > others_bytes ? half - others_bytes : 0;
 
+    if (!inbox_rule(ib, HOP_RULE_WINDOW_MIN))
+        return each < left ? each : left;
     if (each > ib->options.window_max_bytes)
         each = ib->options.window_max_bytes;
-    if (each >= HOP_WINDOW_MIN_BYTES || !inbox_rule(ib, HOP_RULE_WINDOW_MIN))
-        return each;
+    if (left / 2 >= HOP_WINDOW_MIN_BYTES)
+        left /= 2;
+    if (left < HOP_WINDOW_MIN_BYTES)
+        return 0;
+    if (each >= HOP_WINDOW_MIN_BYTES)
+        return each < left ? each : left;
     if (!inbox_rule(ib, HOP_RULE_LEASE))
         return p->index < slots ? HOP_WINDOW_MIN_BYTES : 0;
     return (p->index + (uint64_t)(now_ms / HOP_LEASE_MS)) % n < slots ? HOP_WINDOW_MIN_BYTES : 0;
@@ -32,15 +51,16 @@ static uint64_t share(const struct inbox *ib, const struct peer *p, size_t n, in
 static void grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1__Windows *w)
 {
     unsigned fill = ib->options.ops.fill != NULL ? ib->options.ops.fill(ib->options.ops.ctx) : 0;
-    bool fresh = !(now_ms < p->lease_until_ms) && inbox_rule(ib, HOP_RULE_LEASE);
-    size_t n = live_peers(ib, now_ms) + (fresh ? 1 : 0);
-    uint64_t each = share(ib, p, n > 0 ? n : 1, now_ms);
+    struct leased others = leases_but(ib, p, now_ms);
+    uint64_t urgent = ib->options.memory_bytes / (others.n_others + 1);
 
     fogline__v1__windows__init(w);
-    w->urgent_bytes = inbox_rule(ib, HOP_RULE_WINDOW_MIN) || each >= HOP_WINDOW_MIN_BYTES ? HOP_WINDOW_MIN_BYTES : each;
-    w->live_bytes = fill >= 970 ? 0 : each;
-    w->backlog_bytes = fill >= 900 ? 0 : each;
+    w->urgent_bytes = inbox_rule(ib, HOP_RULE_WINDOW_MIN) || urgent > HOP_WINDOW_MIN_BYTES ? HOP_WINDOW_MIN_BYTES : urgent;
+    w->live_bytes = fill >= 970 ? 0 : share(ib, p, others.n_others + 1, others.live_bytes, now_ms);
+    w->backlog_bytes = fill >= 900 ? 0 : share(ib, p, others.n_others + 1, others.backlog_bytes, now_ms);
     w->lease_ms = HOP_LEASE_MS;
+    p->live_bytes = w->live_bytes;
+    p->backlog_bytes = w->backlog_bytes;
     /* Windows shrink only on paper: what the old lease allowed may still be on its way. */
     p->granted_bytes = w->urgent_bytes + 2 * ib->options.window_max_bytes;
     p->lease_until_ms = now_ms + HOP_LEASE_MS + HOP_LEASE_MARGIN_MS;
@@ -77,8 +97,6 @@ static void answer_begin(struct answer *a, uint64_t session)
     st->node = ib->node;
     if (ib->is_archive)
         st->archive_id = wire_bytes(span_of(ib->archive_id.bytes, ID128_BYTES));
-    if (a->peer->has_session)
-        st->windows = &a->windows;
 }
 
 static void answer_send(struct answer *a)
@@ -86,6 +104,11 @@ static void answer_send(struct answer *a)
     struct inbox *ib = a->ib;
     Fogline__V1__Down down = FOGLINE__V1__DOWN__INIT;
 
+    /* A window counts as granted once it is said, not before. */
+    if (a->peer->has_session) {
+        grant(ib, a->peer, a->now_ms, &a->windows);
+        a->state.windows = &a->windows;
+    }
     down.format = WIRE_FORMAT;
     down.state = &a->state;
     buf_reset(&ib->packed);
@@ -194,8 +217,6 @@ void inbox_send_state(struct inbox *ib, struct peer *p, int64_t now_ms)
     struct answer a = {.ib = ib, .peer = p, .now_ms = now_ms};
     uint64_t session = p->answer_hello ? p->session : 0;
 
-    if (p->has_session)
-        grant(ib, p, now_ms, &a.windows);
     answer_begin(&a, session);
     if (p->answer_hello)
         answer_hello(&a);
@@ -214,8 +235,6 @@ void inbox_push_marks(struct inbox *ib, struct peer *p, int64_t now_ms)
     struct answer a = {.ib = ib, .peer = p, .now_ms = now_ms};
 
     p->next_push_ms = now_ms + HOP_MARK_PUSH_MS;
-    if (p->has_session)
-        grant(ib, p, now_ms, &a.windows);
     answer_begin(&a, 0);
     for (size_t i = 0; i < p->n_dirty; i++) {
         struct spool_stream *s = p->dirty[i].stream;

@@ -104,6 +104,7 @@ int outbox_stream_out(struct outbox *ob, struct spool_stream *s, struct stream_o
         so->stream = s;
         s->lower_state = so;
         for (unsigned l = 0; l < LANE_COUNT; l++) {
+            so->lane[l].live_from = 1; /* what begins now is live */
             rc = outbox_refill_todo(so, l);
             if (rc != 0)
                 return rc;
@@ -375,13 +376,11 @@ static int take_lane(struct outbox *ob, const Fogline__V1__LaneState *ls, int64_
     return rc == 0 ? lane_stored(ob, so, ls->lane, now_ms) : rc;
 }
 
-/* First contact takes the archive it is told by the authenticated mark; later another one needs the operator's word. */
-static int check_archive(struct outbox *ob, const struct id128 *id, bool *ret_ok)
+int outbox_set_archive(struct outbox *ob, const struct id128 *id)
 {
     int rc;
 
-    *ret_ok = ob->has_archive_id && id128_equal(id, &ob->archive_id);
-    if (ob->has_archive_id)
+    if (ob->has_archive_id && id128_equal(id, &ob->archive_id))
         return 0;
     rc = spool_fact_put(ob->spool, "archive", span_of(id->bytes, ID128_BYTES));
     if (rc == 0)
@@ -390,8 +389,16 @@ static int check_archive(struct outbox *ob, const struct id128 *id, bool *ret_ok
         return rc == DB_FULL ? -ENOSPC : rc;
     ob->archive_id = *id;
     ob->has_archive_id = true;
-    *ret_ok = true;
     return 0;
+}
+
+/* First contact takes the archive it is told by the authenticated mark; later another one needs the operator's word. */
+static int check_archive(struct outbox *ob, const struct id128 *id, bool *ret_ok)
+{
+    int rc = ob->has_archive_id ? 0 : outbox_set_archive(ob, id);
+
+    *ret_ok = rc == 0 && id128_equal(id, &ob->archive_id);
+    return rc;
 }
 
 static int settle(struct outbox *ob, struct spool_stream *s, unsigned lane, const uint64_t *bounds, size_t n)
@@ -477,28 +484,33 @@ static int open_session(struct outbox *ob, const Fogline__V1__State *st, const s
     return 0;
 }
 
+static int next_session(struct outbox *ob, uint64_t session, int64_t now_ms)
+{
+    int rc;
+
+    ob->counter[OUTBOX_STATES_IGNORED]++;
+    rc = outbox_begin_session(ob, session, now_ms);
+    return rc < 0 ? rc : 1;
+}
+
 /* 0: believe the content; 1: not for us now. */
 static int admit(struct outbox *ob, const Fogline__V1__State *st, const struct id128 *store, int64_t now_ms)
 {
     bool same = st->run == ob->run && id128_equal(store, &ob->peer_store);
-    int rc;
 
+    /* A former life of this node was further on: jump past it, or nothing we say is heard. Its last messages may also come
+     * after our first ones were answered, so this holds while open too. */
+    if (st->session_known > ob->session && (same || ob->phase == OUTBOX_HELLO))
+        return next_session(ob, st->session_known + 1, now_ms);
     if (ob->phase == OUTBOX_HELLO) {
         if (st->session == ob->session)
             return open_session(ob, st, store, now_ms);
         ob->counter[OUTBOX_STATES_IGNORED]++;
-        /* A restored lower side jumps past the session its former life had. */
-        if (st->session_known > ob->session) {
-            rc = outbox_begin_session(ob, st->session_known + 1, now_ms);
-            return rc < 0 ? rc : 1;
-        }
         return 1;
     }
     if (same || !outbox_rule(ob, HOP_RULE_STORE_ID))
         return 0;
-    ob->counter[OUTBOX_STATES_IGNORED]++;
-    rc = outbox_begin_session(ob, ob->session + 1, now_ms);
-    return rc < 0 ? rc : 1;
+    return next_session(ob, ob->session + 1, now_ms);
 }
 
 static void take_windows(struct outbox *ob, const Fogline__V1__State *st, int64_t now_ms)

@@ -187,7 +187,7 @@ int outbox_apply(struct outbox *ob, int64_t now_ms, int64_t wall_unix_ns)
         rc = cut_ledger(ob, wall_unix_ns);
         rc = rc == SPOOL_FULL ? 0 : rc;
     }
-    return rc;
+    return rc == DB_FULL ? 0 : rc; /* the transaction is lost, and the commit says so */
 }
 
 /* ---- eviction ---- */
@@ -284,10 +284,14 @@ static int evict_lane(struct outbox *ob, struct stream_out *so, unsigned lane, u
 
 int outbox_make_room(struct outbox *ob, uint64_t bytes)
 {
-    int rc = 0;
+    struct db_txn *txn;
+    int rc;
 
     if (fits(ob, bytes))
         return 0;
+    rc = spool_txn(ob->spool, &txn); /* what is to be spared is read in it */
+    if (rc != 0)
+        return rc;
     if (ob->settled_waits) {
         uint64_t left = APPLY_RECORDS_MAX;
         for (size_t i = 0; rc == 0 && i < spool_n_streams(ob->spool); i++) {
@@ -307,5 +311,7 @@ int outbox_make_room(struct outbox *ob, uint64_t bytes)
             if (rc == 0)
                 rc = evict_lane(ob, so, l, bytes);
         }
-    return rc != 0 ? rc : fits(ob, bytes) ? 0 : SPOOL_FULL;
+    if (rc < 0)
+        return rc;
+    return rc == 0 && fits(ob, bytes) ? 0 : SPOOL_FULL;
 }

@@ -64,6 +64,25 @@ static size_t own_epochs(struct outbox *ob, Fogline__V1__EpochReport **out)
     return n;
 }
 
+/* A relay asks about every stream it holds records of, whoever is linked to it now: their owner may have gone elsewhere, and
+ * marks are never sent twice unasked. */
+static size_t relayed_streams(struct outbox *ob, Fogline__V1__EpochReport **out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < spool_n_streams(ob->spool) && n < max; i++) {
+        struct spool_stream *s = spool_stream_at(ob->spool, i);
+
+        if (s->own || (s->lane[0].held.n == 0 && s->lane[1].held.n == 0))
+            continue;
+        out[n] = epoch_report(ob, s);
+        if (out[n] == NULL)
+            break;
+        out[n++]->origin = s->origin;
+    }
+    return n;
+}
+
 int outbox_send_hello(struct outbox *ob, int64_t now_ms)
 {
     const struct outbox_ops *ops = &ob->options.ops;
@@ -86,7 +105,9 @@ int outbox_send_hello(struct outbox *ob, int64_t now_ms)
     if (ops->asks != NULL) {
         asks = wire_arena_alloc(ob->arena, WIRE_ASKS_MAX * sizeof(*asks));
         h.asks = asks;
-        h.n_asks = asks != NULL ? ops->asks(ops->ctx, ob->arena, asks, WIRE_ASKS_MAX) : 0;
+        h.n_asks = asks != NULL ? relayed_streams(ob, asks, WIRE_ASKS_MAX) : 0;
+        if (asks != NULL)
+            h.n_asks += ops->asks(ops->ctx, ob->arena, asks + h.n_asks, WIRE_ASKS_MAX - h.n_asks);
     }
     if (ops->documents_held != NULL) {
         h.documents = documents;
@@ -181,7 +202,7 @@ static int draft_record(struct draft *d, struct pick *p, uint64_t count)
     if (rc < 0)
         return rc;
     weight = hop_charge(r.payload.len);
-    if (d->n_records == WIRE_RECORDS_MAX || weight > room(d, p->class) ||
+    if (d->n_records == WIRE_RECORDS_MAX || d->n_picks == PICKS_MAX || weight > room(d, p->class) ||
         (d->n_records > 0 && d->bytes + weight > WIRE_DATA_TARGET_BYTES))
         return DRAFT_STOP;
     m = wire_arena_alloc(ob->arena, sizeof *m + WIRE_TAG_BYTES);

@@ -264,6 +264,10 @@ int upper_port_set_nodes(struct upper_port *p, const struct upper_port_node *nod
     rc = set_gate(p, nodes, n);
     if (rc != 0)
         return rc;
+    /* The gate refuses the key from now on; what it has open is shut here. */
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i].revoked)
+            link_upper_kick(p->link, nodes[i].id);
     free(p->nodes);
     free(p->slots);
     p->nodes = TAKE(copy);
