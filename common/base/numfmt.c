@@ -199,6 +199,8 @@ size_t numfmt_double(double v, char out[NUMFMT_DOUBLE_CHARS])
         return copy_text(out, "NaN");
     if (isinf(v))
         return copy_text(out, v > 0 ? "Infinity" : "-Infinity");
+    if (v == 0 && signbit(v))
+        return copy_text(out, "-0.0");
     sign = signbit(v) ? 1 : 0;
     if (sign > 0)
         out[0] = '-';

@@ -9,7 +9,8 @@
 enum { NUMFMT_DOUBLE_CHARS = 32 };
 
 /* The shortest decimal (fewest significant digits, nearest to v among those) that strtod() reads back to the same bits;
- * "NaN", "Infinity", "-Infinity", "-0". Plain for 1e-4 <= |v| < 1e16, else with an exponent: "1e23", "5e-324".
+ * "NaN", "Infinity", "-Infinity", "-0.0" (many a JSON parser takes "-0" for the integer). Plain for 1e-4 <= |v| < 1e16, else
+ * with an exponent: "1e23", "5e-324".
  * Returns its length. */
 size_t numfmt_double(double v, char out[NUMFMT_DOUBLE_CHARS]);
 

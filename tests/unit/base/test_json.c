@@ -72,7 +72,7 @@ static void doubles_are_short_numbers_or_strings(void **state)
     json_double(f.j, -(double)INFINITY);
     json_array_end(f.j);
     assert_int_equal(json_end(f.j), 0);
-    assert_string_equal(f.text, "[1e23,-0,5e-324,0.3333333333333333,\"NaN\",\"-Infinity\"]\n");
+    assert_string_equal(f.text, "[1e23,-0.0,5e-324,0.3333333333333333,\"NaN\",\"-Infinity\"]\n");
     close_json(&f);
 }
 

@@ -187,7 +187,7 @@ static void known_hard_numbers(void **state)
         const char *text;
     } cases[] = {
         {0.0, "0"},
-        {-0.0, "-0"},
+        {-0.0, "-0.0"},
         {5e-324, "5e-324"},
         {-5e-324, "-5e-324"},
         {0.1, "0.1"},
