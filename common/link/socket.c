@@ -11,7 +11,7 @@
 
 /* Why each value: README.md, "Limits". */
 enum {
-    HIGH_WATER_MARK = 1000,
+    HIGH_WATER_MARK = 256,
     HANDSHAKE_IVL_MS = 3000,
     HEARTBEAT_IVL_MS = 5000,
     HEARTBEAT_TIMEOUT_MS = 15000,
