@@ -735,6 +735,7 @@ int archive_open(struct archive **ret_a, const struct archive_options *options, 
     so.db.tables = archive_table_names;
     so.db.n_tables = CLOUD_TABLES;
     so.db.role = "cloud";
+    so.keep_seen = true; /* the archive's own tables hold what the rows say, reboot or not */
     r = spool_open(&a->spool, &so, err);
     if (r != 0)
         return r == SPOOL_DAMAGED || r == -EUCLEAN ? ARCHIVE_DAMAGED : r > 0 ? -EIO : r;

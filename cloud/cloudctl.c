@@ -6,8 +6,8 @@ static const struct cmd_option init_options[] = {
     {"node", 'N', "NAME", "name of this collector (cloud)"},
     {"listen", 'l', "HOST", "address to listen on (*)"},
     {"port", 'p', "PORT", "port to listen on (5520); the next one is used too"},
-    {"state", 0, "DIR", "folder of keys and archive (/var/lib/fogline/cloud)"},
-    {"run", 0, "DIR", "folder of lock and status (/run/fogline/cloud)"},
+    {"state-dir", 0, "DIR", "folder of keys and archive (/var/lib/fogline/cloud)"},
+    {"run-dir", 0, "DIR", "folder of lock and status (/run/fogline/cloud)"},
     {NULL},
 };
 

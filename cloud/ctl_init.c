@@ -45,9 +45,9 @@ static int fill(struct ctl *ctl, struct cloud_config *c)
     snprintf(c->common.node, sizeof c->common.node, "cloud");
     code = set_text(ctl, "node", c->common.node, sizeof c->common.node);
     if (code == CTL_OK)
-        code = set_path(ctl, "state", c->common.state_dir, sizeof c->common.state_dir);
+        code = set_path(ctl, "state-dir", c->common.state_dir, sizeof c->common.state_dir);
     if (code == CTL_OK)
-        code = set_path(ctl, "run", c->common.run_dir, sizeof c->common.run_dir);
+        code = set_path(ctl, "run-dir", c->common.run_dir, sizeof c->common.run_dir);
     if (code == CTL_OK)
         code = set_text(ctl, "listen", c->common.listen_host, sizeof c->common.listen_host);
     if (code == CTL_OK)

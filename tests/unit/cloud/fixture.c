@@ -31,12 +31,6 @@ static void device_init(struct fixture *f, unsigned i, const char *name, const c
     memcpy(f->nodes[i].end, d->keys.end_public, KEY_BYTES);
 }
 
-static uint64_t map_of(const struct fixture *f)
-{
-    (void)f;
-    return 256 * 1024 * 1024;
-}
-
 static void setup(struct fixture *f)
 {
     assert_int_equal(keys_init(), 0);
@@ -59,10 +53,9 @@ void fixture_init(struct fixture *f)
     fixture_open(f);
 }
 
-void fixture_init_at(struct fixture *f, const char *path, uint64_t map_bytes)
+void fixture_init_at(struct fixture *f, const char *path)
 {
-    (void)map_bytes;
-    *f = (struct fixture){.keep = true};
+    *f = (struct fixture){0};
     tmpdir_init(&f->dir);
     snprintf(f->path, sizeof f->path, "%s", path);
     snprintf(f->proof, sizeof f->proof, "%.200s/continuity", f->dir.path);
@@ -79,7 +72,7 @@ void fixture_open(struct fixture *f)
     int r;
 
     o.spool.db.path = f->path;
-    o.spool.db.map_bytes = map_of(f);
+    o.spool.db.map_bytes = FIXTURE_MAP_BYTES;
     o.spool.db.no_preallocate = true;
     memset(o.spool.boot_id.bytes, 7, ID128_BYTES);
     r = archive_open(&f->archive, &o, &err);

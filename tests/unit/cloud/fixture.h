@@ -15,7 +15,7 @@
 #include "lib/tmpdir.h"
 #include "link/keys.h"
 
-enum { FIXTURE_DEVICES = 3, FIXTURE_PAYLOAD_BYTES = 64 * 1024 };
+enum { FIXTURE_DEVICES = 3, FIXTURE_MAP_BYTES = 256 * 1024 * 1024 };
 
 struct fixture_device {
     char name[32], site[32];
@@ -40,12 +40,11 @@ struct fixture {
     struct buf payload; /* of the last record made */
     uint64_t last_reply;
     const char *reduce[1];
-    bool keep; /* the folder stays */
 };
 
 void fixture_init(struct fixture *f);
-/* The same in a given folder. */
-void fixture_init_at(struct fixture *f, const char *path, uint64_t map_bytes);
+/* The same with the archive in a given folder, which stays. */
+void fixture_init_at(struct fixture *f, const char *path);
 void fixture_deinit(struct fixture *f);
 void fixture_open(struct fixture *f);  /* archive and intake */
 void fixture_close(struct fixture *f);

@@ -228,6 +228,24 @@ static void archive_id_stays_over_reopening_and_reboot(void **state)
     assert_true(id128_equal(archive_id(f->archive), &fresh));
 }
 
+static void archived_set_survives_a_reboot(void **state)
+{
+    struct fixture *f = *state;
+    struct spool_stream *s;
+
+    fixture_put_descriptor(f, 0, "Cel");
+    assert_int_equal(fixture_put_value(f, 0, 1000, 1), 0);
+    fixture_commit(f);
+    fixture_close(f);
+    remove(f->proof);
+    fixture_open(f);
+    s = fixture_stream(f, 0);
+    assert_true(interval_set_covers(&s->lane[0].seen, 1, 2));
+    f->device[0].next[0]--;
+    assert_int_equal(fixture_put_value(f, 0, 1000, 1), INBOX_DUPLICATE);
+    assert_int_equal(archive_totals(f->archive, s, 0).records, 2);
+}
+
 static void site_follows_the_list_of_nodes(void **state)
 {
     struct fixture *f = *state;
@@ -251,6 +269,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(range_begins_early_enough_for_long_blocks, setup, teardown),
         cmocka_unit_test_setup_teardown(times_before_1970_come_first, setup, teardown),
         cmocka_unit_test_setup_teardown(archive_id_stays_over_reopening_and_reboot, setup, teardown),
+        cmocka_unit_test_setup_teardown(archived_set_survives_a_reboot, setup, teardown),
         cmocka_unit_test_setup_teardown(site_follows_the_list_of_nodes, setup, teardown),
     };
 
