@@ -24,7 +24,9 @@ const struct counter_info outbox_counter_info[OUTBOX_COUNTERS] = {
     [OUTBOX_EPOCHS_FORCED] = {"epochs_forced", COUNTER_TOTAL, "1", "Epochs begun since the spool had gone back in time"},
 };
 
-enum { MS_PER_DAY = 24 * 3600 * 1000 };
+enum { MS_PER_DAY = 24 * 3600 * 1000, SESSION_JUMP_BITS = 40 };
+/* A former life cannot be further on than a few jumps: more is somebody who wants to use the numbers up. */
+#define SESSION_AHEAD_MAX (UINT64_C(1) << 56)
 
 static int64_t jitter(struct outbox *ob, int64_t ms) /* +-20 % */
 {
@@ -153,6 +155,14 @@ int outbox_begin_session(struct outbox *ob, uint64_t session, int64_t now_ms)
     return rc == DB_FULL ? -ENOSPC : rc;
 }
 
+/* A disk that cannot prove that it goes on where it stopped may have used the next numbers before, and messages of that life
+ * may still be under way: a Hello of the same number, without the new epoch in it, would make the upper side forget what it
+ * has seen of it. So the number jumps by chance. */
+static uint64_t unused_session(struct outbox *ob)
+{
+    return ob->session + 1 + (rng_u64(&ob->rng) >> (64 - SESSION_JUMP_BITS));
+}
+
 int outbox_new_session(struct outbox *ob, int64_t now_ms)
 {
     ob->watch_from_ms = now_ms;
@@ -217,7 +227,7 @@ int outbox_new(struct outbox **ret_ob, const struct outbox_options *options, int
     if (rc == 0)
         rc = load_facts(ob);
     if (rc == 0)
-        rc = outbox_begin_session(ob, ob->session + 1, now_ms);
+        rc = outbox_begin_session(ob, spool_began_epoch(ob->spool) ? unused_session(ob) : ob->session + 1, now_ms);
     if (rc != 0) {
         outbox_free(ob);
         return rc;
@@ -309,7 +319,7 @@ static int force_epoch(struct outbox *ob, int64_t now_ms)
     ob->epochs_today++;
     ob->counter[OUTBOX_EPOCHS_FORCED]++;
     rc = spool_new_epoch(ob->spool);
-    return rc == 0 ? outbox_begin_session(ob, ob->session + 1, now_ms) : rc;
+    return rc == 0 ? outbox_begin_session(ob, unused_session(ob), now_ms) : rc;
 }
 
 /* A round trip only tells something when the run was sent once. */
@@ -500,7 +510,8 @@ static int admit(struct outbox *ob, const Fogline__V1__State *st, const struct i
 
     /* A former life of this node was further on: jump past it, or nothing we say is heard. Its last messages may also come
      * after our first ones were answered, so this holds while open too. */
-    if (st->session_known > ob->session && (same || ob->phase == OUTBOX_HELLO))
+    if (st->session_known > ob->session && st->session_known - ob->session < SESSION_AHEAD_MAX &&
+        (same || ob->phase == OUTBOX_HELLO))
         return next_session(ob, st->session_known + 1, now_ms);
     if (ob->phase == OUTBOX_HELLO) {
         if (st->session == ob->session)
