@@ -21,7 +21,7 @@ struct state {
 struct act {
     struct clock clock;
     struct feed *feed;
-    struct ring *ring;
+    struct ring *replay;
     struct state *states;
     unsigned n;
     int stop_fd;
@@ -39,7 +39,7 @@ int act_new(struct act **ret_a, const struct act_options *options)
         return -ENOMEM;
     a->clock = *options->clock;
     a->feed = options->feed;
-    a->ring = options->ring;
+    a->replay = options->replay;
     a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     a->states = calloc(options->n_sources + 1, sizeof *a->states);
     if (a->states == NULL || a->stop_fd < 0) {
@@ -203,7 +203,7 @@ static bool room_waited_for(struct act *a)
 
 static void room_is_there(struct act *a)
 {
-    ring_room_fd_clear(a->ring);
+    ring_room_fd_clear(a->replay);
     for (unsigned i = 0; i < a->n; i++)
         if (a->states[i].waits_for_room && !a->states[i].ended) {
             a->states[i].waits_for_room = false;
@@ -221,9 +221,9 @@ static void wait_for_work(struct act *a, int64_t next_ns)
 
     if (room_waited_for(a)) {
         /* Half the ring: waking for each row would make both threads dance. */
-        if (!ring_producer_sleeps(a->ring, ring_bytes(a->ring) / 2))
+        if (!ring_producer_sleeps(a->replay, ring_bytes(a->replay) / 2))
             left_ns = 0;
-        fds[1].fd = ring_room_fd(a->ring);
+        fds[1].fd = ring_room_fd(a->replay);
     }
     for (unsigned i = 0; i < a->n; i++) {
         const struct state *s = &a->states[i];

@@ -26,7 +26,7 @@ struct act;
 struct act_options {
     const struct clock *clock; /* copied */
     struct feed *feed;         /* borrowed */
-    struct ring *ring;         /* borrowed */
+    struct ring *replay;       /* borrowed: what replayable sources wait for; NULL: there are none */
     const struct act_source *sources;
     unsigned n_sources;
 };

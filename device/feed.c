@@ -31,6 +31,7 @@ struct sink_of {
     struct feed *feed;
     unsigned source;
     bool replayable;
+    struct ring *ring;
     struct source_sink sink;
     struct loss loss;
 };
@@ -43,7 +44,7 @@ struct shape {
 };
 
 struct feed {
-    struct ring *ring;
+    struct ring *live, *replay;
     bool wake_each, urgent;
     unsigned n_sources;
     struct sink_of *sinks;
@@ -60,7 +61,8 @@ int feed_new(struct feed **ret_f, const struct feed_options *options)
 
     if (f == NULL)
         return -ENOMEM;
-    f->ring = options->ring;
+    f->live = options->live;
+    f->replay = options->replay;
     f->wake_each = options->wake_each;
     f->n_sources = options->n_sources;
     f->sinks = calloc(options->n_sources + 1, sizeof *f->sinks);
@@ -124,7 +126,7 @@ static int sink_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
     for (uint32_t i = 0; i < g->n_channels; i++)
         need +=
             3 + strnlen(g->channels[i].name, NAME_PART_CHARS) + strnlen(g->channels[i].unit, NAME_PART_CHARS);
-    at = message = ring_reserve(f->ring, need);
+    at = message = ring_reserve(s->ring, need);
     if (message == NULL)
         return SINK_FULL;
     shape = &f->made[f->n_groups];
@@ -142,7 +144,7 @@ static int sink_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
         at = put_text(at, c->name, strnlen(c->name, NAME_PART_CHARS));
         at = put_text(at, c->unit, strnlen(c->unit, NAME_PART_CHARS));
     }
-    ring_publish(f->ring, (size_t)(at - message));
+    ring_publish(s->ring, (size_t)(at - message));
     *ret_group = f->n_groups++;
     return 0;
 }
@@ -170,14 +172,6 @@ static void lose(struct sink_of *s, const struct source_row *r)
 }
 
 static bool tell_loss(struct sink_of *s, int64_t wall_unix_ns);
-
-/* A replay leaves a quarter of the ring to those that cannot wait. */
-static bool may_use(const struct sink_of *s, size_t need)
-{
-    size_t bytes = ring_bytes(s->feed->ring);
-
-    return !s->replayable || ring_used(s->feed->ring) + need <= bytes - bytes / 4;
-}
 
 static uint8_t *put_cells(uint8_t *at, const struct shape *shape, const struct cell *cells,
                           uint32_t *ret_samples)
@@ -224,7 +218,7 @@ static int sink_row(void *ctx, const struct source_row *r)
         if (shape->type[i] == COLUMN_TEXT && !r->cells[i].absent)
             need += r->cells[i].text.len;
     if (s->loss.samples == 0 || tell_loss(s, r->time_ns))
-        message = may_use(s, need) ? ring_reserve(f->ring, need) : NULL;
+        message = ring_reserve(s->ring, need);
     if (message == NULL) {
         if (!s->replayable)
             lose(s, r);
@@ -236,7 +230,7 @@ static int sink_row(void *ctx, const struct source_row *r)
     if (r->position != NULL)
         at = put(at, r->position, sizeof *r->position);
     at = put_cells(at, shape, r->cells, &samples);
-    ring_publish(f->ring, (size_t)(at - message));
+    ring_publish(s->ring, (size_t)(at - message));
     count(&f->counters.rows, 1);
     count(&f->counters.samples, samples);
     return 0;
@@ -251,12 +245,12 @@ static int sink_receipt(void *ctx, const struct source_receipt *r)
 
     if (r->address_bytes > FEED_ADDRESS_BYTES)
         return -EINVAL;
-    message = ring_reserve(s->feed->ring, sizeof head + sizeof receipt);
+    message = ring_reserve(s->ring, sizeof head + sizeof receipt);
     if (message == NULL)
         return SINK_FULL;
     memcpy(receipt.address, r->address, r->address_bytes);
     put(put(message, &head, sizeof head), &receipt, sizeof receipt);
-    ring_publish(s->feed->ring, sizeof head + sizeof receipt);
+    ring_publish(s->ring, sizeof head + sizeof receipt);
     s->feed->urgent = true;
     return 0;
 }
@@ -268,6 +262,7 @@ const struct source_sink *feed_sink(struct feed *f, unsigned source, bool replay
     s->feed = f;
     s->source = source;
     s->replayable = replayable;
+    s->ring = replayable ? f->replay : f->live;
     s->sink = (struct source_sink){s, sink_group, sink_row, sink_receipt};
     return &s->sink;
 }
@@ -275,12 +270,13 @@ const struct source_sink *feed_sink(struct feed *f, unsigned source, bool replay
 static bool put_event(struct feed *f, unsigned source, const struct feed_event *e)
 {
     struct head head = {.kind = FEED_EVENT, .source = (uint8_t)source};
-    uint8_t *message = ring_reserve(f->ring, sizeof head + sizeof *e);
+    struct ring *ring = f->sinks[source].ring;
+    uint8_t *message = ring_reserve(ring, sizeof head + sizeof *e);
 
     if (message == NULL)
         return false;
     put(put(message, &head, sizeof head), e, sizeof *e);
-    ring_publish(f->ring, sizeof head + sizeof *e);
+    ring_publish(ring, sizeof head + sizeof *e);
     f->urgent = true;
     return true;
 }
@@ -330,13 +326,20 @@ bool feed_take_loss(struct feed *f, unsigned *ret_source, struct feed_event *ret
     return false;
 }
 
+static void wake(const struct feed *f, struct ring *ring)
+{
+    if (f->wake_each || f->urgent || ring_used(ring) > ring_bytes(ring) / 2)
+        ring_wake_consumer(ring);
+}
+
 void feed_flush(struct feed *f, int64_t wall_unix_ns)
 {
     for (unsigned i = 0; i < f->n_sources; i++)
         if (f->sinks[i].loss.samples > 0)
             tell_loss(&f->sinks[i], wall_unix_ns);
-    if (f->wake_each || f->urgent || ring_used(f->ring) > ring_bytes(f->ring) / 2)
-        ring_wake_consumer(f->ring);
+    wake(f, f->live);
+    if (f->replay != NULL)
+        wake(f, f->replay);
     f->urgent = false;
 }
 
@@ -410,10 +413,10 @@ static void read_row(struct feed *f, const uint8_t *at, struct feed_message *m)
     m->n_cells = shape->n;
 }
 
-bool feed_read(struct feed *f, struct feed_message *ret_m)
+bool feed_read(struct feed *f, struct ring *ring, struct feed_message *ret_m)
 {
     size_t n;
-    const uint8_t *at = ring_peek(f->ring, &n), *body;
+    const uint8_t *at = ring_peek(ring, &n), *body;
     struct head head;
 
     if (at == NULL)

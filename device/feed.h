@@ -43,8 +43,10 @@ struct feed_counters {
 struct feed;
 
 struct feed_options {
-    struct ring *ring; /* borrowed */
-    bool wake_each;    /* the consumer is woken for every row, not only when the ring is half full */
+    struct ring *live; /* borrowed: what is said by live sources */
+    struct ring
+        *replay;    /* borrowed: by replayable ones. Apart, so that a replay that waits holds up nobody */
+    bool wake_each; /* the consumer is woken for every row, not only when the ring is half full */
     unsigned n_sources;
 };
 
@@ -82,7 +84,7 @@ struct feed_message {
     struct feed_event event;
     struct feed_receipt receipt;
 };
-/* The oldest message, borrowed until ring_release; false when there is none. */
-bool feed_read(struct feed *f, struct feed_message *ret_m);
+/* The oldest message of one of the two rings, borrowed until ring_release; false when there is none. */
+bool feed_read(struct feed *f, struct ring *ring, struct feed_message *ret_m);
 
 #endif

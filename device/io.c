@@ -31,8 +31,10 @@ static void on_wants_apply(void *ctx)
 
     if (io->apply_since_ms == INT64_MAX)
         io->apply_since_ms = loop_now_ms(io->daemon->loop);
+    /* There will be room. */
     if (io->retry_at_ms != INT64_MAX)
-        io->retry_at_ms = io->apply_since_ms; /* there will be room */
+        io->retry_at_ms = io->apply_since_ms;
+    io->replay_at_ms = io->apply_since_ms;
 }
 
 static void fill_clocks(void *ctx, Fogline__V1__Clocks *ret)
@@ -177,13 +179,17 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
     int rc = open_sources(io, tier, sources, err);
 
     if (rc == 0)
-        rc = ring_new(&io->ring, io->config->ring_bytes);
-    fo.ring = io->ring;
+        rc = ring_new(&io->live, io->config->ring_bytes);
+    for (unsigned i = 0; rc == 0 && io->replay == NULL && i < io->n_sources; i++)
+        if (io->sources[i].replayable)
+            rc = ring_new(&io->replay, io->config->ring_bytes);
+    fo.live = io->live;
+    fo.replay = io->replay;
     fo.n_sources = io->n_sources;
     if (rc == 0)
         rc = feed_new(&io->feed, &fo);
     ao.feed = io->feed;
-    ao.ring = io->ring;
+    ao.replay = io->replay;
     ao.n_sources = io->n_sources;
     if (rc == 0)
         rc = act_new(&io->act, &ao);
@@ -193,10 +199,10 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
     return rc;
 }
 
+/* The rings are drained at the end of the round. */
 static void on_ring(void *ctx)
 {
-    /* Everything is done at the end of the round. */
-    (void)ctx;
+    ring_data_fd_clear(ctx);
 }
 
 static void on_timer(void *ctx)
@@ -212,7 +218,10 @@ static int watch(struct io *io)
                                 .site = io->config->settings.site,
                                 .started_unix_ns = io->daemon->started_unix_ns};
     struct loop_watch *w;
-    int rc = loop_watch_fd(io->daemon->loop, ring_data_fd(io->ring), on_ring, io, &w);
+    int rc = loop_watch_fd(io->daemon->loop, ring_data_fd(io->live), on_ring, io->live, &w);
+
+    if (rc == 0 && io->replay != NULL)
+        rc = loop_watch_fd(io->daemon->loop, ring_data_fd(io->replay), on_ring, io->replay, &w);
 
     if (rc == 0)
         rc = loop_timer_new(io->daemon->loop, on_timer, io, &io->timer);
@@ -261,7 +270,8 @@ struct io *io_free(struct io *io)
         return NULL;
     act_free(io->act);
     feed_free(io->feed);
-    ring_free(io->ring);
+    ring_free(io->live);
+    ring_free(io->replay);
     for (uint32_t i = 0; i < io->n_groups; i++)
         pack_free(io->groups[i].pack);
     batch_free(io->batch);
@@ -297,7 +307,6 @@ static void sleep_until_next(struct io *io, int64_t now_ms)
         next = io->status_at_ms;
     if (io->health_at_ms < next)
         next = io->health_at_ms;
-    /* With a full batch that found no room there is nothing to do before the next try. */
     if (io->has_more && io->retry_at_ms == INT64_MAX)
         next = now_ms;
     loop_timer_set(io->timer, next);
@@ -337,14 +346,11 @@ static void finish(struct io *io)
     unsigned source;
 
     act_stop(io->act);
-    while (io->error == 0 && loop_now_ms(io->daemon->loop) < until_ms && ring_used(io->ring) > 0) {
-        size_t before = ring_used(io->ring);
-
+    do {
         io_drain(io);
         io_commit(io);
-        if (ring_used(io->ring) == before)
-            break; /* what is left is a replay's that finds no room: it will be read again */
-    }
+        /* What is left of a replay that finds no room will be read again. */
+    } while (io->error == 0 && io->has_more && loop_now_ms(io->daemon->loop) < until_ms);
     if (io->error != 0)
         return;
     while (feed_take_loss(io->feed, &source, &e))

@@ -80,7 +80,7 @@ struct io {
     void *zmq_ctx;
     struct lower_port *port;
     struct outbox *outbox;
-    struct ring *ring;
+    struct ring *live, *replay; /* replay: NULL without such a source */
     struct feed *feed;
     struct act *act;
     struct batch *batch;
@@ -97,11 +97,13 @@ struct io {
     unsigned n_commands;
     struct io_loss loss;
 
-    bool polls_ring;   /* the ring is looked at by time, not woken for each row */
-    bool has_more;     /* the ring was left with messages, since the batch is full */
-    bool urgent;       /* commit in this round */
-    bool own_is_stuck; /* a record of the device itself found no room */
-    int64_t batch_since_ms, apply_since_ms, retry_at_ms, health_at_ms, status_at_ms,
+    bool polls_ring;    /* the ring is looked at by time, not woken for each row */
+    bool is_stuck;      /* replayed payloads found no room: the replay waits */
+    size_t stuck_bytes; /* of them, in the batch */
+    bool has_more;      /* the ring was left with messages, since the batch is full */
+    bool urgent;        /* commit in this round */
+    bool own_is_stuck;  /* a record of the device itself found no room */
+    int64_t batch_since_ms, apply_since_ms, retry_at_ms, replay_at_ms, health_at_ms, status_at_ms,
         alive_at_ms; /* INT64_MAX: none */
     struct pack_clock clock;
     int64_t clock_read_ms;

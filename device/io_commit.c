@@ -11,16 +11,17 @@ bool io_commit_is_due(const struct io *io, int64_t now_ms)
 {
     if (io->retry_at_ms != INT64_MAX)
         return io->retry_at_ms <= now_ms;
-    return io->urgent || batch_bytes(io->batch) >= IO_BATCH_BYTES || io_next_commit_ms(io) <= now_ms;
+    return io->urgent || batch_bytes(io->batch) >= io->stuck_bytes + IO_BATCH_BYTES ||
+           io_next_commit_ms(io) <= now_ms;
 }
 
 int64_t io_next_commit_ms(const struct io *io)
 {
-    int64_t next = INT64_MAX;
+    int64_t next = io->is_stuck ? io->replay_at_ms : INT64_MAX;
 
     if (io->retry_at_ms != INT64_MAX)
         return io->retry_at_ms;
-    if (io->batch_since_ms != INT64_MAX)
+    if (io->batch_since_ms != INT64_MAX && io->batch_since_ms + io->config->commit_ms < next)
         next = io->batch_since_ms + io->config->commit_ms;
     if (io->apply_since_ms != INT64_MAX && io->apply_since_ms + IO_APPLY_MS < next)
         next = io->apply_since_ms + IO_APPLY_MS;
@@ -165,12 +166,25 @@ static void tell_loss(struct io *io)
     io_event(io, &e, "store");
 }
 
-static bool any_stuck(const struct io *io)
+/* What stays in the batch after a commit. */
+static void note_stuck(struct io *io, int64_t now_ms)
 {
+    uint64_t held;
+
+    io->is_stuck = false;
+    io->stuck_bytes = 0;
     for (unsigned i = 0; i < io->n_sources; i++)
-        if (io->sources[i].is_stuck)
-            return true;
-    return io->own_is_stuck;
+        io->is_stuck |= io->sources[i].is_stuck;
+    if (io->is_stuck)
+        io->stuck_bytes = batch_bytes(io->batch);
+    io->batch_since_ms = INT64_MAX;
+    io->replay_at_ms = now_ms + IO_RETRY_MS;
+    io->retry_at_ms = io->own_is_stuck ? now_ms + IO_RETRY_MS : INT64_MAX;
+    if (io->is_stuck && log_latch_open(&io->full_latch, clock_mono_ns(&io->daemon->clock), &held))
+        log_warn("store_full",
+                 "held_bytes=%" PRIu64 " quota_bytes=%" PRIu64
+                 " msg=\"the replay waits until records are settled\"",
+                 spool_held_bytes(io->spool), spool_quota_bytes(io->spool));
 }
 
 /* The map is full although the quota was kept: nothing was written. Room is made in a transaction of its own,
@@ -203,13 +217,7 @@ static void on_committed(struct io *io, const struct io_loss *loss, int64_t now_
         if (batch_at(io->batch, i)->is_done)
             io->counter[IO_BLOCK_BYTES] += batch_at(io->batch, i)->len;
     batch_sweep(io->batch);
-    io->batch_since_ms = batch_n(io->batch) > 0 ? now_ms : INT64_MAX;
-    io->retry_at_ms = any_stuck(io) ? now_ms + IO_RETRY_MS : INT64_MAX;
-    if (any_stuck(io) && log_latch_open(&io->full_latch, clock_mono_ns(&io->daemon->clock), &held))
-        log_warn("store_full",
-                 "held_bytes=%" PRIu64 " quota_bytes=%" PRIu64
-                 " msg=\"replay waits until records are settled\"",
-                 spool_held_bytes(io->spool), spool_quota_bytes(io->spool));
+    note_stuck(io, now_ms);
     if (lost) {
         io->loss = *loss;
         if (log_latch_open(&io->full_latch, clock_mono_ns(&io->daemon->clock), &held))

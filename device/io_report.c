@@ -282,8 +282,9 @@ static void spool_facts(struct io *io, struct json *j)
     json_ku64(j, "held_bytes", spool_held_bytes(io->spool));
     json_ku64(j, "quota_bytes", spool_quota_bytes(io->spool));
     json_ku64(j, "produced_samples", own->lane[LANE_ORDINARY].produced_samples);
-    json_ku64(j, "ring_used_bytes", ring_used(io->ring));
-    json_ku64(j, "ring_bytes", ring_bytes(io->ring));
+    json_ku64(j, "ring_used_bytes", ring_used(io->live));
+    json_ku64(j, "ring_bytes", ring_bytes(io->live));
+    json_kbool(j, "replay_waits_for_room", io->is_stuck);
 }
 
 static void source_facts(struct io *io, struct json *j)

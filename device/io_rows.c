@@ -97,7 +97,8 @@ static void on_group(struct io *io, const struct feed_message *m)
         return;
     }
     g->source = m->source;
-    io->n_groups = m->group + 1;
+    if (m->group >= io->n_groups)
+        io->n_groups = m->group + 1;
 }
 
 static void on_row(struct io *io, const struct feed_message *m)
@@ -172,27 +173,37 @@ static void on_message(struct io *io, const struct feed_message *m)
     }
 }
 
-void io_drain(struct io *io)
+/* true: messages are left, since the batch is full. */
+static bool drain(struct io *io, struct ring *ring)
 {
+    size_t limit = io->stuck_bytes + IO_BATCH_BYTES;
+    bool has_more = true;
     struct feed_message m;
     unsigned since_wake = 0;
 
-    io->has_more = true;
-    while (io->error == 0 && batch_bytes(io->batch) < IO_BATCH_BYTES && io->n_receipts < IO_RECEIPTS_MAX) {
-        if (!feed_read(io->feed, &m)) {
-            io->has_more = !ring_consumer_sleeps(io->ring);
-            if (!io->has_more)
+    while (io->error == 0 && batch_bytes(io->batch) < limit && io->n_receipts < IO_RECEIPTS_MAX) {
+        if (!feed_read(io->feed, ring, &m)) {
+            has_more = !ring_consumer_sleeps(ring);
+            if (!has_more)
                 break;
             continue;
         }
         on_message(io, &m);
-        ring_release(io->ring);
+        ring_release(ring);
         if (++since_wake == 256) {
-            ring_wake_producer(io->ring);
+            ring_wake_producer(ring);
             since_wake = 0;
         }
     }
-    ring_wake_producer(io->ring);
+    ring_wake_producer(ring);
+    return has_more;
+}
+
+void io_drain(struct io *io)
+{
+    io->has_more = drain(io, io->live);
+    if (io->replay != NULL && !io->is_stuck)
+        io->has_more |= drain(io, io->replay);
 }
 
 void io_close_packs(struct io *io, bool all, int64_t now_mono_ns)
@@ -202,7 +213,8 @@ void io_close_packs(struct io *io, bool all, int64_t now_mono_ns)
     for (uint32_t i = 0; i < io->n_groups && io->error == 0; i++) {
         struct io_group *g = &io->groups[i];
 
-        if (pack_rows(g->pack) > 0 && (all || now_mono_ns - pack_since_mono_ns(g->pack) >= age_ns))
+        if (g->pack != NULL && pack_rows(g->pack) > 0 &&
+            (all || now_mono_ns - pack_since_mono_ns(g->pack) >= age_ns))
             close_pack(io, g, NULL);
     }
 }
@@ -212,7 +224,7 @@ int64_t io_oldest_pack_ns(const struct io *io)
     int64_t oldest = INT64_MAX;
 
     for (uint32_t i = 0; i < io->n_groups; i++)
-        if (pack_since_mono_ns(io->groups[i].pack) < oldest)
+        if (io->groups[i].pack != NULL && pack_since_mono_ns(io->groups[i].pack) < oldest)
             oldest = pack_since_mono_ns(io->groups[i].pack);
     return oldest;
 }

@@ -229,7 +229,6 @@ bool ring_consumer_sleeps(struct ring *r)
 {
     uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 
-    clear_fd(r->data_fd);
     atomic_store_explicit(&r->consumer_sleeps, true, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     r->head_seen = atomic_load_explicit(&r->head, memory_order_acquire);
@@ -242,4 +241,9 @@ bool ring_consumer_sleeps(struct ring *r)
 int ring_data_fd(const struct ring *r)
 {
     return r->data_fd;
+}
+
+void ring_data_fd_clear(struct ring *r)
+{
+    clear_fd(r->data_fd);
 }

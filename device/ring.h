@@ -47,5 +47,6 @@ void ring_wake_producer(struct ring *r);
 /* About to wait on data_fd: false when a message is there by now. */
 bool ring_consumer_sleeps(struct ring *r);
 int ring_data_fd(const struct ring *r);
+void ring_data_fd_clear(struct ring *r);
 
 #endif

@@ -103,7 +103,7 @@ static const struct source_kind fake_kind = {.name = "fake",
 struct bench {
     struct clock_fake time;
     struct clock clock;
-    struct ring *ring;
+    struct ring *live, *replay;
     struct feed *feed;
     struct act *act;
     struct fake fakes[2];
@@ -119,8 +119,10 @@ static void begin(struct bench *b, unsigned n)
     b->clock = clock_fake_of(&b->time);
     for (unsigned i = 0; i < n; i++)
         sources[i] = (struct act_source){&fake_kind, &b->fakes[i], "fake"};
-    assert_int_equal(ring_new(&b->ring, RING_MIN_BYTES), 0);
-    fo.ring = ao.ring = b->ring;
+    assert_int_equal(ring_new(&b->live, RING_MIN_BYTES), 0);
+    assert_int_equal(ring_new(&b->replay, RING_MIN_BYTES), 0);
+    fo.live = b->live;
+    fo.replay = ao.replay = b->replay;
     assert_int_equal(feed_new(&b->feed, &fo), 0);
     ao.feed = b->feed;
     ao.clock = &b->clock;
@@ -132,7 +134,8 @@ static void end(struct bench *b)
     act_free(b->act);
     assert_int_equal(b->fakes[0].limit, -1);
     feed_free(b->feed);
-    ring_free(b->ring);
+    ring_free(b->live);
+    ring_free(b->replay);
 }
 
 static int64_t round_at(struct bench *b, int64_t mono_ns)
@@ -151,13 +154,17 @@ static unsigned drain(struct bench *b, struct feed_event *last_event, unsigned *
     struct feed_message m;
     unsigned rows = 0, events = 0;
 
-    while (feed_read(b->feed, &m)) {
-        rows += m.kind == FEED_ROW;
-        if (m.kind == FEED_EVENT) {
-            events++;
-            *last_event = m.event;
+    for (int i = 0; i < 2; i++) {
+        struct ring *ring = i == 0 ? b->live : b->replay;
+
+        while (feed_read(b->feed, ring, &m)) {
+            rows += m.kind == FEED_ROW;
+            if (m.kind == FEED_EVENT) {
+                events++;
+                *last_event = m.event;
+            }
+            ring_release(ring);
         }
-        ring_release(b->ring);
     }
     *ret_events = events;
     return rows;
@@ -203,7 +210,7 @@ static void ticks_that_went_by_are_counted_not_caught_up(void **state)
     end(&b);
 }
 
-static void a_full_ring_makes_a_replay_wait_and_leaves_room_for_live_rows(void **state)
+static void a_full_ring_makes_a_replay_wait_and_holds_up_no_live_row(void **state)
 {
     struct bench b = {.fakes = {{.replayable = true, .limit = 3000}, {.interval_ms = 10}}};
     struct feed_event e;
@@ -305,7 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(live_sources_run_on_multiples_of_their_interval),
         cmocka_unit_test(ticks_that_went_by_are_counted_not_caught_up),
-        cmocka_unit_test(a_full_ring_makes_a_replay_wait_and_leaves_room_for_live_rows),
+        cmocka_unit_test(a_full_ring_makes_a_replay_wait_and_holds_up_no_live_row),
         cmocka_unit_test(live_rows_that_find_no_room_are_counted_and_told),
         cmocka_unit_test(a_failing_source_is_told_once_and_tried_again),
         cmocka_unit_test(a_replay_that_ended_is_told_and_never_run_again),

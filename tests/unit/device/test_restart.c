@@ -105,7 +105,37 @@ static const struct source_kind count_kind = {.name = "count",
                                               .declare = count_declare,
                                               .replayable = count_replayable,
                                               .step = count_step};
-static const struct source_kind *const extra[] = {&count_kind, NULL};
+
+/* A live source: -1, -2, -3 ... each millisecond; ends the daemon after `rows`. */
+static int tick_step(void *self, const struct source_sink *sink, const struct source_now *now,
+                     int64_t *ret_next_ns)
+{
+    struct counter_source *s = self;
+    struct cell cell = {.i64 = -(int64_t)++s->n};
+    struct source_row row = {.group = s->group, .time_ns = now->wall_unix_ns, .cells = &cell, .n_cells = 1};
+
+    (void)ret_next_ns;
+    if (s->n == s->config.rows)
+        kill(getpid(), SIGTERM);
+    return sink->row(sink->ctx, &row);
+}
+
+static int64_t tick_interval(const void *self)
+{
+    (void)self;
+    return 1;
+}
+
+static const struct source_kind tick_kind = {.name = "tick",
+                                             .help = "Ticks.",
+                                             .rows = count_rows,
+                                             .config_bytes = sizeof(struct count_config),
+                                             .open = count_open,
+                                             .close = count_close,
+                                             .declare = count_declare,
+                                             .interval_ms = tick_interval,
+                                             .step = tick_step};
+static const struct source_kind *const extra[] = {&count_kind, &tick_kind, NULL};
 
 struct bench {
     struct tmpdir dir;
@@ -165,7 +195,7 @@ static int run_daemon(struct bench *b)
 }
 
 struct found {
-    uint64_t n_rows, n_blocks, n_starts, n_stops;
+    uint64_t n_rows, n_ticks, n_starts, n_stops;
 };
 
 /* Value of a record: format u8, kind u32, flags u32, samples u32, tag[16], payload. */
@@ -210,9 +240,11 @@ static void read_spool(struct bench *b, struct found *ret)
         assert_int_equal(block_decode(&(struct block_shape){header->encoding, types, 1, header->rows, -1},
                                       wire_span(header->body), store, &block),
                          0);
-        ret->n_blocks++;
         for (uint32_t i = 0; i < block->n_rows; i++)
-            assert_true(block->columns[0].i64[i] == (int64_t)ret->n_rows++);
+            if (block->columns[0].i64[i] < 0)
+                assert_true(block->columns[0].i64[i] == -(int64_t)++ret->n_ticks);
+            else
+                assert_true(block->columns[0].i64[i] == (int64_t)ret->n_rows++);
     }
     assert_int_equal(rc, DB_NOT_FOUND);
     db_cursor_free(c);
@@ -273,6 +305,22 @@ static void a_clean_stop_keeps_the_rows_of_an_open_block(void **state)
     assert_int_equal(found.n_stops, 1);
 }
 
+static void a_replay_that_finds_no_room_waits_while_live_rows_go_on(void **state)
+{
+    struct bench *b = *state;
+    enum { ROWS = 3000000, TICKS = 600 };
+    struct found found;
+
+    write_config(b, "commit_ms: 5\npack:\n  ms: 10\nstore:\n  map_bytes: 4 MiB\nsources:\n"
+                    "  - type: count\n    name: c\n    rows: 3000000\n"
+                    "  - type: tick\n    name: t\n    rows: 600\n");
+    assert_int_equal(run_daemon(b), 0);
+    read_spool(b, &found);
+    assert_true(found.n_rows > 0 && found.n_rows < ROWS);
+    assert_true(found.n_ticks >= TICKS);
+    assert_int_equal(found.n_stops, 1);
+}
+
 static void a_source_that_does_not_open_stops_the_start(void **state)
 {
     struct bench *b = *state;
@@ -298,6 +346,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_schema_is_sound),
         cmocka_unit_test_setup_teardown(a_clean_stop_keeps_the_rows_of_an_open_block, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_replay_that_finds_no_room_waits_while_live_rows_go_on, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_source_that_does_not_open_stops_the_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_replay_killed_at_any_row_is_in_the_spool_exactly_once, set_up,
                                         tear_down),
