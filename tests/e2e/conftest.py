@@ -1,0 +1,58 @@
+"""Fixtures of the whole-system tests; README.md says how to run them."""
+import os
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import system  # noqa: E402
+
+NEEDED = ["device/fogline-device", "device/devicectl", "fog/fogline-fog", "fog/fogctl", "cloud/fogline-cloud", "cloud/cloudctl"]
+LOG_LINES = 40
+
+
+def pytest_configure(config):
+    config._seconds = []
+
+
+def pytest_sessionstart(session):
+    missing = [n for n in NEEDED if not os.access(os.path.join(system.build_dir(), n), os.X_OK)]
+    if missing and not session.config.option.collectonly:
+        pytest.exit(f"{system.build_dir()}: not built: {' '.join(missing)}; FOGLINE_BUILD names another folder", 2)
+
+
+@pytest.fixture
+def make_system(request):
+    """A function that makes a System; all end with the test, their folders too unless it fails."""
+    request.node._systems = made = []
+
+    def make(**kw):
+        tmp = tempfile.TemporaryDirectory(prefix="fogline-e2e-")
+        made.append((system.System(tmp.name, **kw), tmp))
+        return made[-1][0]
+    yield make
+    for s, tmp in made:
+        s.close()
+        tmp.cleanup()
+        s.must_be_quiet()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if call.when == "call":
+        item.config._seconds.append((report.duration, item.nodeid.split("/")[-1], report.outcome))
+    if report.failed:
+        for s, _ in getattr(item, "_systems", ()):
+            for node in s.nodes.values():
+                report.sections.append((f"log of {node.name} (pid {node.pid}, {'alive' if node.running else 'dead'})",
+                                        node.log_tail(LOG_LINES)))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    terminalreporter.section("seconds")
+    for seconds, name, outcome in config._seconds:
+        terminalreporter.write_line(f"{seconds:7.1f}  {outcome:7} {name}")
+    terminalreporter.write_line(f"{sum(s for s, _, _ in config._seconds):7.1f}  all")

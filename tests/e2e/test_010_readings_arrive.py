@@ -1,0 +1,65 @@
+"""Readings go from a file through a device and a fog to the cloud, and come out of it exactly."""
+import json
+
+from system import until
+
+
+def test_csv_arrives_bit_for_bit_and_the_ledger_is_even(make_system):
+    s = make_system().one_of_each(rows=5000)
+    s.start()
+    s.wait_read()
+    s.must_be_exact(s.wait_settled())
+    assert s.gaps()["samples"]["held"] == 0
+    assert s.produced_samples("dev-1") == s.judge("dev-1")["samples_in"]
+
+
+def test_two_sites_do_not_mix(make_system):
+    s = make_system()
+    s.add_cloud()
+    for site in ("north", "south"):
+        s.add_fog("fog-" + site, site)
+        for k in (1, 2):
+            s.add_replay(f"{site}-{k}", site, ["fog-" + site], rows=1500)
+    s.setup()
+    s.start()
+    s.wait_read()
+    s.must_be_exact(s.wait_settled())
+    for site in ("north", "south"):
+        last = s.ctl_json("cloud", "query", site)
+        assert {(row["site"], row["device"]) for row in last} == {(site, f"{site}-1"), (site, f"{site}-2")}
+
+
+def answers(s):
+    """What can be asked of a store, as text that must not change while nothing happens."""
+    def stat(name):
+        got = s.ctl_json(name, "store", "stat")
+        return {k: got[k] for k in ("store", "map_bytes", "streams", "damaged_streams")}
+    return json.dumps({
+        "gaps": s.ctl_json("cloud", "gaps"),
+        "query": s.ctl_json("cloud", "query", "s"),
+        "export": s.ctl("cloud", "export", "--format", "csv", "--select", "s/dev-1").stdout,
+        "events": s.ctl("cloud", "events", "--json").stdout,
+        "lists": [s.ctl(n, "store", "ls", "--json").stdout for n in ("dev-1", "fog-a", "cloud")],
+        "stats": [stat(n) for n in ("dev-1", "fog-a", "cloud")],
+        "nodes": [s.ctl_json(n, "enroll", "list")["nodes"] for n in ("fog-a", "cloud")],
+    }, indent=1).splitlines()
+
+
+def test_dead_nodes_give_the_answers_of_living_ones(make_system):
+    s = make_system(by_relay=("fog",)).one_of_each(rows=800)
+    s.start()
+    s.wait_read()
+    s.wait_settled()
+    s.link("fog-a", "cloud").cut()  # something must be held below, too
+    s.nodes["dev-1"].sources.append({"type": "plant", "name": "more", "interval_ms": "1 ms", "rows": 200, "fast": True})
+    s.write_config("dev-1")
+    s.restart("dev-1")
+    s.wait_read("dev-1")
+    until("the fog holds what the cloud has not", lambda: s.held_records("fog-a") >= s.held_records("dev-1") > 0)
+    living = answers(s)
+    s.kill_all()
+    assert answers(s) == living
+    for name in s.nodes:
+        assert s.ctl_json(name, "store", "verify")["damaged"] == 0
+        status = s.ctl_json(name, "status")
+        assert status["running"] is False and status["age_ms"] >= 0
