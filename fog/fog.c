@@ -87,6 +87,7 @@ static void on_tick(void *ctx)
     if (r != 0)
         fog_fail(f, r < 0 ? r : -EIO, "record");
     fog_nodes_tick(f);
+    tap_look(f->tap);
     fog_link_watch(f);
     fog_status_write(f);
     loop_timer_set(f->tick, loop_now_ms(f->d->loop) + FOG_TICK_MS);
@@ -167,6 +168,8 @@ static int start(struct fog *f, struct errmsg *err)
         r = marks_new(&f->marks);
     if (r == 0)
         r = status_new(&f->status, &so);
+    if (r == 0)
+        r = tap_new(&f->tap, f->d->paths.run_dir);
     if (r < 0)
         return errmsg_set(err, r, "cannot start: %s", strerror(-r));
     r = open_lower(f, err);
@@ -223,6 +226,7 @@ struct fog *fog_free(struct fog *f)
     f->spool = spool_close(f->spool);
     f->marks = marks_free(f->marks);
     f->status = status_free(f->status);
+    f->tap = tap_free(f->tap);
     letters_deinit(&f->letters);
     nodes_deinit(&f->nodes);
     end_keys_wipe(&f->end_keys);

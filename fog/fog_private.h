@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "ctl/nodes.h"
 #include "ctl/status.h"
+#include "ctl/tap.h"
 #include "fog/fog.h"
 #include "fog/fog_config.h"
 #include "fog/letters.h"
@@ -46,6 +47,7 @@ struct fog {
     struct nodes nodes; /* signed and provisional ones */
     struct nodes_watch nodes_watch;
     struct status *status;
+    struct tap *tap;
     struct loop_timer *tick;
     int64_t next_health_ms, next_alive_ms, caught_up_ms, up_open_ms;
     bool said_not_accepted;

@@ -195,6 +195,33 @@ int walk_records(struct db *db, const struct walk_stream *s, unsigned lane, uint
     return r;
 }
 
+int walk_last(struct db *db, const struct walk_stream *s, unsigned lane, uint64_t *ret_count)
+{
+    struct db_txn *txn;
+    owned(db_cursor_freep) struct db_cursor *c = NULL;
+    uint8_t after[12];
+    struct span key = {0};
+    int r = db_begin(db, false, &txn);
+
+    if (r < 0)
+        return r;
+    *ret_count = 0;
+    store_be32(after, s->no);
+    store_be64(after + 4, seq_make(lane + 1, 0));
+    r = db_cursor_new(txn, SPOOL_TABLE_RECORDS, &c);
+    if (r == 0)
+        r = db_cursor_seek(c, span_of(after, sizeof(after)), &key, NULL);
+    if (r == 0)
+        r = db_cursor_prev(c, &key, NULL);
+    else if (r == DB_NOT_FOUND)
+        r = db_cursor_last(c, &key, NULL);
+    if (r == 0 && key.len == sizeof(after) && load_be32(key.data) == s->no && seq_lane(load_be64(key.data + 4)) == lane)
+        *ret_count = seq_count(load_be64(key.data + 4));
+    c = db_cursor_free(c);
+    db_abort(txn);
+    return r < 0 ? r : 0;
+}
+
 struct walk_descriptor {
     char origin[SPOOL_NAME_BYTES];
     uint64_t id;

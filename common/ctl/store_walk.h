@@ -46,6 +46,9 @@ typedef int (*walk_fn)(void *ctx, const struct walk_stream *s, const struct walk
 must_check int walk_records(struct db *db, const struct walk_stream *s, unsigned lane, uint64_t from_count, uint32_t kind,
                             walk_fn fn, void *ctx);
 
+/* Highest count of the lane that is held; 0: none. */
+must_check int walk_last(struct db *db, const struct walk_stream *s, unsigned lane, uint64_t *ret_count);
+
 /* Descriptor sets seen so far, by origin and id. Zero-initialised is empty. */
 struct walk_descriptors {
     struct db *db;

@@ -124,7 +124,7 @@ static int print_refused(struct ctl *ctl, const struct nodes *l, const struct jn
         return ctl_fail(ctl, CTL_FAILED, "cannot print the table");
     ctl_note(ctl, "\nTo let one in: run `key show` on that node, compare the fingerprint, then here\n"
                   "  %s -c %s enroll accept NODE KEY%s",
-             ctl->tier->cli, ctl->config_path, ctl->tier->authority ? " --site SITE" : "");
+             ctl->tier->cli, ctl->config_path, ctl->tier->authority ? " --site SITE [--role fog]" : "");
     return CTL_OK;
 }
 

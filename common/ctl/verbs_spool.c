@@ -1,4 +1,4 @@
-/* Looking at single records: store ls, store get, tail. */
+/* Looking at single records: store ls, store get; and the table of these verbs. */
 #include "ctl/verbs_private.h"
 
 #include "base/cleanup.h"
@@ -9,29 +9,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
-enum { TAIL_POLL_MS = 200, TAIL_ROWS = 20, LS_LIMIT = 1000, SUMMARY_CHARS = 200 };
+enum { LS_LIMIT = 1000, SUMMARY_CHARS = 200 };
 
 static void close_db(struct db **db)
 {
     *db = db_close(*db);
-}
-
-static int read_filter(const struct ctl *ctl, struct walk_filter *ret_f)
-{
-    struct walk_filter f = {.origin = ctl_option(ctl, "origin"), .epoch = ctl_option(ctl, "epoch"), .lane = -1};
-    const char *kind = ctl_option(ctl, "kind");
-    int64_t lane;
-    int code = ctl_option_i64(ctl, "lane", 0, SPOOL_LANES - 1, -1, &lane);
-
-    if (code != CTL_OK)
-        return code;
-    f.lane = (int)lane;
-    if (kind != NULL && !record_kind_parse(kind, &f.kind))
-        return ctl_fail(ctl, CTL_USAGE, "--kind: `%s` is none of descriptor, block, event, health, ledger, reply", kind);
-    *ret_f = f;
-    return CTL_OK;
 }
 
 struct listing {
@@ -103,7 +86,7 @@ static int verb_ls(struct ctl *ctl)
     owned(json_freep) struct json *j = NULL;
     struct walk_filter f;
     int64_t limit, from;
-    int code = read_filter(ctl, &f), r;
+    int code = verb_read_filter(ctl, &f), r;
 
     if (code == CTL_OK)
         code = ctl_option_i64(ctl, "limit", 1, INT64_MAX - 1, LS_LIMIT, &limit);
@@ -138,30 +121,6 @@ struct fetching {
     unsigned max_rows;
 };
 
-static int show_record(struct ctl *ctl, struct walk_descriptors *d, const struct walk_record *r, unsigned max_rows,
-                       bool lines)
-{
-    owned(json_freep) struct json *j = NULL;
-    struct record_view v = {&r->record, walk_descriptors_find, d, max_rows};
-    int rc;
-
-    if (r->damaged)
-        return ctl_fail(ctl, CTL_DAMAGED, "record %u/%" PRIu64 " of %s is damaged", seq_lane(r->record.seq),
-                        seq_count(r->record.seq), r->record.origin);
-    if (!ctl->json) {
-        rc = record_text(&v, ctl->out);
-    } else {
-        if (ctl_json(ctl, lines, &j) != CTL_OK)
-            return CTL_FAILED;
-        rc = record_json(&v, j);
-        int end = json_end(j);
-        rc = end < 0 ? end : rc;
-    }
-    if (rc < 0)
-        return ctl_fail(ctl, CTL_FAILED, "cannot show the record: %s", strerror(-rc));
-    return rc == RECORD_TEXT_DAMAGED ? ctl_fail(ctl, CTL_DAMAGED, "its payload does not decode") : CTL_OK;
-}
-
 static int fetch_one(void *ctx, const struct walk_stream *s, const struct walk_record *r)
 {
     struct fetching *f = ctx;
@@ -169,7 +128,7 @@ static int fetch_one(void *ctx, const struct walk_stream *s, const struct walk_r
     (void)s;
     if (seq_count(r->record.seq) != f->count)
         return WALK_ENOUGH + 1; /* past it: not in this stream */
-    f->code = show_record(f->ctl, f->descriptors, r, f->max_rows, false);
+    f->code = verb_show_record(f->ctl, f->descriptors, r, f->max_rows, false);
     return WALK_ENOUGH;
 }
 
@@ -207,116 +166,6 @@ static int verb_get(struct ctl *ctl)
                     lane);
 }
 
-/* How far a lane of a stream was shown. Kept by name, because a stream's number may be given again. */
-struct tail_place {
-    char origin[SPOOL_NAME_BYTES];
-    struct id128 epoch;
-    uint64_t next[SPOOL_LANES];
-};
-
-struct tail {
-    struct ctl *ctl;
-    struct walk_descriptors descriptors;
-    struct tail_place *at;
-    size_t n;
-    struct tail_place *current;
-    bool skip; /* the first round only notes what is there */
-    int64_t left;
-};
-
-static struct tail_place *tail_place_of(struct tail *t, const struct walk_stream *s)
-{
-    for (size_t i = 0; i < t->n; i++)
-        if (strcmp(t->at[i].origin, s->origin) == 0 && id128_equal(&t->at[i].epoch, &s->epoch))
-            return &t->at[i];
-    struct tail_place *at = realloc(t->at, (t->n + 1) * sizeof(*at));
-    if (at == NULL)
-        return NULL;
-    t->at = at;
-    at[t->n] = (struct tail_place){.epoch = s->epoch, .next = {1, 1}};
-    memcpy(at[t->n].origin, s->origin, sizeof(s->origin));
-    return &at[t->n++];
-}
-
-static int tail_one(void *ctx, const struct walk_stream *s, const struct walk_record *r)
-{
-    struct tail *t = ctx;
-    char summary[SUMMARY_CHARS];
-    int code = CTL_OK;
-
-    t->current->next[seq_lane(r->record.seq)] = seq_count(r->record.seq) + 1;
-    if (t->skip || r->damaged)
-        return 0;
-    if (r->record.kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR && walk_descriptors_add(&t->descriptors, &r->record) < 0)
-        return -ENOMEM;
-    if (t->left == 0)
-        return WALK_ENOUGH;
-    t->left--;
-    if (ctl_option(t->ctl, "full") != NULL || t->ctl->json) {
-        code = show_record(t->ctl, &t->descriptors, r, 0, true);
-    } else {
-        record_summary(&r->record, summary, sizeof(summary));
-        fprintf(t->ctl->out, "%s %u/%" PRIu64 " %s %" PRIu32 " samples: %s\n", s->origin, seq_lane(r->record.seq),
-                seq_count(r->record.seq), record_kind_name(r->record.kind), r->record.samples, summary);
-    }
-    if (fflush(t->ctl->out) != 0)
-        return -EPIPE;
-    return code == CTL_FAILED ? -EIO : 0;
-}
-
-static int tail_round(struct tail *t, struct db *db, const struct walk_filter *f)
-{
-    owned(walk_streams_deinit) struct walk_streams streams = {0};
-    int r = walk_streams_read(db, &streams);
-
-    t->descriptors.streams = &streams;
-    for (size_t i = 0; r == 0 && i < streams.n; i++) {
-        if (!walk_filter_stream(f, &streams.at[i]))
-            continue;
-        t->current = tail_place_of(t, &streams.at[i]);
-        if (t->current == NULL)
-            return -ENOMEM;
-        for (unsigned lane = 0; r == 0 && lane < SPOOL_LANES; lane++)
-            if (f->lane < 0 || f->lane == (int)lane)
-                r = walk_records(db, &streams.at[i], lane, t->current->next[lane], f->kind, tail_one, t);
-    }
-    t->descriptors.streams = NULL;
-    return r;
-}
-
-static int verb_tail(struct ctl *ctl)
-{
-    owned(close_db) struct db *db = NULL;
-    const struct timespec pause = {0, TAIL_POLL_MS * 1000000L};
-    struct walk_filter f;
-    int64_t limit, seconds;
-    int code = read_filter(ctl, &f), r;
-
-    if (code == CTL_OK)
-        code = ctl_option_i64(ctl, "limit", 1, INT64_MAX, -1, &limit);
-    if (code == CTL_OK)
-        code = ctl_option_i64(ctl, "for", 0, INT64_MAX / 1000, -1, &seconds);
-    if (code == CTL_OK)
-        code = ctl_store_open(ctl, &db);
-    if (code != CTL_OK)
-        return code;
-    struct tail t = {.ctl = ctl, .descriptors = {.db = db}, .left = limit, .skip = ctl_option(ctl, "all") == NULL};
-    int64_t rounds = seconds < 0 ? -1 : seconds * 1000 / TAIL_POLL_MS;
-    do {
-        r = tail_round(&t, db, &f);
-        t.skip = false;
-        if (r != 0 || t.left == 0 || rounds == 0)
-            break;
-        if (rounds > 0)
-            rounds--;
-    } while (nanosleep(&pause, NULL) == 0);
-    walk_descriptors_deinit(&t.descriptors);
-    free(t.at);
-    if (r == -EPIPE)
-        return CTL_OK; /* the reader has gone */
-    return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->paths.store, strerror(-r)) : CTL_OK;
-}
-
 #define FILTER_OPTIONS                                                                                                 \
     {"origin", 'o', "NAME", "records of this node; * matches any run of characters"},                                  \
     {"epoch", 0, "HEX", "epochs that begin with these digits"},                                                        \
@@ -350,8 +199,8 @@ const struct cmd ctl_verbs_spool[] = {
     {"store get", "ORIGIN SEQ", 2, 2, "one record, decoded",
      "Example: store get pump-1 42 --lane 1", get_options, verb_get},
     {"tail", NULL, 0, 0, "follow records as they are made or arrive",
-     "Looks five times a second. A record that is settled and gone between two looks is not seen: to see everything,\n"
-     "ask the cloud's archive.",
+     "A running daemon shows records as it takes them in, about a second after this begins; what a slow reader does not\n"
+     "take is left out. On a stopped one there is only what it holds: see --all.",
      tail_options, verb_tail},
     {NULL},
 };

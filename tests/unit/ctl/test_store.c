@@ -7,6 +7,7 @@
 #include "ctl/record_text.h"
 #include "ctl/status.h"
 #include "ctl/store_walk.h"
+#include "ctl/tap.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -201,6 +202,14 @@ static void a_walk_over_many_slices_misses_nothing(void **state)
     assert_int_equal(streams.at[1].lane[0].held_records, 600);
     assert_int_equal(walk_records(db, &streams.at[1], 0, 1, 0, count_one, &n), 0);
     assert_int_equal(n, 600);
+    assert_int_equal(walk_last(db, &streams.at[1], 0, &n), 0);
+    assert_int_equal(n, 600);
+    assert_int_equal(walk_last(db, &streams.at[1], 1, &n), 0);
+    assert_int_equal(n, 0);
+    assert_int_equal(walk_last(db, &streams.at[0], 0, &n), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(walk_last(db, &streams.at[0], 1, &n), 0);
+    assert_int_equal(n, 1);
     walk_streams_deinit(&streams);
     db_close(db);
 }
@@ -392,6 +401,67 @@ static void records_that_do_not_decode_are_said_to_be_so(void **state)
     fclose(f);
 }
 
+/* ---- tap ---- */
+
+static struct tap *new_tap(struct bench *b)
+{
+    struct tap *t;
+
+    mkdir(b->run, 0700);
+    assert_int_equal(tap_new(&t, b->run), 0);
+    return t;
+}
+
+static void a_passing_record_is_shown_to_who_looks(void **state)
+{
+    struct bench *b = *state;
+    struct tap *t = new_tap(b);
+    struct tap_reader *reader;
+    struct record r = {.origin = "pump-1", .epoch = {{5}}, .seq = 7, .kind = 3, .samples = 9, .payload = span_str("abc")},
+                  got;
+
+    tap_look(t);
+    tap_record(t, &r); /* nobody looks */
+    assert_int_equal(tap_reader_new(&reader, b->run), 0);
+    tap_look(t);
+    assert_int_equal(tap_reader_next(reader, &got), TAP_EMPTY);
+    tap_record(t, &r);
+    assert_int_equal(tap_reader_next(reader, &got), 0);
+    assert_string_equal(got.origin, "pump-1");
+    assert_memory_equal(&got.epoch, &r.epoch, sizeof(r.epoch));
+    assert_int_equal(got.seq, 7);
+    assert_int_equal(got.samples, 9);
+    assert_int_equal(got.payload.len, 3);
+    assert_memory_equal(got.payload.data, "abc", 3);
+    assert_int_equal(tap_reader_next(reader, &got), TAP_EMPTY);
+    tap_reader_free(reader);
+    tap_free(t);
+}
+
+static void a_reader_that_is_slow_or_gone_costs_nothing(void **state)
+{
+    struct bench *b = *state;
+    struct tap *t = new_tap(b);
+    struct tap_reader *reader;
+    struct record r = {.origin = "pump-1", .seq = 7, .payload = span_str("abc")};
+    char path[400], moved[400];
+
+    assert_int_equal(tap_reader_new(&reader, b->run), 0);
+    tap_look(t);
+    for (int i = 0; i < 100000 && tap_dropped(t) == 0; i++)
+        tap_record(t, &r);
+    assert_true(tap_dropped(t) > 0);
+    /* killed: its socket's name stays behind */
+    snprintf(path, sizeof(path), "%s/tap-%d.sock", b->run, (int)getpid());
+    snprintf(moved, sizeof(moved), "%s/tap-1.sock", b->run);
+    assert_int_equal(rename(path, moved), 0);
+    tap_reader_free(reader);
+    assert_int_equal(access(moved, F_OK), 0);
+    tap_look(t);
+    assert_int_not_equal(access(moved, F_OK), 0);
+    tap_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +474,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(stat_tells_streams_and_tables, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(status_of_a_dead_daemon_shows_its_last_second, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(a_held_lock_and_a_fresh_report_mean_running, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(a_passing_record_is_shown_to_who_looks, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(a_reader_that_is_slow_or_gone_costs_nothing, bench_setup, bench_teardown),
         cmocka_unit_test(records_that_do_not_decode_are_said_to_be_so),
     };
 
