@@ -1,7 +1,7 @@
 #include "device/act.h"
 
 #include "base/cleanup.h"
-#include "proto/record.pb-c.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <inttypes.h>

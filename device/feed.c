@@ -1,6 +1,6 @@
 #include "device/feed.h"
 
-#include "proto/record.pb-c.h"
+#include "wire/wire.h"
 
 #include <errno.h>
 #include <inttypes.h>
