@@ -1,4 +1,4 @@
-#include "cloud/archive.h"
+#include "cloud/archive_private.h"
 
 #include "base/cleanup.h"
 #include "base/name.h"
@@ -8,8 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-
-const char *const archive_table_names[CLOUD_TABLES] = {CLOUD_TABLE_NAMES};
 
 const struct counter_info archive_counter_info[ARCHIVE_COUNTERS] = {
     [ARCHIVE_RECORDS] = {"records_total", COUNTER_TOTAL, "records", "Records archived by this run."},
@@ -22,43 +20,6 @@ const struct counter_info archive_counter_info[ARCHIVE_COUNTERS] = {
     [ARCHIVE_OBJECTS_REFUSED] = {"objects_refused_total", COUNTER_TOTAL, "records", "Refused: the reserved kind object."},
     [ARCHIVE_LIMITS] = {"limits_total", COUNTER_TOTAL, "records", "Refused or kept as bytes: too many origins or sets."},
     [ARCHIVE_SPANS_GROWN] = {"spans_grown_total", COUNTER_TOTAL, "1", "Rewrites of a set's longest block."},
-};
-
-#define ARCHIVE_ID_FACT "archive_id"
-
-struct arch_set {
-    uint64_t id, span_max_ns;
-    uint32_t no;
-    bool known; /* its DescriptorSet is here */
-};
-
-struct arch_device {
-    char name[SPOOL_NAME_BYTES], site[SPOOL_NAME_BYTES];
-    uint32_t no; /* index + 1 */
-    struct arch_set *sets; /* index = number - 1 */
-    size_t n_sets, alloc_sets, last_set;
-};
-
-struct arch_stream {
-    struct spool_stream *stream;
-    struct arch_device *device; /* NULL: not known here */
-    struct totals_lane lane[SPOOL_LANES];
-    bool dirty, dirty_lane[SPOOL_LANES];
-};
-
-struct archive {
-    struct spool *spool;
-    struct id128 id;
-    struct arch_device **devices; /* index = number - 1 */
-    size_t n_devices, alloc_devices;
-    uint32_t *names; /* open addressing over devices: number, 0 free */
-    size_t n_names;  /* power of two */
-    struct arch_stream *streams; /* index = stream number */
-    size_t n_streams;
-    uint32_t *dirty;
-    size_t n_dirty, alloc_dirty;
-    struct buf scratch;
-    uint64_t counters[ARCHIVE_COUNTERS];
 };
 
 /* Conditions of the tables as conditions of this module: a row that must be there and is not is damage. */
@@ -104,7 +65,7 @@ static void names_put(struct archive *a, const struct arch_device *d)
     a->names[i & (a->n_names - 1)] = d->no;
 }
 
-static int names_grow(struct archive *a)
+int archive_names_grow(struct archive *a)
 {
     size_t n = a->n_names == 0 ? 64 : a->n_names * 2;
     uint32_t *names = calloc(n, sizeof *names);
@@ -134,7 +95,7 @@ static int device_add(struct archive *a, const char *name, const char *site, str
         a->alloc_devices = n;
     }
     if (2 * (a->n_devices + 1) > a->n_names) {
-        r = names_grow(a);
+        r = archive_names_grow(a);
         if (r < 0)
             return r;
     }
@@ -150,7 +111,7 @@ static int device_add(struct archive *a, const char *name, const char *site, str
     return 0;
 }
 
-static int device_write(struct archive *a, const struct arch_device *d)
+int archive_device_write(struct archive *a, const struct arch_device *d)
 {
     struct db_txn *txn;
     struct row_key key;
@@ -177,7 +138,7 @@ static int device_of(struct archive *a, const char *name, const char *site, stru
             return ARCHIVE_LIMIT;
         r = device_add(a, name, site, &d);
         if (r == 0)
-            r = device_write(a, d);
+            r = archive_device_write(a, d);
         if (r != 0)
             return r;
     }
@@ -192,12 +153,12 @@ int archive_set_site(struct archive *a, const char *origin, const char *site)
     if (d == NULL || strcmp(d->site, site) == 0)
         return 0;
     snprintf(d->site, sizeof d->site, "%s", site);
-    return condition(device_write(a, d));
+    return condition(archive_device_write(a, d));
 }
 
 /* ---- streams ---- */
 
-static int streams_reach(struct archive *a, uint32_t no)
+int archive_streams_reach(struct archive *a, uint32_t no)
 {
     size_t n = a->n_streams == 0 ? 64 : a->n_streams;
     struct arch_stream *at;
@@ -215,7 +176,7 @@ static int streams_reach(struct archive *a, uint32_t no)
     return 0;
 }
 
-static int stream_mark(struct archive *a, struct arch_stream *as, uint32_t no)
+int archive_stream_mark(struct archive *a, struct arch_stream *as, uint32_t no)
 {
     if (as->dirty)
         return 0;
@@ -236,7 +197,7 @@ static int stream_mark(struct archive *a, struct arch_stream *as, uint32_t no)
 static int stream_of(struct archive *a, struct spool_stream *s, const char *site, struct arch_stream **ret_as)
 {
     struct arch_stream *as;
-    int r = streams_reach(a, s->no);
+    int r = archive_streams_reach(a, s->no);
 
     if (r < 0)
         return r;
@@ -245,7 +206,7 @@ static int stream_of(struct archive *a, struct spool_stream *s, const char *site
     if (as->device == NULL) {
         r = device_of(a, s->origin, site, &as->device);
         if (r == 0)
-            r = stream_mark(a, as, s->no);
+            r = archive_stream_mark(a, as, s->no);
         if (r != 0)
             return r;
     }
@@ -322,7 +283,7 @@ static struct arch_set *set_find(struct arch_device *d, uint64_t id)
     return NULL;
 }
 
-static int sets_reach(struct arch_device *d, size_t n)
+int archive_sets_reach(struct arch_device *d, size_t n)
 {
     size_t alloc = d->alloc_sets == 0 ? 4 : d->alloc_sets;
     struct arch_set *at;
@@ -340,7 +301,7 @@ static int sets_reach(struct arch_device *d, size_t n)
     return 0;
 }
 
-static int set_write(struct archive *a, const struct arch_device *d, const struct arch_set *s, struct span descriptor)
+int archive_set_write(struct archive *a, const struct arch_device *d, const struct arch_set *s, struct span descriptor)
 {
     uint8_t head[ROWS_SET_HEAD_BYTES];
     struct db_txn *txn;
@@ -363,12 +324,12 @@ static int set_of(struct archive *a, struct arch_device *d, uint64_t id, struct 
     if (s == NULL) {
         if (d->n_sets >= ARCHIVE_SETS_MAX)
             return ARCHIVE_LIMIT;
-        r = sets_reach(d, d->n_sets + 1);
+        r = archive_sets_reach(d, d->n_sets + 1);
         if (r < 0)
             return r;
         s = &d->sets[d->n_sets];
         *s = (struct arch_set){.id = id, .no = (uint32_t)d->n_sets + 1};
-        r = set_write(a, d, s, span_of(NULL, 0));
+        r = archive_set_write(a, d, s, span_of(NULL, 0));
         if (r != 0)
             return r;
         d->n_sets++;
@@ -404,7 +365,7 @@ static int set_grow_span(struct archive *a, const struct arch_device *d, struct 
         return a->scratch.error;
     s->span_max_ns = grown;
     a->counters[ARCHIVE_SPANS_GROWN]++;
-    return set_write(a, d, s, span_of(a->scratch.data, a->scratch.len));
+    return archive_set_write(a, d, s, span_of(a->scratch.data, a->scratch.len));
 }
 
 /* ---- records ---- */
@@ -477,7 +438,7 @@ static int put_descriptor(struct archive *a, struct arch_device *d, uint32_t str
     }
     if (e != 0 || set->known)
         return e;
-    e = set_write(a, d, set, r->payload);
+    e = archive_set_write(a, d, set, r->payload);
     set->known = e == 0;
     return e;
 }
@@ -536,7 +497,7 @@ int archive_put(struct archive *a, struct spool_stream *s, const struct record *
     if (e == ARCHIVE_LIMIT)
         a->counters[ARCHIVE_LIMITS]++;
     if (e == 0)
-        e = stream_mark(a, as, s->no);
+        e = archive_stream_mark(a, as, s->no);
     if (e == 0)
         e = put_by_kind(a, as->device, s->no, &checked, &has_covers);
     if (e != 0)
@@ -554,224 +515,4 @@ int archive_put(struct archive *a, struct spool_stream *s, const struct record *
 const uint64_t *archive_counters(const struct archive *a)
 {
     return a->counters;
-}
-
-/* ---- opening ---- */
-
-static int load_device(struct archive *a, struct span key, struct span value)
-{
-    struct device_row row;
-
-    if (!device_get(key, value, &row) || row.no == 0 || row.no > ARCHIVE_ORIGINS_MAX)
-        return -EIO;
-    /* Numbers are dense, but the table is in order of names: placed by number below. */
-    while (a->alloc_devices < row.no) {
-        size_t n = a->alloc_devices == 0 ? 16 : a->alloc_devices * 2;
-        struct arch_device **at = reallocarray(a->devices, n, sizeof *at);
-
-        if (at == NULL)
-            return -ENOMEM;
-        memset(at + a->alloc_devices, 0, (n - a->alloc_devices) * sizeof *at);
-        a->devices = at;
-        a->alloc_devices = n;
-    }
-    while (a->n_devices < row.no)
-        a->devices[a->n_devices++] = NULL;
-    if (a->devices[row.no - 1] != NULL)
-        return -EIO;
-    a->devices[row.no - 1] = calloc(1, sizeof **a->devices);
-    if (a->devices[row.no - 1] == NULL)
-        return -ENOMEM;
-    a->devices[row.no - 1]->no = row.no;
-    memcpy(a->devices[row.no - 1]->name, row.name, sizeof row.name);
-    memcpy(a->devices[row.no - 1]->site, row.site, sizeof row.site);
-    return 0;
-}
-
-static struct arch_device *device_at(const struct archive *a, uint32_t no)
-{
-    return no >= 1 && no <= a->n_devices ? a->devices[no - 1] : NULL;
-}
-
-static int load_set(struct archive *a, struct span key, struct span value)
-{
-    struct set_row row;
-    struct arch_device *d;
-    int r;
-
-    if (!set_get(key, value, &row) || row.no == 0 || row.no > ARCHIVE_SETS_MAX)
-        return -EIO;
-    d = device_at(a, row.device);
-    if (d == NULL)
-        return -EIO;
-    r = sets_reach(d, row.no);
-    if (r < 0)
-        return r;
-    d->sets[row.no - 1] =
-        (struct arch_set){.id = row.id, .span_max_ns = row.span_max_ns, .no = row.no, .known = row.descriptor.len > 0};
-    if (d->n_sets < row.no)
-        d->n_sets = row.no;
-    return 0;
-}
-
-static int load_totals(struct archive *a, struct span key, struct span value)
-{
-    struct totals_row row;
-    int r;
-
-    if (!totals_get(key, value, &row))
-        return -EIO;
-    r = streams_reach(a, row.stream);
-    if (r < 0)
-        return r;
-    a->streams[row.stream].device = device_at(a, row.device);
-    memcpy(a->streams[row.stream].lane, row.lane, sizeof row.lane);
-    return a->streams[row.stream].device != NULL ? 0 : -EIO;
-}
-
-static int load_table(struct archive *a, struct db_txn *txn, unsigned table,
-                      int (*load)(struct archive *a, struct span key, struct span value))
-{
-    owned(db_cursor_freep) struct db_cursor *c = NULL;
-    struct span key, value;
-    int r = db_cursor_new(txn, table, &c);
-
-    if (r != 0)
-        return r;
-    for (r = db_cursor_seek(c, span_of("", 0), &key, &value); r == 0; r = db_cursor_next(c, &key, &value)) {
-        r = load(a, key, value);
-        if (r != 0)
-            return r;
-    }
-    return r == DB_NOT_FOUND ? 0 : r == DB_DAMAGED ? -EIO : r;
-}
-
-static void forget_all(struct archive *a)
-{
-    for (size_t i = 0; i < a->n_devices; i++)
-        if (a->devices[i] != NULL) {
-            free(a->devices[i]->sets);
-            free(a->devices[i]);
-        }
-    free(a->devices);
-    free(a->names);
-    free(a->streams);
-    a->devices = NULL;
-    a->names = NULL;
-    a->streams = NULL;
-    a->n_devices = a->alloc_devices = a->n_names = a->n_streams = a->n_dirty = 0;
-}
-
-static int load_all(struct archive *a)
-{
-    struct db_txn *txn;
-    /* Not the spool's reader: the map can only grow while none exists. */
-    int r = db_begin(spool_db(a->spool), false, &txn);
-
-    if (r != 0)
-        return r;
-    r = load_table(a, txn, CLOUD_TABLE_DEVICES, load_device);
-    for (size_t i = 0; r == 0 && i < a->n_devices; i++)
-        if (a->devices[i] == NULL)
-            r = -EIO;
-    while (r == 0 && a->n_names < 2 * (a->n_devices + 1))
-        r = names_grow(a);
-    if (r == 0)
-        r = load_table(a, txn, CLOUD_TABLE_SETS, load_set);
-    if (r == 0)
-        r = load_table(a, txn, CLOUD_TABLE_TOTALS, load_totals);
-    db_abort(txn);
-    for (size_t i = 0; r == 0 && i < spool_n_streams(a->spool); i++) {
-        struct spool_stream *s = spool_stream_at(a->spool, i);
-
-        r = streams_reach(a, s->no);
-        if (r == 0)
-            a->streams[s->no].stream = s;
-    }
-    return r;
-}
-
-int archive_reload(struct archive *a)
-{
-    forget_all(a);
-    return load_all(a);
-}
-
-int archive_renew_id(struct archive *a, const struct id128 *id)
-{
-    int r = spool_fact_put(a->spool, ARCHIVE_ID_FACT, span_of(id->bytes, ID128_BYTES));
-
-    if (r == 0)
-        r = spool_commit(a->spool);
-    if (r == 0)
-        a->id = *id;
-    return r > 0 ? -ENOSPC : r;
-}
-
-static int load_id(struct archive *a)
-{
-    owned(buf_deinit) struct buf value = {0};
-    int r = spool_fact_get(a->spool, ARCHIVE_ID_FACT, &value);
-    struct id128 fresh;
-
-    if (r == DB_NOT_FOUND) {
-        fresh = id128_random();
-        return archive_renew_id(a, &fresh);
-    }
-    if (r != 0 || value.len != ID128_BYTES)
-        return r < 0 ? r : -EIO;
-    memcpy(a->id.bytes, value.data, ID128_BYTES);
-    return 0;
-}
-
-int archive_open(struct archive **ret_a, const struct archive_options *options, struct errmsg *err)
-{
-    owned(archive_closep) struct archive *a = calloc(1, sizeof *a);
-    struct spool_options so = options->spool;
-    int r;
-
-    if (a == NULL)
-        return -ENOMEM;
-    so.db.tables = archive_table_names;
-    so.db.n_tables = CLOUD_TABLES;
-    so.db.role = "cloud";
-    so.keep_seen = true; /* the archive's own tables hold what the rows say, reboot or not */
-    r = spool_open(&a->spool, &so, err);
-    if (r != 0)
-        return r == SPOOL_DAMAGED || r == -EUCLEAN ? ARCHIVE_DAMAGED : r > 0 ? -EIO : r;
-    r = load_id(a);
-    if (r == 0)
-        r = load_all(a);
-    if (r != 0)
-        return errmsg_set(err, r == -EIO || r == -EUCLEAN ? ARCHIVE_DAMAGED : r,
-                          "%s: the tables that name what the archive holds are damaged", so.db.path);
-    *ret_a = TAKE(a);
-    return 0;
-}
-
-struct archive *archive_close(struct archive *a)
-{
-    if (a == NULL)
-        return NULL;
-    forget_all(a);
-    free(a->dirty);
-    buf_deinit(&a->scratch);
-    spool_close(a->spool);
-    free(a);
-    return NULL;
-}
-
-void archive_closep(struct archive **a)
-{
-    *a = archive_close(*a);
-}
-
-struct spool *archive_spool(struct archive *a)
-{
-    return a->spool;
-}
-
-const struct id128 *archive_id(const struct archive *a)
-{
-    return &a->id;
 }

@@ -1,5 +1,6 @@
 #include "fixture.h"
 
+#include "base/file.h"
 #include "hop/inbox.h"
 
 static int setup(void **state)
@@ -258,6 +259,72 @@ static void site_follows_the_list_of_nodes(void **state)
     assert_string_equal(view_find_device(fixture_view(f), "pump-0")->site, "west");
 }
 
+/* Turns over one byte behind each place where `pattern` stands in the archive's file. */
+static void damage(struct fixture *f, struct span pattern, size_t at)
+{
+    struct buf data = {0};
+    char path[300];
+    size_t n = 0;
+
+    fixture_close(f);
+    snprintf(path, sizeof path, "%s/data.mdb", f->path);
+    assert_int_equal(file_read(path, 1 << 30, &data), 0);
+    for (size_t i = 0; i + pattern.len + at < data.len; i++)
+        if (memcmp(data.data + i, pattern.data, pattern.len) == 0) {
+            data.data[i + pattern.len + at] ^= 0x40;
+            n++;
+        }
+    assert_in_range(n, 1, 100);
+    assert_int_equal(file_write_atomic(path, span_of(data.data, data.len), 0600), 0);
+    buf_deinit(&data);
+}
+
+static void check_whole(struct fixture *f)
+{
+    struct spool_stream *s;
+    const struct view_device *d;
+    struct totals_lane t;
+
+    fixture_open(f);
+    s = fixture_stream(f, 0);
+    t = archive_totals(f->archive, s, 0);
+    assert_int_equal(t.records, 3);
+    assert_int_equal(t.samples, 2);
+    assert_true(interval_set_covers(&s->lane[0].seen, 1, 3));
+    d = view_find_device(fixture_view(f), "pump-0");
+    assert_non_null(d);
+    assert_string_equal(d->site, "north");
+    assert_int_equal(d->n_sets, 1);
+    assert_string_equal(d->sets[0].group, "plant");
+}
+
+static void damaged_names_totals_and_sets_are_made_anew(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t totals[21] = {1, 1}, set[13], seen[13] = {0};
+    static const uint8_t device[] = "pump-0\x01\x01\0\0\0\x05";
+
+    fixture_put_descriptor(f, 0, "Cel");
+    assert_int_equal(fixture_put_value(f, 0, 1000, 1), 0);
+    assert_int_equal(fixture_put_value(f, 0, 2000, 1), 0);
+    assert_int_equal(fixture_put_value(f, 1, 2000, 1), 0);
+    fixture_commit(f);
+    store_be32(seen, fixture_stream(f, 0)->no);
+    store_be64(seen + 5, 1);
+    damage(f, span_of(seen, sizeof seen), 0);
+    check_whole(f);
+    memset(totals + 5, 1, 16);
+    damage(f, span_of(totals, sizeof totals), 0);
+    check_whole(f);
+    damage(f, span_of(device, sizeof device - 1), 0);
+    check_whole(f);
+    store_be32(set, 1);
+    store_be64(set + 4, fixture_set_id("Cel"));
+    set[12] = 1;
+    damage(f, span_of(set, sizeof set), 5);
+    check_whole(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +337,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(times_before_1970_come_first, setup, teardown),
         cmocka_unit_test_setup_teardown(archive_id_stays_over_reopening_and_reboot, setup, teardown),
         cmocka_unit_test_setup_teardown(archived_set_survives_a_reboot, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_names_totals_and_sets_are_made_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(site_follows_the_list_of_nodes, setup, teardown),
     };
 
