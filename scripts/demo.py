@@ -128,13 +128,21 @@ class Demo:
         c.setup()
         self.screen.progress("starting ...")
         c.start(c.cloud.name, *self.fogs.values())
-        self.started = time.monotonic()
-        c.start(*[d.name for d in plan.devices])
+        # A fog lets no device in before it has seen the list of nodes that the cloud signed.
+        c.wait_for("the fogs have the list of nodes", self._fogs_know, 30)
         say(f"{self.screen.bold('running')}  1 cloud (pid {c.cloud.pid}), {len(self.fogs)} fogs, {len(plan.devices)} devices, "
             f"each a process with a key of its own, linked by CURVE over loopback")
         if self.data:
             say(f"  replaying {count(sum(d.rows for d in plan.devices))} rows, {count(self.expected)} samples of {self.o.data} "
                 f"at {'full speed' if self.at_full_speed else 'speed ' + self.speed}")
+        self.started = time.monotonic()
+        self.pending_faults = self.faults()
+        if self.at_full_speed:
+            next(self.pending_faults)
+        c.start(*[d.name for d in plan.devices])
+
+    def _fogs_know(self):
+        return all(s and s["facts"]["node_list_version"] > 0 for s in map(self.cluster.status, self.fogs.values()))
 
     def _map(self, tier):
         """Room for everything twice over, so that a cut link never makes the demo a test of full disks."""
@@ -179,8 +187,7 @@ class Demo:
 
     def run(self):
         """Until the sources have ended or the time is over; the faults happen on the way."""
-        faults = self.faults()
-        pending = next(faults)
+        faults, pending = self.pending_faults, True
         quiet_since, before = time.monotonic(), -1
         while True:
             ended = self.observe("feeding")
@@ -210,35 +217,42 @@ class Demo:
         return max(by_time, by_data)
 
     def faults(self):
-        """A generator: each step looks whether something is due. One link is cut, then one fog killed."""
+        """A generator: each step looks whether something is due. One link is cut, one fog killed."""
         names = list(self.fogs.values())
         first, second = (names[1], names[-1]) if len(names) > 1 else (names[0], names[0])
-        share_cut, share_kill = (0.0, 0.3) if self.at_full_speed else (0.2, 0.6)
         cut_s = CUT_S if self.run_s is None or self.run_s >= 15 else max(1.0, self.run_s / 5)
-        while self.progress_share() < share_cut:
+        if self.at_full_speed:
+            # Little time: the link is down from the beginning, and the fog dies with its store full of what it got.
+            restore = self.cut(first, cut_s)
             yield True
+            if first != second:
+                yield from self._until(lambda: self.cluster.held_samples(second) > 0 or self.archived >= self.produced > 0)
+                yield from self.kill(second)
+            yield from self._until(lambda: self.cut_over())
+            if first == second:
+                yield from self.kill(second)
+            restore()
+            return
+        yield from self._until(lambda: self.progress_share() >= 0.2)
         restore = self.cut(first, cut_s)
-        until = time.monotonic() + cut_s
-        while time.monotonic() < until:
-            yield True
+        yield from self._until(lambda: self.cut_over())
         restore()
-        while self.progress_share() < share_kill and self.archived < self.produced:
-            yield True
-        if first == second:  # let it have its link for a moment
-            until = time.monotonic() + 0.5
-            while time.monotonic() < until:
-                yield True
+        yield from self._until(lambda: self.progress_share() >= 0.6)
         yield from self.kill(second)
+
+    @staticmethod
+    def _until(condition):
+        while not condition():
+            yield True
+
+    def cut_over(self):
+        return time.monotonic() >= self.cut_until
 
     def held(self, fog):
         """Samples that the devices of a fog and the fog itself hold, and what the cloud has archived."""
         site = next(s for s, f in self.fogs.items() if f == fog)
-        below = sum(self._held_samples(d.name) for d in self.p.sites[site])
-        return {"devices": below, "fog": self._held_samples(fog), "archived": self._archived()}
-
-    def _held_samples(self, name):
-        stat = self.cluster.ctl_json(name, "store", "stat")
-        return sum(lane["held_samples"] for s in stat["streams"] for lane in s["lanes"])
+        below = sum(self.cluster.held_samples(d.name) for d in self.p.sites[site])
+        return {"devices": below, "fog": self.cluster.held_samples(fog), "archived": self._archived()}
 
     def _archived(self):
         return demo_report.ledger_samples(self.cluster.gaps())["archived"]
@@ -252,6 +266,7 @@ class Demo:
         cloud = self.cluster.cloud.name
         before, started = self.held(fog), time.time()
         self.cluster.link(fog, cloud).cut()
+        self.cut_until = time.monotonic() + seconds
         self.screen.event("cut", f"relay between {fog} (pid {self.cluster.nodes[fog].pid}) and the cloud, for "
                                  f"{seconds:.0f} s", self.held_text("before:", fog, before))
 
@@ -306,24 +321,17 @@ class Demo:
                 self.rows_read[d.name] = sum(x["rows"] for x in status[d.name]["facts"]["sources"])
 
     def drain(self):
-        """Until the ledger says that everything is above. False: not in time."""
+        """Until nothing is held below the cloud. False: nothing moves any more."""
         moved_at, before = time.monotonic(), None
-        while True:
+        while not self.cluster.is_drained():
             self.observe("draining")
-            g = self.cluster.gaps()
-            state = demo_report.ledger_records(g)
-            if state["held"] == 0 and state["unexplained"] == 0 and self._stores_empty():
-                return True
+            state = (self.archived, self.cluster.wire_bytes("fog") // 10_000, self.cluster.wire_bytes("device") // 10_000)
             if state != before:
                 moved_at, before = time.monotonic(), state
             if time.monotonic() - moved_at > DRAIN_S:
                 return False
             time.sleep(TICK_S)
-
-    def _stores_empty(self):
-        """The ledger knows what was reported; this asks the devices themselves."""
-        return all(s and s["facts"]["waiting_records"] + s["facts"]["waiting_urgent_records"] == 0
-                   for s in self.device_status().values())
+        return True
 
     def finish(self):
         self.end_sources()
@@ -358,7 +366,7 @@ class Demo:
         while waiting or self.helpers:
             while waiting and len(self.helpers) < at_once:
                 d = waiting.pop(0)
-                self.cluster.export(self.export_path(d), "jsonl", [f"{d.site}/{d.name}"])
+                self.cluster.export(self.export_path(d), "jsonl", ["--select", f"{d.site}/{d.name}"])
                 self.helpers.append((d, self._start_judge(d)))
             d, p = self.helpers[0]
             out, err = p.communicate()
@@ -392,7 +400,7 @@ class Demo:
         self.screen.heading(f"kept in {self.dir}")
         cloudctl = f"{c.cloud.cli} -c {c.cloud.yaml}"
         d = self.p.devices[0]
-        for command in (f"{cloudctl} query '{d.site}/**'", f"{cloudctl} gaps", f"{cloudctl} export --format csv | head",
+        for command in (f"{cloudctl} query --select {d.site}", f"{cloudctl} gaps", f"{cloudctl} export --format csv | head",
                         f"{c.nodes[d.name].cli} -c {c.nodes[d.name].yaml} store stat",
                         f"{c.cloud.daemon} -c {c.cloud.yaml}     # and so on: each file in {c.dir}/etc is a node"):
             say("  " + command)

@@ -58,12 +58,12 @@ def built_in(seconds, n_sites, n_devices):
     """This machine's sensors as one site, pump loops as the others."""
     plan = Plan()
     plan.add(Device("this-machine", "host", "host",
-                    {"type": "host", "name": "machine", "interval": f"{HOST_INTERVAL_MS} ms"}))
+                    {"type": "host", "name": "machine", "interval_ms": f"{HOST_INTERVAL_MS} ms"}))
     rows = max(1, int(seconds * 1000 / PLANT_INTERVAL_MS))
     for s in range(n_sites - 1):
         letter = site_letters(s)
         for d in range(n_devices):
-            source = {"type": "plant", "name": "pump", "interval": f"{PLANT_INTERVAL_MS} ms", "rows": rows,
+            source = {"type": "plant", "name": "pump", "interval_ms": f"{PLANT_INTERVAL_MS} ms", "rows": rows,
                       "seed": 1 + s * 1000 + d}
             plan.add(Device(f"{letter}-pump-{d + 1}", f"plant-{letter}", "plant", source, rows=rows,
                             samples=rows * PLANT_CHANNELS))

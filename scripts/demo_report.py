@@ -1,5 +1,8 @@
 """What the demo found: one object for programs, tables and charts for people."""
+import datetime
+import itertools
 import json
+import math
 import os
 
 from demo_screen import count, size
@@ -64,8 +67,10 @@ class Report:
         s, r = ledger_samples(self.gaps), ledger_records(self.gaps)
         if s["unexplained"] or r["unexplained"]:
             yield f"the ledger does not balance: {count(r['unexplained'])} records unexplained"
+        if s["produced"] != sum(self.produced.values()):
+            yield f"the ledger knows of {count(s['produced'])} samples, the devices made {count(sum(self.produced.values()))}"
         if not self.drained:
-            yield f"not everything arrived in time: {count(r['held'])} records still below the cloud"
+            yield "not everything arrived in the cloud in time"
 
     def _object(self):
         d, s = self.demo, ledger_samples(self.gaps)
@@ -112,9 +117,9 @@ class Report:
     def _show_charts(self, screen):
         screen.heading("One channel of each site")
         for site, devices in self.demo.p.sites.items():
-            channel, unit, times, values = chart_series(self.demo.export_path(devices[0]))
+            channel, times, values = chart_series(self.demo.export_path(devices[0]))
             if channel:
-                screen.chart(f"{site}/{devices[0].name}/{channel}", times, values, unit)
+                screen.chart(f"{site}/{devices[0].name}/{channel}", times, values)
 
     def _show_bytes(self, screen):
         screen.heading("Bytes")
@@ -151,35 +156,40 @@ class Report:
 
 
 def chart_series(path):
-    """(channel, unit, times in s, values) of an export: the first channel that is no counter and not always the same."""
+    """(channel, times in s, values) of an export: the channel that makes the clearest curve, no counter if it can be helped."""
     rows = []
     if os.path.exists(path):
         with open(path) as f:
-            for line in f:
+            for line in itertools.islice(f, CHART_ROWS):
                 o = json.loads(line)
                 rows.append((parse_time(o["time"]), o["values"]))
-                if len(rows) == CHART_ROWS:
-                    break
     rows.sort(key=lambda r: r[0])
-    best = None
+    best = (-1.0, None, [], [])
     for name in dict.fromkeys(k for _, v in rows[:2000] for k in v):
         series = [(t, v[name]) for t, v in rows if isinstance(v.get(name), (int, float)) and not isinstance(v[name], bool)]
-        values = [v for _, v in series]
-        if not series:
-            continue
-        best = best or (name, series)
-        rises = all(a <= b for a, b in zip(values, values[1:]))
-        if not rises and len(set(values)) > 2:
-            best = (name, series)
-            break
-    if best is None:
-        return None, "", [], []
-    return best[0], "", [t for t, _ in best[1]], [v for _, v in best[1]]
+        if series:
+            score = clearness([v for _, v in series])
+            if score > best[0]:
+                best = (score, name, [t for t, _ in series], [v for _, v in series])
+    return best[1:]
+
+
+def clearness(values):
+    """Span over mean step of some eighty means: small for noise, 0 for a constant, and for what only ever grows."""
+    if all(a <= b for a, b in zip(values, values[1:])) or not all(map(math.isfinite, values)):
+        return 0.0
+    if len(set(values)) < 8:
+        return 0.01  # a switch says little
+    width = max(1, len(values) // 80)
+    means = [sum(values[i:i + width]) / width for i in range(0, len(values) - width + 1, width)]
+    steps = sum(abs(b - a) for a, b in zip(means, means[1:]))
+    ordered = sorted(means)
+    span = ordered[-1 - len(means) // 20] - ordered[len(means) // 20]
+    return span * len(means) / steps if steps else 0.0
 
 
 def parse_time(text):
     """Seconds since 1970 of RFC 3339 in UTC; good enough to draw."""
-    import datetime
     date, _, fraction = text.rstrip("Z").partition(".")
     t = datetime.datetime.fromisoformat(date).replace(tzinfo=datetime.timezone.utc).timestamp()
     return t + float("0." + (fraction or "0"))

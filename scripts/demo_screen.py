@@ -108,19 +108,21 @@ class Screen:
         for n, r in enumerate(cells):
             self.say(line(r, lambda i, t, n=n: marks(n, i, t) if marks else t))
 
-    def chart(self, title, times, values, unit="", height=3):
-        """One series as blocks, `height` lines high, averaged to the width of the terminal. times: seconds since 1970."""
+    def chart(self, title, times, values, height=3):
+        """One series as blocks, `height` lines high, averaged to the width of the terminal. times: seconds since 1970.
+        A few outliers run over the edge instead of flattening the rest."""
         pairs = [(t, v) for t, v in zip(times, values) if v is not None and math.isfinite(v)]
-        self.say(f"  {self.bold(title)}" + (f" [{unit}]" if unit else ""))
+        self.say(f"  {self.bold(title)}")
         if not pairs:
             self.say("  " + self.dim("nothing to draw"))
             return
         labels = 12
         means = _buckets(pairs, max(10, min(self.width - labels - 4, 110)))
-        present = [m for m in means if m is not None]
-        low, high = min(present), max(present)
-        span = (high - low) or 1.0
-        steps = [None if m is None else 1 + round((m - low) / span * (height * 8 - 1)) for m in means]
+        present = sorted(m for m in means if m is not None)
+        edge = len(present) // 40
+        low, high = present[edge], present[-1 - edge]
+        span, top = (high - low) or 1.0, height * 8
+        steps = [None if m is None else max(1, min(top, 1 + round((m - low) / span * (top - 1)))) for m in means]
         for line in range(height - 1, -1, -1):
             label = f"{high:.5g}" if line == height - 1 else f"{low:.5g}" if line == 0 else ""
             text = "".join(" " if s is None else BLOCKS[max(0, min(8, s - line * 8))] for s in steps)
