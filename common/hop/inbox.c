@@ -45,6 +45,7 @@ int inbox_peer_make(struct inbox *ib, const char *node, struct peer **ret_p)
 {
     struct peer *p = inbox_peer_find(ib, node);
     unsigned b = bucket_of(node);
+    int rc;
 
     if (p == NULL) {
         if (ib->n_peers == INBOX_PEERS_MAX)
@@ -66,6 +67,9 @@ int inbox_peer_make(struct inbox *ib, const char *node, struct peer **ret_p)
         ib->bucket[b] = p;
         p->index = ib->n_peers;
         ib->peers[ib->n_peers++] = p;
+        rc = inbox_load_session(ib, p);
+        if (rc != 0)
+            return rc;
     }
     *ret_p = p;
     return 0;
@@ -244,6 +248,8 @@ void inbox_committed(struct inbox *ib, int64_t now_ms)
 int inbox_reload(struct inbox *ib)
 {
     end_round(ib);
+    for (size_t i = 0; i < ib->n_peers; i++)
+        ib->peers[i]->session_saved = 0; /* perhaps not: the next Hello writes it */
     return 0;
 }
 

@@ -71,6 +71,27 @@ static bool in_run(const struct run *r, unsigned lane, uint64_t count)
     return r->range.from != 0 && r->lane == lane && count >= r->range.from && count <= r->range.to;
 }
 
+/* Gaps below what the owner still holds are never filled: evicted, settled elsewhere. They do not count, but when there
+ * are very many the oldest part of the set is forgotten: should something of it come once more, it comes as `again`. */
+static int check_intervals(struct inbox *ib, struct spool_stream *s, unsigned lane, uint64_t count, bool *ret_take)
+{
+    const struct interval_set *seen = &s->lane[lane].seen;
+    const struct stream_in *si = s->upper_state;
+    uint64_t floor = si != NULL ? si->floor[lane] : 0;
+    size_t below = floor > 0 ? interval_set_find(seen, floor) : 0;
+
+    *ret_take = true;
+    if (ib->is_archive) /* it keeps all it ever takes, and an interval costs less than the record in it */
+        return 0;
+    if (interval_set_n_with(seen, count) - below > HOP_INTERVALS_MAX) {
+        ib->counter[INBOX_RECORDS_INTERVALS]++;
+        *ret_take = false;
+    } else if (below > 0 && seen->n >= HOP_GAPS_MAX) {
+        return spool_seen_drop_lowest(ib->spool, s, lane);
+    }
+    return 0;
+}
+
 static int take_record(struct run *run, const Fogline__V1__Record *m)
 {
     struct inbox *ib = run->ib;
@@ -79,6 +100,7 @@ static int take_record(struct run *run, const Fogline__V1__Record *m)
     uint64_t count = seq_count(m->seq);
     struct record r = {.origin = s->origin, .epoch = s->epoch, .seq = m->seq, .kind = m->kind, .flags = m->flags,
                        .samples = m->samples, .payload = wire_span(m->payload)};
+    bool take = true;
     int rc;
 
     if (in_run(run, lane, count) || interval_set_has(&s->lane[lane].seen, count)) {
@@ -91,12 +113,10 @@ static int take_record(struct run *run, const Fogline__V1__Record *m)
     }
     if (run->range.from == 0 || run->lane != lane || count != run->range.to + 1) {
         rc = run_end(run);
-        if (rc != 0)
+        if (rc == 0)
+            rc = check_intervals(ib, s, lane, count, &take);
+        if (rc != 0 || !take)
             return rc;
-        if (interval_set_n_with(&s->lane[lane].seen, count) > HOP_INTERVALS_MAX) {
-            ib->counter[INBOX_RECORDS_INTERVALS]++;
-            return 0;
-        }
     }
     memcpy(r.tag, m->tag.data, WIRE_TAG_BYTES);
     rc = ib->options.ops.record(ib->options.ops.ctx, s, &r);

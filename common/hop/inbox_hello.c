@@ -74,6 +74,7 @@ static int take_lane_report(struct inbox *ib, struct peer *p, struct spool_strea
     if (strcmp(s->origin, p->node) == 0 || si->carrier[r->lane] == NULL || r->next > 0) {
         si->carrier[r->lane] = p;
         si->asked_from[r->lane] = r->lowest_held;
+        si->floor[r->lane] = r->lowest_held > 0 ? r->lowest_held : r->next;
     }
     return ib->options.ops.reported != NULL ? ib->options.ops.reported(ib->options.ops.ctx, p->node, s, r) : 0;
 }
@@ -117,6 +118,46 @@ static void remember(struct peer *p, const Fogline__V1__Hello *h, struct span ra
         buf_reset(&p->hello);
 }
 
+/* The session outlives this process: a Hello of an older one that was under way meanwhile would have epochs forgotten whose
+ * records are in a window here, and they would be folded again. Names may be too long for a fact, so it is named by a digest
+ * and holds the name. Only where epochs are forgotten. */
+static void session_fact(const struct peer *p, char out[SESSION_FACT_BYTES])
+{
+    snprintf(out, SESSION_FACT_BYTES, "session/%016llx", (unsigned long long)wire_descriptor_set_id(span_str(p->node)));
+}
+
+int inbox_load_session(struct inbox *ib, struct peer *p)
+{
+    owned(buf_deinit) struct buf value = {0};
+    char name[SESSION_FACT_BYTES];
+    int rc;
+
+    if (!ib->options.forget_epochs)
+        return 0;
+    session_fact(p, name);
+    rc = spool_fact_get(ib->spool, name, &value);
+    if (rc == 0 && value.len == 8 + strlen(p->node) && memcmp(value.data + 8, p->node, value.len - 8) == 0)
+        p->session = p->session_saved = load_le64(value.data);
+    return rc < 0 ? rc : 0;
+}
+
+static int save_session(struct inbox *ib, struct peer *p)
+{
+    owned(buf_deinit) struct buf value = {0};
+    char name[SESSION_FACT_BYTES];
+    int rc;
+
+    if (!ib->options.forget_epochs || p->session == p->session_saved)
+        return 0;
+    session_fact(p, name);
+    buf_le64(&value, p->session);
+    buf_append(&value, p->node, strlen(p->node));
+    rc = value.error != 0 ? value.error : spool_fact_put(ib->spool, name, span_of(value.data, value.len));
+    if (rc == 0)
+        p->session_saved = p->session;
+    return rc;
+}
+
 int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up, struct span raw, int64_t now_ms)
 {
     const Fogline__V1__Hello *h = up->hello;
@@ -127,7 +168,7 @@ int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up
         ib->counter[INBOX_MALFORMED]++;
         return 0;
     }
-    if (p->has_session && h->session < p->session && inbox_rule(ib, HOP_RULE_SESSION)) {
+    if (h->session < p->session && inbox_rule(ib, HOP_RULE_SESSION)) {
         ib->counter[INBOX_DROPPED_SESSION]++;
         inbox_answer(ib, p, false); /* it says which session is known, so that a restored peer can jump past it */
         return 0;
@@ -137,6 +178,9 @@ int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up
         p->round_bytes = 0;
     p->session = h->session;
     p->has_session = true;
+    rc = save_session(ib, p);
+    if (rc != 0)
+        return rc;
     remember(p, h, raw);
     if (ib->options.ops.hello != NULL)
         ib->options.ops.hello(ib->options.ops.ctx, p->node, h);

@@ -13,13 +13,14 @@ enum {
     INBOX_DIRTY_MAX = 1024,              /* marks waiting to be pushed to one peer */
     INBOX_LANES_PER_STATE = 256,
     INBOX_DOCUMENTS_MAX = WIRE_DOCUMENTS_MAX,
+    SESSION_FACT_BYTES = 32,
 };
 
 struct peer {
     char node[SPOOL_NAME_BYTES];
     char role[16], software[32];
-    uint64_t session;
-    bool has_session;
+    uint64_t session, session_saved;     /* highest heard; as it stands on disk */
+    bool has_session;                    /* said Hello to this run */
     int64_t lease_until_ms, last_heard_ms, next_push_ms;
     uint64_t granted_bytes;              /* what may come in one round */
     uint64_t live_bytes, backlog_bytes;  /* windows of its lease */
@@ -53,6 +54,7 @@ struct dirty {
 struct stream_in {
     struct peer *carrier[LANE_COUNT];    /* who brought or asked about it last */
     uint64_t asked_from[LANE_COUNT];     /* lowest held as last reported: where marks begin */
+    uint64_t floor[LANE_COUNT];          /* nothing below it can come: lowest held, or next when nothing is held */
     bool dirty[LANE_COUNT];
     size_t touch[LANE_COUNT];            /* index + 1 in the carrier's touched, of this round */
     struct peer *touch_peer[LANE_COUNT];
@@ -95,6 +97,7 @@ void inbox_answer(struct inbox *ib, struct peer *p, bool to_hello);
 must_check int inbox_touch(struct peer *p, struct spool_stream *s, unsigned lane, struct interval range);
 
 /* inbox_hello.c */
+must_check int inbox_load_session(struct inbox *ib, struct peer *p);
 must_check int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up, struct span raw, int64_t now_ms);
 
 /* inbox_data.c */

@@ -147,6 +147,8 @@ must_check int spool_remove(struct spool *sp, struct spool_stream *s, unsigned l
 
 /* Seen: the interval rows of the upper side. One added record writes one or two rows, never the whole set. */
 must_check int spool_seen_add(struct spool *sp, struct spool_stream *s, unsigned lane, struct interval range);
+/* Forgets the lowest interval; nothing when there is none. */
+must_check int spool_seen_drop_lowest(struct spool *sp, struct spool_stream *s, unsigned lane);
 
 /* The open account: what was let go and is not yet in a ledger record. Adjacent intervals of equal reason and store merge.
  * What stands there under the same reason already is not added twice. Damaged rows are passed over, and deleted by take. */

@@ -505,3 +505,29 @@ int spool_seen_add(struct spool *sp, struct spool_stream *s, unsigned lane, stru
         sp->failed = r;
     return r;
 }
+
+int spool_seen_drop_lowest(struct spool *sp, struct spool_stream *s, unsigned lane)
+{
+    struct interval_set *seen = &s->lane[lane].seen;
+    uint8_t key[SEEN_KEY_BYTES];
+    struct db_txn *t;
+    int r;
+
+    if (lane >= SPOOL_LANES)
+        return -EINVAL;
+    if (seen->n == 0)
+        return 0;
+    r = spool_txn(sp, &t);
+    if (r != 0)
+        return r;
+    store_be32(key, s->no);
+    key[4] = (uint8_t)lane;
+    store_be64(key + 5, seen->at[0].from);
+    r = db_del(t, SPOOL_TABLE_SEEN, span_of(key, sizeof key));
+    if (r != 0 && r != DB_NOT_FOUND)
+        return r;
+    r = interval_set_remove(seen, seen->at[0].from, seen->at[0].to);
+    if (r < 0)
+        sp->failed = r;
+    return r;
+}

@@ -60,6 +60,15 @@ static void plan_faults(struct plan *p, struct rng *r)
         faults_add(p, r, FAULT_PARTITION, 0, devices + fogs, 3, 40000);
     if (one_in(r, 12))
         fault_add(p, r, FAULT_DEAD, (unsigned)rng_below(r, devices), 0);
+    if (one_in(r, 20)) { /* more epochs than a Hello has room for */
+        unsigned node = (unsigned)rng_below(r, devices);
+
+        for (int i = 0; i < 30; i++)
+            fault_add(p, r, FAULT_REBOOT, node, 200);
+        fault_add(p, r, FAULT_PARTITION, node, 60000);
+    }
+    if (one_in(r, 10))
+        fault_add(p, r, FAULT_PARTITION, (unsigned)rng_below(r, devices + fogs), 90000);
     p->backup = one_in(r, 8);
     for (int64_t at = 5000; p->backup && at < p->noisy_ms && p->n_faults < FAULTS_MAX - 2; at += 20000)
         p->fault[p->n_faults++] = (struct fault){.kind = FAULT_COPY, .node = all - 1, .at_ms = at};
@@ -158,6 +167,16 @@ void plan_make(struct plan *p, struct rng *r, uint32_t aimed_at)
     p->crashes_max = (unsigned)between(r, 0, 6);
     p->reboot = maybe(r, 0.5);
     p->commit_fails = maybe(r, 0.05);
+    if (one_in(r, 40)) { /* many records and many gaps: the sets of intervals are torn */
+        p->stage = STAGE_FILTER;
+        p->noisy_ms = 120 * 1000;
+        p->make_every_ms = between(r, 100, 400);
+        p->make_batch = 8;
+        p->small_bytes = 60;
+        p->large = 0;
+        p->device_quota_bytes = 0;
+        p->device_map_bytes = p->fog_map_bytes = 4 << 20;
+    }
     plan_for_rules(p, aimed_at);
     plan_faults(p, r);
     if (aimed_at & HOP_RULE_MARK_AFTER_SAFE && !p->backup) {

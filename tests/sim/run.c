@@ -288,6 +288,8 @@ static void run(struct world *w)
     w->result->settled_ms = w->now_ms - w->plan.noisy_ms;
     if (!w->stopped)
         oracle_end(w);
+    if (!w->stopped)
+        balance_check(w);
 }
 
 static void world_begin(struct world *w, const struct fixture *f)

@@ -251,6 +251,9 @@ void oracle_store_lost(struct node *n);
 void oracle_end(struct world *w);
 void oracle_deinit(struct oracle *o);
 
+/* balance.c */
+void balance_check(struct world *w);
+
 /* node.c */
 void node_init(struct world *w, unsigned no, enum role role, unsigned index);
 void node_deinit(struct node *n);
