@@ -21,7 +21,8 @@ static void on_failed(void *ctx, int error)
     fog_fail(ctx, error, "hop");
 }
 
-/* The store did not take the batch: nothing of it happened, nobody was told, and the lower sides give it again. */
+/* The store did not take the batch: nothing of it happened, nobody was told, and the lower sides give it
+ * again. */
 static int batch_did_not_fit(struct fog *f)
 {
     int r = inbox_reload(upper_port_inbox(f->upper));
@@ -112,12 +113,19 @@ static uint64_t seed(void)
 static int open_upper(struct fog *f, struct errmsg *err)
 {
     const struct ctl_settings *s = f->d->settings;
-    struct upper_port_options o = {
-        .loop = f->d->loop, .zmq_ctx = f->zmq_ctx, .keys = &f->d->keys, .bind_host = s->listen_host,
-        .port = (uint16_t)s->listen_port, .failed = on_failed,
-        .inbox = {.spool = f->spool, .node = s->node, .ops = fog_inbox_ops(f), .seed = seed(),
-                  .memory_bytes = s->limits_memory_bytes, .window_max_bytes = s->limits_window_max_bytes,
-                  .forget_epochs = true}};
+    struct upper_port_options o = {.loop = f->d->loop,
+                                   .zmq_ctx = f->zmq_ctx,
+                                   .keys = &f->d->keys,
+                                   .bind_host = s->listen_host,
+                                   .port = (uint16_t)s->listen_port,
+                                   .failed = on_failed,
+                                   .inbox = {.spool = f->spool,
+                                             .node = s->node,
+                                             .ops = fog_inbox_ops(f),
+                                             .seed = seed(),
+                                             .memory_bytes = s->limits_memory_bytes,
+                                             .window_max_bytes = s->limits_window_max_bytes,
+                                             .forget_epochs = true}};
 
     return upper_port_new(&f->upper, &o, err);
 }
@@ -125,18 +133,26 @@ static int open_upper(struct fog *f, struct errmsg *err)
 static int open_lower(struct fog *f, struct errmsg *err)
 {
     const struct ctl_settings *s = f->d->settings;
-    struct lower_port_options o = {
-        .loop = f->d->loop, .zmq_ctx = f->zmq_ctx, .keys = &f->d->keys, .failover_ms = (uint32_t)s->up_failover_ms,
-        .failed = on_failed,
-        .outbox = {.spool = f->spool, .role = "fog", .software = FOGLINE_VERSION, .keys = &f->end_keys,
-                   .ops = fog_outbox_ops(f), .seed = seed(), .poll_ms = (uint32_t)s->up_poll_ms}};
+    struct lower_port_options o = {.loop = f->d->loop,
+                                   .zmq_ctx = f->zmq_ctx,
+                                   .keys = &f->d->keys,
+                                   .failover_ms = (uint32_t)s->up_failover_ms,
+                                   .failed = on_failed,
+                                   .outbox = {.spool = f->spool,
+                                              .role = "fog",
+                                              .software = FOGLINE_VERSION,
+                                              .keys = &f->end_keys,
+                                              .ops = fog_outbox_ops(f),
+                                              .seed = seed(),
+                                              .poll_ms = (uint32_t)s->up_poll_ms}};
     struct link_key trust;
     int r = ctl_upstreams(s, o.upstreams, &o.n_upstreams, &trust, err);
 
     return r < 0 ? r : lower_port_new(&f->lower, &o, err);
 }
 
-/* What the link keys say of the cloud: whom to believe about nodes, and for whom own records are authenticated. */
+/* What the link keys say of the cloud: whom to believe about nodes, and for whom own records are
+ * authenticated. */
 static int learn_trust(struct fog *f, struct errmsg *err)
 {
     struct lower_port_upstream up[LOWER_PORT_UPSTREAMS_MAX];
@@ -185,7 +201,9 @@ static int start(struct fog *f, struct errmsg *err)
         r = fog_commit(f);
     if (r == 0)
         r = loop_timer_new(f->d->loop, on_tick, f, &f->tick);
-    return r == 0 ? 0 : errmsg_set(err, r < 0 ? r : -EIO, "cannot write to the store: %s", strerror(r < 0 ? -r : EIO));
+    return r == 0 ? 0
+                  : errmsg_set(err, r < 0 ? r : -EIO, "cannot write to the store: %s",
+                               strerror(r < 0 ? -r : EIO));
 }
 
 int fog_new(struct fog **ret_f, struct daemon *d, struct errmsg *err)

@@ -3,9 +3,9 @@
  *   devices -> upper_port (inbox) -> stages -> spool -> lower_port (outbox) -> cloud
  *   devices <- marks, letters     <-----------------------------------------  cloud
  *
- * One loop round is one batch: everything that arrived, through the stages, one commit, then acknowledgements down and
- * records up. What arrived during the commit is the next batch. Crash: what was acknowledged is in the spool; marks and
- * letters are asked for again. Threads: the loop's. */
+ * One loop round is one batch: everything that arrived, through the stages, one commit, then acknowledgements
+ * down and records up. What arrived during the commit is the next batch. Crash: what was acknowledged is in
+ * the spool; marks and letters are asked for again. Threads: the loop's. */
 #ifndef FOGLINE_FOG_FOG_H
 #define FOGLINE_FOG_FOG_H
 

@@ -23,8 +23,8 @@ static int op_record(void *ctx, struct spool_stream *s, const struct record *r)
     return rc == STAGE_REFUSED ? INBOX_REFUSED : rc;
 }
 
-static size_t op_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane, struct interval range,
-                       Fogline__V1__Mark **out, size_t max)
+static size_t op_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane,
+                       struct interval range, Fogline__V1__Mark **out, size_t max)
 {
     struct fog *f = ctx;
 
@@ -159,7 +159,8 @@ static size_t op_asks(void *ctx, struct wire_arena *a, Fogline__V1__EpochReport 
     return n;
 }
 
-static size_t op_documents_held(void *ctx, struct wire_arena *a, Fogline__V1__DocumentVersion **out, size_t max)
+static size_t op_documents_held(void *ctx, struct wire_arena *a, Fogline__V1__DocumentVersion **out,
+                                size_t max)
 {
     struct fog *f = ctx;
     Fogline__V1__DocumentVersion *v = wire_arena_alloc(a, sizeof(*v));
@@ -195,12 +196,14 @@ static void op_document(void *ctx, const Fogline__V1__Document *d)
 {
     struct fog *f = ctx;
 
-    if (strcmp(d->kind, "nodes") == 0 && (d->target[0] == '\0' || strcmp(d->target, f->d->settings->node) == 0)) {
+    if (strcmp(d->kind, "nodes") == 0 &&
+        (d->target[0] == '\0' || strcmp(d->target, f->d->settings->node) == 0)) {
         take_nodes(f, d);
     } else if (d->target[0] != '\0' && upper_port_find(f->upper, d->target) != NULL) {
         f->counter[FOG_DOCUMENTS_TAKEN]++;
         if (letters_put(&f->letters, d) < 0)
-            log_warn("document_lost", "kind=%s target=%s msg=\"no memory; it comes again\"", d->kind, d->target);
+            log_warn("document_lost", "kind=%s target=%s msg=\"no memory; it comes again\"", d->kind,
+                     d->target);
     }
 }
 

@@ -41,7 +41,8 @@ struct fog {
     struct lower_port *lower;
     struct end_keys end_keys;
     struct link_key trust;
-    bool has_trust; /* up.keys names a cloud: without its key own records could not be authenticated, so none are made */
+    bool has_trust; /* up.keys names a cloud: without its key own records could not be authenticated, so none
+                       are made */
     struct marks *marks;
     struct letters letters;
     struct nodes nodes; /* signed and provisional ones */

@@ -33,9 +33,16 @@ static int append(struct fog *f, unsigned lane, uint32_t kind, const ProtobufCMe
         f->counter[FOG_OWN_RECORDS_LOST]++;
         return 0;
     }
-    if (rc == 0)
-        f->counter[FOG_OWN_RECORDS]++;
-    return rc;
+    if (rc != 0)
+        return rc;
+    struct record made = {.origin = spool_node(f->spool),
+                          .epoch = spool_own(f->spool)->epoch,
+                          .seq = seq,
+                          .kind = kind,
+                          .payload = r.payload};
+    tap_record(f->tap, &made);
+    f->counter[FOG_OWN_RECORDS]++;
+    return 0;
 }
 
 static int say(struct fog *f, Fogline__V1__EventType type, uint32_t severity, const char *text)

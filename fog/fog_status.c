@@ -1,4 +1,5 @@
-/* What a fog tells about itself: status.json once a second, counters, and a word in the log when the cloud does not let it in. */
+/* What a fog tells about itself: status.json once a second, counters, and a word in the log when the cloud
+ * does not let it in. */
 #include "fog/fog_private.h"
 
 #include <errno.h>
@@ -8,13 +9,19 @@ enum { STATUS_DEVICES_MAX = 1000 };
 
 const struct counter_info fog_counter_info[FOG_COUNTERS] = {
     [FOG_COMMITS] = {"commits", COUNTER_TOTAL, "1", "Batches made durable."},
-    [FOG_COMMITS_FULL] = {"commits_full", COUNTER_TOTAL, "1", "Batches that did not fit into the store and came again."},
-    [FOG_RECORDS_NO_ROOM] = {"records_no_room", COUNTER_TOTAL, "records", "Records of devices left to them: no room here."},
+    [FOG_COMMITS_FULL] = {"commits_full", COUNTER_TOTAL, "1",
+                          "Batches that did not fit into the store and came again."},
+    [FOG_RECORDS_NO_ROOM] = {"records_no_room", COUNTER_TOTAL, "records",
+                             "Records of devices left to them: no room here."},
     [FOG_OWN_RECORDS] = {"own_records", COUNTER_TOTAL, "records", "Events and health records of this fog."},
-    [FOG_OWN_RECORDS_LOST] = {"own_records_lost", COUNTER_TOTAL, "records", "Records of this fog never made: no room."},
-    [FOG_STORES_QUARANTINED] = {"stores_quarantined", COUNTER_TOTAL, "1", "Broken stores moved away at this start."},
-    [FOG_DOCUMENTS_TAKEN] = {"documents_taken", COUNTER_TOTAL, "1", "Node lists and commands that came from above."},
-    [FOG_DOCUMENTS_FORGED] = {"documents_forged", COUNTER_TOTAL, "1", "Node lists without the operator's signature."},
+    [FOG_OWN_RECORDS_LOST] = {"own_records_lost", COUNTER_TOTAL, "records",
+                              "Records of this fog never made: no room."},
+    [FOG_STORES_QUARANTINED] = {"stores_quarantined", COUNTER_TOTAL, "1",
+                                "Broken stores moved away at this start."},
+    [FOG_DOCUMENTS_TAKEN] = {"documents_taken", COUNTER_TOTAL, "1",
+                             "Node lists and commands that came from above."},
+    [FOG_DOCUMENTS_FORGED] = {"documents_forged", COUNTER_TOTAL, "1",
+                              "Node lists without the operator's signature."},
     [FOG_MARKS_PASSED] = {"marks_passed", COUNTER_TOTAL, "1", "Marks of the cloud kept for devices."},
     [FOG_NODE_LISTS] = {"node_lists", COUNTER_TOTAL, "1", "Times the list of nodes was put into force."},
 };
@@ -36,24 +43,35 @@ size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_
     gate[2] = g.refused_revoked;
     gate[3] = g.refused_malformed;
     out[0] = (struct counter_set){"fog", fog_counter_info, f->counter, FOG_COUNTERS};
-    out[1] = (struct counter_set){"inbox", inbox_counter_info, inbox_counters(upper_port_inbox(f->upper)), INBOX_COUNTERS};
-    out[2] =
-        (struct counter_set){"outbox", outbox_counter_info, outbox_counters(lower_port_outbox(f->lower)), OUTBOX_COUNTERS};
-    out[3] = (struct counter_set){"up_link", link_counter_info, lower_port_link_counters(f->lower), LINK_COUNTERS};
-    out[4] = (struct counter_set){"down_link", link_counter_info, upper_port_link_counters(f->upper), LINK_COUNTERS};
+    out[1] = (struct counter_set){"inbox", inbox_counter_info, inbox_counters(upper_port_inbox(f->upper)),
+                                  INBOX_COUNTERS};
+    out[2] = (struct counter_set){"outbox", outbox_counter_info, outbox_counters(lower_port_outbox(f->lower)),
+                                  OUTBOX_COUNTERS};
+    out[3] =
+        (struct counter_set){"up_link", link_counter_info, lower_port_link_counters(f->lower), LINK_COUNTERS};
+    out[4] = (struct counter_set){"down_link", link_counter_info, upper_port_link_counters(f->upper),
+                                  LINK_COUNTERS};
     out[5] = (struct counter_set){"gate", gate_counter_info, gate, 4};
     return FOG_SETS;
 }
 
-static void put_hint(const struct fog *f, const struct lower_port_status *st, int64_t since_ms, struct json *j)
+static void put_hint(const struct fog *f, const struct lower_port_status *st, int64_t since_ms,
+                     struct json *j)
 {
     char text[512] = "";
 
     if (st->link == LOWER_PORT_REACHED && since_ms >= FOG_NOT_ACCEPTED_MS)
         snprintf(text, sizeof(text),
-                 "%.100s is reachable but has not accepted key %s; run there: cloudctl enroll accept %.40s KEY --site %.40s "
+                 "%.100s is reachable but has not accepted key %s; run there: cloudctl enroll accept %.40s "
+                 "KEY --site %.40s "
                  "--role fog",
                  st->upstream, st->fingerprint, f->d->settings->node, f->d->settings->site);
+    else if (st->link == LOWER_PORT_HELLO && since_ms >= FOG_NOT_ACCEPTED_MS)
+        snprintf(text, sizeof(text),
+                 "%.100s lets this key in but does not answer: it may know it under another name than %.64s; "
+                 "see its log and "
+                 "`cloudctl enroll list`",
+                 st->upstream, f->d->settings->node);
     else if (st->link == LOWER_PORT_UNREACHABLE && since_ms >= FOG_NOT_ACCEPTED_MS)
         snprintf(text, sizeof(text), "%.100s cannot be reached", st->upstream);
     if (text[0] != '\0')
@@ -207,7 +225,8 @@ void fog_link_watch(struct fog *f)
         return;
     f->said_not_accepted = true;
     log_warn("up_not_accepted",
-             "upstream=%s key=%s msg=\"reachable, but it has not accepted this key; run there: cloudctl enroll accept %s "
+             "upstream=%s key=%s msg=\"reachable, but it has not accepted this key; run there: cloudctl "
+             "enroll accept %s "
              "KEY --site %s --role fog, with the KEY that `fogctl key show` prints here\"",
              st.upstream, st.fingerprint, f->d->settings->node, f->d->settings->site);
 }

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-/* Longer is not waited for at a start: damaged values are found when they are read, and a broken page ends the process,
- * which comes back to this check. */
+/* Longer is not waited for at a start: damaged values are found when they are read, and a broken page ends
+ * the process, which comes back to this check. */
 enum { VERIFY_TIMEOUT_S = 20, PATH_CHARS = CTL_FILE_CHARS + 32 };
 
 static int move_away(struct fog *f, const char *why, struct errmsg *err)
@@ -15,10 +15,11 @@ static int move_away(struct fog *f, const char *why, struct errmsg *err)
     int r = db_quarantine(f->d->paths.store, where, sizeof(where));
 
     if (r < 0)
-        return errmsg_set(err, r, "%s is damaged and cannot be moved away: %s", f->d->paths.store, strerror(-r));
+        return errmsg_set(err, r, "%s is damaged and cannot be moved away: %s", f->d->paths.store,
+                          strerror(-r));
     f->counter[FOG_STORES_QUARANTINED]++;
-    log_error("store_quarantined", "store=%s moved_to=%s why=%s", log_quote(f->d->paths.store), log_quote(where),
-              log_quote(why));
+    log_error("store_quarantined", "store=%s moved_to=%s why=%s", log_quote(f->d->paths.store),
+              log_quote(where), log_quote(why));
     return 0;
 }
 
@@ -35,8 +36,8 @@ static int verify(struct fog *f, const struct db_options *o, struct errmsg *err)
     case DB_UNREADABLE:
         return move_away(f, why.text, err);
     case DB_DAMAGED:
-        log_warn("store_damaged", "values=%" PRIu64 " damaged=%" PRIu64 " msg=%s", result.n_values, result.n_damaged,
-                 log_quote(why.text));
+        log_warn("store_damaged", "values=%" PRIu64 " damaged=%" PRIu64 " msg=%s", result.n_values,
+                 result.n_damaged, log_quote(why.text));
         return 0;
     case -ETIMEDOUT:
         log_info("store_verify_cut", "after_s=%d", VERIFY_TIMEOUT_S);
@@ -51,7 +52,10 @@ int fog_store_open(struct fog *f, struct errmsg *err)
     const struct ctl_settings *s = f->d->settings;
     struct errmsg why = {""};
     struct spool_options o = {
-        .db = {.path = f->d->paths.store, .tables = fog_tables, .n_tables = FOG_TABLES, .map_bytes = s->store_map_bytes,
+        .db = {.path = f->d->paths.store,
+               .tables = fog_tables,
+               .n_tables = FOG_TABLES,
+               .map_bytes = s->store_map_bytes,
                .role = "fog"},
         .node = s->node,
         .quota_bytes = s->store_quota_bytes,

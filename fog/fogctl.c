@@ -111,12 +111,17 @@ static int said(struct ctl *ctl, const struct node_public *key)
             "wrote %s and %s\n\n"
             "1. On the cloud's machine:\n  cloudctl enroll accept %s %s --site %s --role fog\n"
             "2. Here:\n  fogline-fog -c %s\n",
-            ctl->config_path, ctl->paths.node_key, ctl->settings->node, text, ctl->settings->site, ctl->config_path);
+            ctl->config_path, ctl->paths.node_key, ctl->settings->node, text, ctl->settings->site,
+            ctl->config_path);
     if (link_text[0] != '\0')
-        fprintf(ctl->out, "3. On each device's machine:\n  devicectl init --up %s:%d --up-key %s --site %s --node NAME\n", host,
-                (int)ctl->settings->listen_port, link_text, ctl->settings->site);
+        fprintf(
+            ctl->out,
+            "3. On each device's machine:\n  devicectl init --up %s:%d --up-key %s --site %s --node NAME\n",
+            host, (int)ctl->settings->listen_port, link_text, ctl->settings->site);
     else
-        fprintf(ctl->out, "3. Put the cloud's endpoint and link key into up.endpoints and up.keys when you know them.\n");
+        fprintf(
+            ctl->out,
+            "3. Put the cloud's endpoint and link key into up.endpoints and up.keys when you know them.\n");
     return CTL_OK;
 }
 
@@ -139,7 +144,8 @@ static const struct cmd_option init_options[] = {
     {"site", 's', "SITE", "site this fog stands at"},
     {"node", 'N', "NAME", "name of this fog (fog-SITE)"},
     {"up", 'u', "HOST:PORT", "the cloud; may be given again for others to turn to"},
-    {"up-key", 'k', "KEY", "link key fl1-... that `cloudctl key show --link` printed; one for each --up, or one for all"},
+    {"up-key", 'k', "KEY",
+     "link key fl1-... that `cloudctl key show --link` printed; one for each --up, or one for all"},
     {"listen", 'l', "HOST", "address to listen on (*)"},
     {"port", 'p', "PORT", "port to listen on (5510); the next one is used too"},
     {"state-dir", 0, "DIR", "folder of key and store (/var/lib/fogline/fog)"},

@@ -53,7 +53,8 @@ int letters_put(struct letters *l, const Fogline__V1__Document *d)
         free(l->at[0].bytes);
         memmove(&l->at[0], &l->at[1], (--l->n) * sizeof(l->at[0]));
     }
-    /* By version: a device carries out a command only above the last counter, so a later one must not overtake. */
+    /* By version: a device carries out a command only above the last counter, so a later one must not
+     * overtake. */
     size_t i = l->n++;
     for (; i > 0 && l->at[i - 1].version > one.version; i--)
         l->at[i] = l->at[i - 1];
@@ -91,8 +92,8 @@ static Fogline__V1__Document *copy_of(const struct letter *one, struct wire_aren
     return d;
 }
 
-size_t letters_for(const struct letters *l, const char *device, const Fogline__V1__Hello *hello, struct wire_arena *a,
-                   Fogline__V1__Document **out, size_t max)
+size_t letters_for(const struct letters *l, const char *device, const Fogline__V1__Hello *hello,
+                   struct wire_arena *a, Fogline__V1__Document **out, size_t max)
 {
     size_t n = 0;
 

@@ -80,7 +80,8 @@ static size_t place_of(const struct marks *m, const char *origin, const struct i
     return low;
 }
 
-static struct lane_marks *find(const struct marks *m, const char *origin, const struct id128 *epoch, unsigned lane)
+static struct lane_marks *find(const struct marks *m, const char *origin, const struct id128 *epoch,
+                               unsigned lane)
 {
     size_t i = place_of(m, origin, epoch, lane);
 
@@ -154,7 +155,8 @@ int marks_put(struct marks *m, const Fogline__V1__MarkBody *body, const Fogline_
     struct lane_marks *l;
     struct id128 epoch;
 
-    if (!wire_id128(body->epoch, &epoch) || mark->mac.len != MAC_BYTES || strlen(body->origin) >= SPOOL_NAME_BYTES)
+    if (!wire_id128(body->epoch, &epoch) || mark->mac.len != MAC_BYTES ||
+        strlen(body->origin) >= SPOOL_NAME_BYTES)
         return 0; /* the wire checks these; such a one is of no use to anybody */
     k.body = malloc(mark->body.len + 1);
     if (k.body == NULL)

@@ -1,9 +1,10 @@
-/* marks.h - the cloud's latest marks about the devices here, kept so that a device that asks gets them at once.
+/* marks.h - the cloud's latest marks about the devices here, kept so that a device that asks gets them at
+ * once.
  *
- * A mark is opaque and authenticated for its origin; the fog only reads whom and what range it is about. Per stream and lane
- * the newest few are kept; one that a newer one covers is dropped. Memory only: after a restart the devices ask, the fog
- * asks above, and the marks come again. Limits: MARKS_STREAMS_MAX lanes, the least recently changed makes room.
- * Threads: one owner. */
+ * A mark is opaque and authenticated for its origin; the fog only reads whom and what range it is about. Per
+ * stream and lane the newest few are kept; one that a newer one covers is dropped. Memory only: after a
+ * restart the devices ask, the fog asks above, and the marks come again. Limits: MARKS_STREAMS_MAX lanes, the
+ * least recently changed makes room. Threads: one owner. */
 #ifndef FOGLINE_FOG_MARKS_H
 #define FOGLINE_FOG_MARKS_H
 

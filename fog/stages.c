@@ -5,7 +5,8 @@
 /* Held for the cloud as it came: its bytes are the device's, and so is the authenticator over them. */
 static int relay_record(struct fog *f, struct spool_stream *s, const struct record *r)
 {
-    struct spool_record out = {.kind = r->kind, .flags = r->flags, .samples = r->samples, .payload = r->payload};
+    struct spool_record out = {
+        .kind = r->kind, .flags = r->flags, .samples = r->samples, .payload = r->payload};
     int rc;
 
     memcpy(out.tag, r->tag, sizeof(out.tag));

@@ -1,8 +1,8 @@
 /* stages.h - what a fog does with a record, as a list of stages in the order of the data's way.
  *
- * A stage is a table row of functions; the fog calls `record` of each for every record not seen before, inside the
- * transaction of the batch. A stage writes through the spool, so what it does is durable together with the record, or not at
- * all. New stages are new rows in stages.c. */
+ * A stage is a table row of functions; the fog calls `record` of each for every record not seen before,
+ * inside the transaction of the batch. A stage writes through the spool, so what it does is durable together
+ * with the record, or not at all. New stages are new rows in stages.c. */
 #ifndef FOGLINE_FOG_STAGES_H
 #define FOGLINE_FOG_STAGES_H
 

@@ -43,7 +43,8 @@ unsigned cmd_words(const char *name)
     return n;
 }
 
-/* What stands on the command line, read in two passes: the words tell the command, which tells its options. */
+/* What stands on the command line, read in two passes: the words tell the command, which tells its options.
+ */
 struct line {
     int argc;
     char **argv;
@@ -210,8 +211,8 @@ static int check_args(const struct ctl *ctl)
         return ctl_fail(ctl, CTL_USAGE, "too few arguments; usage: %s %s %s", ctl->tier->cli, c->name,
                         c->args != NULL ? c->args : "");
     if (c->max_args != CMD_ARGS_ANY && ctl->n_args > c->max_args)
-        return ctl_fail(ctl, CTL_USAGE, "`%s` is too much; usage: %s %s %s", ctl->args[c->max_args], ctl->tier->cli,
-                        c->name, c->args != NULL ? c->args : "");
+        return ctl_fail(ctl, CTL_USAGE, "`%s` is too much; usage: %s %s %s", ctl->args[c->max_args],
+                        ctl->tier->cli, c->name, c->args != NULL ? c->args : "");
     return CTL_OK;
 }
 
@@ -237,7 +238,8 @@ static int no_command(const struct ctl *ctl, const struct line *l, const struct 
                     m->near.best != NULL ? "`" : "", ctl->tier->cli);
 }
 
-/* What a misspelt command is compared with: its first two words, since later ones are arguments, or the first alone. */
+/* What a misspelt command is compared with: its first two words, since later ones are arguments, or the first
+ * alone. */
 static void find_command(const struct ctl_tier *tier, const struct line *l, struct match *m)
 {
     char wanted[CMD_NAME_CHARS] = "";

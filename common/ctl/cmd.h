@@ -1,10 +1,11 @@
-/* cmd.h - command lines of the three operator tools: tables of subcommands, one parser, one help, one set of exit codes.
+/* cmd.h - command lines of the three operator tools: tables of subcommands, one parser, one help, one set of
+ * exit codes.
  *
  *   PROGRAM [-c FILE] [--json] [--no-color] WORDS [options] [arguments]
  *
- * The common options may stand anywhere; `--` ends options. Data go to ctl->out, sentences for people to ctl->err. Every
- * command has --help. A misspelt word or option is answered on stderr with the nearest known one and exit code 2.
- * Threads: one. */
+ * The common options may stand anywhere; `--` ends options. Data go to ctl->out, sentences for people to
+ * ctl->err. Every command has --help. A misspelt word or option is answered on stderr with the nearest known
+ * one and exit code 2. Threads: one. */
 #ifndef FOGLINE_CTL_CMD_H
 #define FOGLINE_CTL_CMD_H
 
@@ -38,11 +39,11 @@ struct cmd_option {
 };
 
 struct cmd {
-    const char *name; /* words: "store verify"; the last row of a table has NULL */
-    const char *args; /* "NODE KEY", "[CHANNEL...]", or NULL: none */
-    unsigned min_args, max_args; /* max_args CMD_ARGS_ANY: no upper limit */
-    const char *help;            /* one line */
-    const char *detail;          /* paragraphs and examples, or NULL; ends without a newline */
+    const char *name;                 /* words: "store verify"; the last row of a table has NULL */
+    const char *args;                 /* "NODE KEY", "[CHANNEL...]", or NULL: none */
+    unsigned min_args, max_args;      /* max_args CMD_ARGS_ANY: no upper limit */
+    const char *help;                 /* one line */
+    const char *detail;               /* paragraphs and examples, or NULL; ends without a newline */
     const struct cmd_option *options; /* or NULL */
     int (*run)(struct ctl *ctl);      /* returns enum ctl_exit */
 };
@@ -56,11 +57,11 @@ struct ctl_tier {
     const char *about;       /* one line */
     const char *config_path; /* "/etc/fogline/fog.yaml": when -c is not given */
     const struct config_schema *schema;
-    size_t settings_offset;  /* of the struct ctl_settings in the schema's struct */
-    const char *store_name;  /* "spool", "archive" */
+    size_t settings_offset;    /* of the struct ctl_settings in the schema's struct */
+    const char *store_name;    /* "spool", "archive" */
     const char *const *tables; /* of the store, SPOOL_TABLE_NAMES first */
     unsigned n_tables;
-    bool authority;            /* the cloud: signs the node list with operator.key */
+    bool authority;                /* the cloud: signs the node list with operator.key */
     const struct cmd *const *cmds; /* NULL-terminated list of tables; a name in an earlier one wins */
 };
 
@@ -86,8 +87,8 @@ int cmd_main(const struct ctl_tier *tier, int argc, char **argv);
 /* The same with streams given, for tests. */
 int cmd_run(const struct ctl_tier *tier, int argc, char **argv, FILE *out, FILE *err);
 
-/* Value of an option, "" for a flag that was given, NULL when not given. Given more than once: the last; ctl_option_n the
- * nth (from 0) or NULL. */
+/* Value of an option, "" for a flag that was given, NULL when not given. Given more than once: the last;
+ * ctl_option_n the nth (from 0) or NULL. */
 const char *ctl_option(const struct ctl *ctl, const char *name);
 const char *ctl_option_n(const struct ctl *ctl, const char *name, unsigned n);
 /* Integer value of an option within [min, max]; def when not given. CTL_OK, or CTL_USAGE said on ctl->err. */
@@ -96,7 +97,8 @@ must_check int ctl_option_i64(const struct ctl *ctl, const char *name, int64_t m
 
 /* Loads the configuration (once); problems go to ctl->err. Returns CTL_OK or what to exit with. */
 must_check int ctl_load(struct ctl *ctl);
-/* "fogctl: TEXT" on ctl->err (or {"error":TEXT} there with --json); returns `code`: return ctl_fail(ctl, CTL_FAILED, "..."). */
+/* "fogctl: TEXT" on ctl->err (or {"error":TEXT} there with --json); returns `code`: return ctl_fail(ctl,
+ * CTL_FAILED, "..."). */
 int ctl_fail(const struct ctl *ctl, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* A remark for people on ctl->err. */
 void ctl_note(const struct ctl *ctl, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -10,7 +10,8 @@ struct cmd_given {
 
 extern const struct cmd_option cmd_common_options[];
 
-/* Calls fn for each command of the tier once (the first of each name); stops when it returns true, then true. */
+/* Calls fn for each command of the tier once (the first of each name); stops when it returns true, then true.
+ */
 bool cmd_each(const struct ctl_tier *tier, bool (*fn)(void *ctx, const struct cmd *c), void *ctx);
 /* How many words a name has, and whether argv-like words begin with it. */
 unsigned cmd_words(const char *name);

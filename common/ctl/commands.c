@@ -66,8 +66,8 @@ static int take_inside(struct span plain, const Fogline__V1__Document *d, struct
 
     if (r < 0)
         return r;
-    if (wire_command_unpack(a, plain, &m) != 0 || strcmp(m->target, d->target) != 0 || m->counter != d->version ||
-        strlen(m->argument) >= sizeof(ret_c->argument))
+    if (wire_command_unpack(a, plain, &m) != 0 || strcmp(m->target, d->target) != 0 ||
+        m->counter != d->version || strlen(m->argument) >= sizeof(ret_c->argument))
         return COMMAND_FORGED;
     *ret_c = (struct command){.counter = m->counter, .type = m->type};
     snprintf(ret_c->target, sizeof(ret_c->target), "%s", m->target);
@@ -105,7 +105,8 @@ static bool parse_name(const char *name, char node[GATE_NAME_BYTES], uint64_t *r
     if (dash == NULL || !name_part_ok(name, (size_t)(dash - name)))
         return false;
     digits = strspn(dash + 1, "0123456789");
-    if (digits == 0 || strcmp(dash + 1 + digits, ".doc") != 0 || !numfmt_parse_i64(dash + 1, digits, &counter))
+    if (digits == 0 || strcmp(dash + 1 + digits, ".doc") != 0 ||
+        !numfmt_parse_i64(dash + 1, digits, &counter))
         return false;
     memcpy(node, name, (size_t)(dash - name));
     node[dash - name] = '\0';

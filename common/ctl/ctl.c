@@ -57,13 +57,15 @@ const char *ctl_option(const struct ctl *ctl, const char *name)
     return last;
 }
 
-int ctl_option_i64(const struct ctl *ctl, const char *name, int64_t min, int64_t max, int64_t def, int64_t *ret_v)
+int ctl_option_i64(const struct ctl *ctl, const char *name, int64_t min, int64_t max, int64_t def,
+                   int64_t *ret_v)
 {
     const char *text = ctl_option(ctl, name);
     int64_t v = def;
 
     if (text != NULL && (!numfmt_parse_i64(text, strlen(text), &v) || v < min || v > max))
-        return ctl_fail(ctl, CTL_USAGE, "--%s: `%s` is not a number of %" PRId64 "..%" PRId64, name, text, min, max);
+        return ctl_fail(ctl, CTL_USAGE, "--%s: `%s` is not a number of %" PRId64 "..%" PRId64, name, text,
+                        min, max);
     *ret_v = v;
     return CTL_OK;
 }

@@ -112,7 +112,8 @@ static void log_changes(const struct config_changes *c, bool refused)
             log_error("reload_refused", "field=%s from=%s to=%s msg=\"needs a restart\"", ch->field,
                       log_quote(ch->from), log_quote(ch->to));
         else
-            log_info("reload_changed", "field=%s from=%s to=%s", ch->field, log_quote(ch->from), log_quote(ch->to));
+            log_info("reload_changed", "field=%s from=%s to=%s", ch->field, log_quote(ch->from),
+                     log_quote(ch->to));
     }
 }
 
@@ -181,8 +182,8 @@ static int prepare(struct daemon *d, struct errmsg *err)
         return r;
     r = node_keys_load(d->paths.node_key, &d->keys, err);
     if (r == -ENOENT)
-        return errmsg_set(err, r, "%s: there is no key; make one with: %s -c %s key gen", d->paths.node_key, d->tier->cli,
-                          d->config_path);
+        return errmsg_set(err, r, "%s: there is no key; make one with: %s -c %s key gen", d->paths.node_key,
+                          d->tier->cli, d->config_path);
     if (r < 0)
         return r;
     r = loop_new(&d->loop, &d->clock);

@@ -87,7 +87,8 @@ const struct jnode *jnode_at(const struct jnode *n, size_t i)
 {
     if (i >= jnode_n(n))
         return NULL;
-    return (const struct jnode *)(jnode_kind(n) == J_OBJECT ? val(n)->u.object.values[i] : val(n)->u.array.values[i]);
+    return (const struct jnode *)(jnode_kind(n) == J_OBJECT ? val(n)->u.object.values[i]
+                                                            : val(n)->u.array.values[i]);
 }
 
 const char *jnode_key(const struct jnode *n, size_t i)

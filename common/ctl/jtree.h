@@ -1,5 +1,5 @@
-/* jtree.h - reads a small JSON file of our own making back, and prints it. Inside common/ctl only; jtree.c is the one
- * file that reads with yajl. */
+/* jtree.h - reads a small JSON file of our own making back, and prints it. Inside common/ctl only; jtree.c is
+ * the one file that reads with yajl. */
 #ifndef FOGLINE_CTL_JTREE_H
 #define FOGLINE_CTL_JTREE_H
 
@@ -14,8 +14,9 @@ struct jtree;
 
 enum { JTREE_MAX_BYTES = 4 << 20 };
 enum { JTREE_MISSING = 1, JTREE_BAD = 2 };
-must_check int jtree_read(const char *path, struct jtree **ret_t); /* 0, JTREE_MISSING, JTREE_BAD, negative errno */
-must_check int jtree_parse(struct span text, struct jtree **ret_t);         /* the same from memory */
+must_check int jtree_read(const char *path,
+                          struct jtree **ret_t); /* 0, JTREE_MISSING, JTREE_BAD, negative errno */
+must_check int jtree_parse(struct span text, struct jtree **ret_t); /* the same from memory */
 struct jtree *jtree_free(struct jtree *t);
 void jtree_freep(struct jtree **t);
 

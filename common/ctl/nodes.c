@@ -76,7 +76,8 @@ static int node_of(const Fogline__V1__Node *m, struct upper_port_node *ret_node)
 {
     struct upper_port_node n = {.revoked = m->revoked, .provisional = m->provisional};
 
-    if (!name_part_ok(m->id, strlen(m->id)) || (m->site[0] != '\0' && !name_part_ok(m->site, strlen(m->site))) ||
+    if (!name_part_ok(m->id, strlen(m->id)) ||
+        (m->site[0] != '\0' && !name_part_ok(m->site, strlen(m->site))) ||
         strlen(m->role) >= sizeof(n.role) || m->transport_key.len != KEY_BYTES || m->end_key.len != KEY_BYTES)
         return -EBADMSG;
     snprintf(n.id, sizeof(n.id), "%s", m->id);

@@ -27,7 +27,8 @@ static bool document_signed(const Fogline__V1__Document *d, const uint8_t operat
     return ok;
 }
 
-int nodes_load(const char *path, const uint8_t operator_public[KEY_BYTES], struct nodes *ret_l, struct errmsg *err)
+int nodes_load(const char *path, const uint8_t operator_public[KEY_BYTES], struct nodes *ret_l,
+               struct errmsg *err)
 {
     owned(buf_deinit) struct buf text = {0};
     owned(arena_freep) struct wire_arena *a = NULL;
@@ -87,7 +88,8 @@ int nodes_save(const char *path, struct nodes *l, const struct operator_keys *k,
     int r = nodes_to_body(l, version, &body);
 
     if (r == -EFBIG)
-        return errmsg_set(err, r, "%s: %zu nodes are too many for one list (%d bytes)", path, l->n, NODES_BODY_MAX_BYTES);
+        return errmsg_set(err, r, "%s: %zu nodes are too many for one list (%d bytes)", path, l->n,
+                          NODES_BODY_MAX_BYTES);
     d.kind = (char *)"nodes";
     d.version = version;
     d.body = wire_bytes(span_of(body.data, body.len));
@@ -115,8 +117,8 @@ int nodes_save_local(const char *path, const struct nodes *l, struct errmsg *err
     return r < 0 ? errmsg_set(err, r, "%s: %s", path, strerror(-r)) : 0;
 }
 
-int nodes_take_document(const char *path, const Fogline__V1__Document *d, const uint8_t operator_public[KEY_BYTES],
-                        uint64_t version_held, struct errmsg *err)
+int nodes_take_document(const char *path, const Fogline__V1__Document *d,
+                        const uint8_t operator_public[KEY_BYTES], uint64_t version_held, struct errmsg *err)
 {
     owned(buf_deinit) struct buf packed = {0};
     owned(arena_freep) struct wire_arena *a = NULL;

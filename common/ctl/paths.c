@@ -45,8 +45,8 @@ static int folder_ready(const char *path, const char *key, struct errmsg *err)
     if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return errmsg_set(err, -EPERM, "%s: others may write to %s; run: chmod 700 %s", key, path, path);
     if (access(path, W_OK | X_OK) < 0)
-        return errmsg_set(err, -errno, "%s: user %u may not write to %s; run: chown %u %s", key, (unsigned)geteuid(), path,
-                          (unsigned)geteuid(), path);
+        return errmsg_set(err, -errno, "%s: user %u may not write to %s; run: chown %u %s", key,
+                          (unsigned)geteuid(), path, (unsigned)geteuid(), path);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* paths.h - where a node keeps what, below its state and run folders.
  *
- * state_dir (0700): what must survive a reboot. run_dir (0700, under /run): what must not. Threads: values. */
+ * state_dir (0700): what must survive a reboot. run_dir (0700, under /run): what must not. Threads: values.
+ */
 #ifndef FOGLINE_CTL_PATHS_H
 #define FOGLINE_CTL_PATHS_H
 
@@ -27,7 +28,8 @@ struct ctl_paths {
 
 /* store_name: "spool" or "archive". */
 void ctl_paths_make(struct ctl_paths *ret_p, const struct ctl_settings *s, const char *store_name);
-/* Makes state_dir and run_dir (0700) when missing; refuses folders that others can write to. 0 or negative errno, *err filled. */
+/* Makes state_dir and run_dir (0700) when missing; refuses folders that others can write to. 0 or negative
+ * errno, *err filled. */
 must_check int ctl_paths_ready(const struct ctl_paths *p, struct errmsg *err);
 
 /* operator.pub. 0; -ENOENT, -EINVAL ... with *err filled. */

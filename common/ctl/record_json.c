@@ -180,7 +180,8 @@ static void put_rows(const struct block *b, unsigned max_rows, struct json *j)
     json_array_end(j);
 }
 
-static int put_columns(struct wire_arena *a, const struct record_view *v, const Fogline__V1__Block *m, struct json *j)
+static int put_columns(struct wire_arena *a, const struct record_view *v, const Fogline__V1__Block *m,
+                       struct json *j)
 {
     Fogline__V1__DescriptorSet *set;
     enum column_type types[BLOCK_COLUMNS_MAX];

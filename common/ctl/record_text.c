@@ -6,12 +6,14 @@
 
 #include <inttypes.h>
 
-static const char *const kind_names[] = {"unspecified", "descriptor", "block", "event", "health", "ledger", "reply",
-                                         "object"};
-static const char *const event_names[] = {"unspecified", "start", "stop", "source_failed", "source_recovered",
-                                          "source_ended", "dropped", "alarm_raised", "alarm_cleared", "note"};
-static const char *const reason_names[] = {"unspecified", "evicted", "evicted_stored", "corrupt", "filtered", "merged",
-                                           "thinned", "local", "lost_spool", "refused"};
+static const char *const kind_names[] = {"unspecified", "descriptor", "block", "event",
+                                         "health",      "ledger",     "reply", "object"};
+static const char *const event_names[] = {"unspecified",      "start",        "stop",    "source_failed",
+                                          "source_recovered", "source_ended", "dropped", "alarm_raised",
+                                          "alarm_cleared",    "note"};
+static const char *const reason_names[] = {"unspecified", "evicted", "evicted_stored", "corrupt",
+                                           "filtered",    "merged",  "thinned",        "local",
+                                           "lost_spool",  "refused"};
 static const char *const severity_names[] = {"info", "warning", "error", "critical"};
 
 #define NAME_OF(names, i, other) ((size_t)(i) < sizeof(names) / sizeof(names[0]) ? names[i] : (other))
@@ -71,8 +73,9 @@ static void summary_event(struct wire_arena *a, const struct record *r, char *ou
         snprintf(out, out_bytes, "does not decode");
         return;
     }
-    snprintf(out, out_bytes, "%s %s %s %s%s%s", clock_format_utc(e->time_ns, at), record_severity_name(e->severity),
-             record_event_name((int)e->type), e->subject, e->subject[0] != '\0' && e->text[0] != '\0' ? ": " : "", e->text);
+    snprintf(out, out_bytes, "%s %s %s %s%s%s", clock_format_utc(e->time_ns, at),
+             record_severity_name(e->severity), record_event_name((int)e->type), e->subject,
+             e->subject[0] != '\0' && e->text[0] != '\0' ? ": " : "", e->text);
 }
 
 static void summary_other(struct wire_arena *a, const struct record *r, char *out, size_t out_bytes)
@@ -84,10 +87,11 @@ static void summary_other(struct wire_arena *a, const struct record *r, char *ou
     char at[48];
 
     if (r->kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR && wire_descriptor_set_unpack(a, r->payload, &set) == 0)
-        snprintf(out, out_bytes, "set %016" PRIx64 " group %s channels %zu", wire_descriptor_set_id(r->payload),
-                 set->group, set->n_channels);
+        snprintf(out, out_bytes, "set %016" PRIx64 " group %s channels %zu",
+                 wire_descriptor_set_id(r->payload), set->group, set->n_channels);
     else if (r->kind == FOGLINE__V1__KIND__KIND_HEALTH && wire_health_unpack(a, r->payload, &health) == 0)
-        snprintf(out, out_bytes, "%s counters %zu", clock_format_utc(health->time_ns, at), health->n_counters);
+        snprintf(out, out_bytes, "%s counters %zu", clock_format_utc(health->time_ns, at),
+                 health->n_counters);
     else if (r->kind == FOGLINE__V1__KIND__KIND_LEDGER && wire_ledger_unpack(a, r->payload, &ledger) == 0)
         snprintf(out, out_bytes, "%s covers %zu", clock_format_utc(ledger->time_ns, at), ledger->n_covers);
     else if (r->kind == FOGLINE__V1__KIND__KIND_REPLY && wire_reply_unpack(a, r->payload, &reply) == 0)

@@ -31,12 +31,13 @@ void ctl_settings_check(const struct ctl_settings *s, struct config_check *c)
         config_complain(c, "up.keys", "run `fogctl key show --link` or `cloudctl key show --link` there",
                         "up.endpoints needs the link key of the other side");
     if (s->up_keys.n > 1 && s->up_endpoints.n > 0 && s->up_keys.n != s->up_endpoints.n)
-        config_complain(c, "up.keys", "give one key for each endpoint, or one for all", "%zu keys for %zu endpoints",
-                        s->up_keys.n, s->up_endpoints.n);
+        config_complain(c, "up.keys", "give one key for each endpoint, or one for all",
+                        "%zu keys for %zu endpoints", s->up_keys.n, s->up_endpoints.n);
     for (size_t i = 0; i < s->up_keys.n; i++) {
         snprintf(field, sizeof(field), "up.keys[%zu]", i);
         if (link_key_parse(s->up_keys.at[i], &k, &err) != 0) {
-            config_complain(c, field, "copy the whole text printed by `key show --link` above", "%.200s", err.text);
+            config_complain(c, field, "copy the whole text printed by `key show --link` above", "%.200s",
+                            err.text);
             continue;
         }
         if (have_first && !link_keys_agree(&first, &k))
@@ -77,17 +78,20 @@ int ctl_upstreams(const struct ctl_settings *s, struct lower_port_upstream out[L
 
     if (n > LOWER_PORT_UPSTREAMS_MAX || n_keys > LOWER_PORT_UPSTREAMS_MAX || (n > 0 && n_keys == 0) ||
         (n_keys > 1 && n > 0 && n_keys != n))
-        return errmsg_set(err, -EINVAL, "up.keys: give one link key for each of up.endpoints, or one for all");
+        return errmsg_set(err, -EINVAL,
+                          "up.keys: give one link key for each of up.endpoints, or one for all");
     for (size_t i = 0; i < n_keys; i++) {
         r = link_key_parse(s->up_keys.at[i], &keys[i], err);
         if (r < 0)
             return r;
         if (i > 0 && !link_keys_agree(&keys[0], &keys[i]))
-            return errmsg_set(err, -EINVAL, "up.keys[%zu]: names another cloud or operator than the first key", i);
+            return errmsg_set(err, -EINVAL,
+                              "up.keys[%zu]: names another cloud or operator than the first key", i);
     }
     for (size_t i = 0; i < n; i++) {
         if (split_endpoint(s->up_endpoints.at[i], &up[i]) < 0)
-            return errmsg_set(err, -EINVAL, "up.endpoints[%zu]: `%s` is not HOST:PORT with a port of 1..65534", i,
+            return errmsg_set(err, -EINVAL,
+                              "up.endpoints[%zu]: `%s` is not HOST:PORT with a port of 1..65534", i,
                               s->up_endpoints.at[i]);
         memcpy(up[i].transport, keys[n_keys > 1 ? i : 0].upper_transport, KEY_BYTES);
     }

@@ -110,7 +110,8 @@ int status_end(struct status *s, const struct counter_set *sets, size_t n_sets)
     return r;
 }
 
-/* The daemon holds a lock as long as it lives; asking for it takes nothing, so it never stands in a start's way. */
+/* The daemon holds a lock as long as it lives; asking for it takes nothing, so it never stands in a start's
+ * way. */
 static bool lock_held(const char *status_path)
 {
     struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};

@@ -105,7 +105,8 @@ static int print_list(const struct ctl *ctl, const char *key, const struct jnode
             table_cell(t, value_text(name, jnode_get(jnode_at(list, i), name), text));
         }
     fprintf(ctl->out, "\n%s\n", title_of(key, text));
-    return table_print(t, ctl->out, ctl->color) < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot print the table") : CTL_OK;
+    return table_print(t, ctl->out, ctl->color) < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot print the table")
+                                                    : CTL_OK;
 }
 
 static void print_line(const struct ctl *ctl, const char *key, const struct jnode *v)
@@ -147,7 +148,8 @@ static int print_counters(const struct ctl *ctl, const struct jnode *counters)
         table_cell(t, jnode_text(jnode_at(counters, i)));
     }
     fputc('\n', ctl->out);
-    return table_print(t, ctl->out, ctl->color) < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot print the table") : CTL_OK;
+    return table_print(t, ctl->out, ctl->color) < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot print the table")
+                                                    : CTL_OK;
 }
 
 static int status_json(const struct ctl *ctl, const struct jnode *root, enum status_life life, int64_t age_ms)
@@ -196,7 +198,8 @@ int status_command(struct ctl *ctl)
         fprintf(ctl->out, "%-20s %s\n", "site", jnode_text(jnode_get(root, "site")));
     fprintf(ctl->out, "%-20s %s %s, %s pid %s, last report %s ago\n", "daemon", ctl->tier->daemon,
             jnode_text(jnode_get(root, "software")), words[life], jnode_text(jnode_get(root, "pid")), text);
-    duration((jnode_i64(jnode_get(root, "time_unix_ns")) - jnode_i64(jnode_get(root, "started_unix_ns"))) / NS_PER_MS,
+    duration((jnode_i64(jnode_get(root, "time_unix_ns")) - jnode_i64(jnode_get(root, "started_unix_ns"))) /
+                 NS_PER_MS,
              text, sizeof(text));
     fprintf(ctl->out, "%-20s %s\n", life != STATUS_DEAD ? "up" : "had been up", text);
     code = print_facts(ctl, jnode_get(root, "facts"));

@@ -5,7 +5,12 @@
 
 #include <errno.h>
 
-enum { SLICE_RECORDS = 256, SLICE_BYTES = 1024 * 1024, SLICE_ROWS = 4096, RECORD_HEAD = 13 + SPOOL_TAG_BYTES };
+enum {
+    SLICE_RECORDS = 256,
+    SLICE_BYTES = 1024 * 1024,
+    SLICE_ROWS = 4096,
+    RECORD_HEAD = 13 + SPOOL_TAG_BYTES
+};
 
 void walk_streams_deinit(struct walk_streams *s)
 {
@@ -13,7 +18,8 @@ void walk_streams_deinit(struct walk_streams *s)
     *s = (struct walk_streams){0};
 }
 
-/* Format in common/spool/README.md: format, own, length of origin, origin, epoch, then five le64 for each lane. */
+/* Format in common/spool/README.md: format, own, length of origin, origin, epoch, then five le64 for each
+ * lane. */
 static bool stream_of(struct span key, struct span value, struct walk_stream *ret_s)
 {
     struct walk_stream s = {0};
@@ -121,8 +127,8 @@ static bool record_of(struct span value, struct record *r)
     return true;
 }
 
-static void slice_take(struct slice *sl, const struct walk_stream *s, struct span key, struct span value, bool damaged,
-                       uint32_t kind)
+static void slice_take(struct slice *sl, const struct walk_stream *s, struct span key, struct span value,
+                       bool damaged, uint32_t kind)
 {
     struct walk_record *r = &sl->at[sl->n];
 
@@ -140,8 +146,8 @@ static void slice_take(struct slice *sl, const struct walk_stream *s, struct spa
     sl->n++;
 }
 
-static int slice_read(struct slice *sl, struct db *db, const struct walk_stream *s, unsigned lane, uint64_t from,
-                      uint32_t kind)
+static int slice_read(struct slice *sl, struct db *db, const struct walk_stream *s, unsigned lane,
+                      uint64_t from, uint32_t kind)
 {
     struct db_txn *txn;
     owned(db_cursor_freep) struct db_cursor *c = NULL;
@@ -160,7 +166,8 @@ static int slice_read(struct slice *sl, struct db *db, const struct walk_stream 
     r = db_cursor_new(txn, SPOOL_TABLE_RECORDS, &c);
     rc = r < 0 ? r : db_cursor_seek(c, span_of(start, sizeof(start)), &key, &value);
     while (rc == 0 || rc == DB_DAMAGED) {
-        if (key.len != sizeof(start) || load_be32(key.data) != s->no || seq_lane(load_be64(key.data + 4)) != lane)
+        if (key.len != sizeof(start) || load_be32(key.data) != s->no ||
+            seq_lane(load_be64(key.data + 4)) != lane)
             break;
         if (sl->n == SLICE_RECORDS || sl->bytes.len >= SLICE_BYTES || ++rows == SLICE_ROWS) {
             sl->end = false;
@@ -174,8 +181,8 @@ static int slice_read(struct slice *sl, struct db *db, const struct walk_stream 
     return rc < 0 ? rc : sl->bytes.error;
 }
 
-int walk_records(struct db *db, const struct walk_stream *s, unsigned lane, uint64_t from_count, uint32_t kind, walk_fn fn,
-                 void *ctx)
+int walk_records(struct db *db, const struct walk_stream *s, unsigned lane, uint64_t from_count,
+                 uint32_t kind, walk_fn fn, void *ctx)
 {
     owned(free_ptr) struct slice *sl = calloc(1, sizeof(*sl));
     int r = 0;
@@ -215,7 +222,8 @@ int walk_last(struct db *db, const struct walk_stream *s, unsigned lane, uint64_
         r = db_cursor_prev(c, &key, NULL);
     else if (r == DB_NOT_FOUND)
         r = db_cursor_last(c, &key, NULL);
-    if (r == 0 && key.len == sizeof(after) && load_be32(key.data) == s->no && seq_lane(load_be64(key.data + 4)) == lane)
+    if (r == 0 && key.len == sizeof(after) && load_be32(key.data) == s->no &&
+        seq_lane(load_be64(key.data + 4)) == lane)
         *ret_count = seq_count(load_be64(key.data + 4));
     c = db_cursor_free(c);
     db_abort(txn);
@@ -236,7 +244,8 @@ void walk_descriptors_deinit(struct walk_descriptors *d)
     *d = (struct walk_descriptors){0};
 }
 
-static struct walk_descriptor *descriptor_known(const struct walk_descriptors *d, const char *origin, uint64_t id)
+static struct walk_descriptor *descriptor_known(const struct walk_descriptors *d, const char *origin,
+                                                uint64_t id)
 {
     for (size_t i = 0; i < d->n; i++)
         if (d->at[i].id == id && strcmp(d->at[i].origin, origin) == 0)
@@ -277,7 +286,8 @@ bool walk_descriptors_find(void *ctx, const struct record *r, uint64_t set_id, s
     /* Once is enough: later ones are added as they are met. */
     for (size_t i = 0; one == NULL && !d->read_all && i < d->streams->n; i++)
         for (unsigned lane = 0; lane < SPOOL_LANES; lane++)
-            if (walk_records(d->db, &d->streams->at[i], lane, 0, FOGLINE__V1__KIND__KIND_DESCRIPTOR, add_descriptor, d) < 0)
+            if (walk_records(d->db, &d->streams->at[i], lane, 0, FOGLINE__V1__KIND__KIND_DESCRIPTOR,
+                             add_descriptor, d) < 0)
                 return false;
     if (one == NULL && !d->read_all)
         one = descriptor_known(d, r->origin, set_id);

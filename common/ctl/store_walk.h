@@ -1,6 +1,7 @@
 /* store_walk.h - reads a spool's tables for the tools, in read transactions short enough for a live daemon.
  *
- * Records are copied out in slices, so that a slow pipe never holds a read transaction open. Threads: values. */
+ * Records are copied out in slices, so that a slow pipe never holds a read transaction open. Threads: values.
+ */
 #ifndef FOGLINE_CTL_STORE_WALK_H
 #define FOGLINE_CTL_STORE_WALK_H
 
@@ -32,19 +33,19 @@ struct walk_record {
 };
 
 struct walk_filter {
-    const char *origin;    /* pattern of one name part, or NULL */
-    const char *epoch;     /* begin of its hex text, or NULL */
-    uint32_t kind;         /* 0: any */
-    int lane;              /* -1: any */
+    const char *origin; /* pattern of one name part, or NULL */
+    const char *epoch;  /* begin of its hex text, or NULL */
+    uint32_t kind;      /* 0: any */
+    int lane;           /* -1: any */
 };
 
 bool walk_filter_stream(const struct walk_filter *f, const struct walk_stream *s);
 
-/* Every record of stream `s` with seq >= from of one lane, in order. fn returns 0 to go on, else its value ends the walk
- * and is returned. */
+/* Every record of stream `s` with seq >= from of one lane, in order. fn returns 0 to go on, else its value
+ * ends the walk and is returned. */
 typedef int (*walk_fn)(void *ctx, const struct walk_stream *s, const struct walk_record *r);
-must_check int walk_records(struct db *db, const struct walk_stream *s, unsigned lane, uint64_t from_count, uint32_t kind,
-                            walk_fn fn, void *ctx);
+must_check int walk_records(struct db *db, const struct walk_stream *s, unsigned lane, uint64_t from_count,
+                            uint32_t kind, walk_fn fn, void *ctx);
 
 /* Highest count of the lane that is held; 0: none. */
 must_check int walk_last(struct db *db, const struct walk_stream *s, unsigned lane, uint64_t *ret_count);
@@ -59,7 +60,8 @@ struct walk_descriptors {
 };
 void walk_descriptors_deinit(struct walk_descriptors *d);
 must_check int walk_descriptors_add(struct walk_descriptors *d, const struct record *r);
-/* For struct record_view: looks in what was seen, then once through the store. ctx: struct walk_descriptors. */
+/* For struct record_view: looks in what was seen, then once through the store. ctx: struct walk_descriptors.
+ */
 bool walk_descriptors_find(void *ctx, const struct record *r, uint64_t set_id, struct span *ret_packed);
 
 /* Checks every value of every table in slices. 0, DB_DAMAGED, or negative errno. */

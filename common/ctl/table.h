@@ -1,7 +1,7 @@
 /* table.h - text tables with aligned columns. Numbers are set flush right by their column's flag.
  *
- * Cells are copied. Control characters are shown as '?'. Widths count UTF-8 code points. Errors stick and show in
- * table_print. Threads: values. */
+ * Cells are copied. Control characters are shown as '?'. Widths count UTF-8 code points. Errors stick and
+ * show in table_print. Threads: values. */
 #ifndef FOGLINE_CTL_TABLE_H
 #define FOGLINE_CTL_TABLE_H
 

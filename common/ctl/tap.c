@@ -68,8 +68,8 @@ void tap_look(struct tap *t)
         return;
     while (t->n_readers < TAP_READERS_MAX && (e = readdir(d)) != NULL) {
         struct sockaddr_un a = {.sun_family = AF_UNIX};
-        if (!is_reader(e->d_name) ||
-            snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", t->run_dir, e->d_name) >= (int)sizeof(a.sun_path))
+        if (!is_reader(e->d_name) || snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", t->run_dir,
+                                              e->d_name) >= (int)sizeof(a.sun_path))
             continue;
         if (reader_alive(t, &a))
             t->reader[t->n_readers++] = a;

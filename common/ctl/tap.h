@@ -1,9 +1,11 @@
-/* tap.h - shows records to a `tail` while they pass, since a settled record is gone from the store before anyone looks.
+/* tap.h - shows records to a `tail` while they pass, since a settled record is gone from the store before
+ * anyone looks.
  *
- * A `tail` binds a datagram socket run_dir/tap-PID.sock; the daemon looks for such sockets once a second and sends each a copy
- * of every record, never waiting: what a slow reader does not take is dropped and counted. A record is shown when it is taken
- * in, before its commit. A datagram: u8 1, u8 length of origin, origin, epoch[16], le64 seq, le32 kind, le32 flags, le32
- * samples, payload. Threads: one owner. Limits: TAP_READERS_MAX. */
+ * A `tail` binds a datagram socket run_dir/tap-PID.sock; the daemon looks for such sockets once a second and
+ * sends each a copy of every record, never waiting: what a slow reader does not take is dropped and counted.
+ * A record is shown when it is taken in, before its commit. A datagram: u8 1, u8 length of origin, origin,
+ * epoch[16], le64 seq, le32 kind, le32 flags, le32 samples, payload. Threads: one owner. Limits:
+ * TAP_READERS_MAX. */
 #ifndef FOGLINE_CTL_TAP_H
 #define FOGLINE_CTL_TAP_H
 

@@ -74,7 +74,8 @@ static int verb_config_doc(struct ctl *ctl)
     int code = CTL_OK;
 
     if (!ctl->json)
-        return config_doc(ctl->tier->schema, form, ctl->out) < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot print") : CTL_OK;
+        return config_doc(ctl->tier->schema, form, ctl->out) < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot print")
+                                                                 : CTL_OK;
     code = ctl_json(ctl, false, &j);
     if (code != CTL_OK)
         return code;
@@ -101,7 +102,8 @@ static int verb_version(struct ctl *ctl)
     int code;
 
     if (!ctl->json) {
-        fprintf(ctl->out, "%s %s, formats %d.%d\n", ctl->tier->cli, FOGLINE_VERSION, WIRE_FORMAT_MAJOR, WIRE_FORMAT_MINOR);
+        fprintf(ctl->out, "%s %s, formats %d.%d\n", ctl->tier->cli, FOGLINE_VERSION, WIRE_FORMAT_MAJOR,
+                WIRE_FORMAT_MINOR);
         return CTL_OK;
     }
     code = ctl_json(ctl, false, &j);
@@ -141,11 +143,12 @@ const struct cmd ctl_verbs[] = {
     {"config check", NULL, 0, 0, "say everything that is wrong in the configuration",
      "The same code as the daemon's start: file, line, column, field, what is wrong and what to do.", NULL,
      verb_config_check},
-    {"config show", NULL, 0, 0, "the configuration with all defaults", NULL, config_show_options, verb_config_show},
+    {"config show", NULL, 0, 0, "the configuration with all defaults", NULL, config_show_options,
+     verb_config_show},
     {"config doc", NULL, 0, 0, "every key there is: type, range, default, meaning", NULL, config_doc_options,
      verb_config_doc},
-    {"key gen", NULL, 0, 0, "make this node's key, if it has none", "Never replaces a key: a new key is a new node.", NULL,
-     verb_key_gen},
+    {"key gen", NULL, 0, 0, "make this node's key, if it has none",
+     "Never replaces a key: a new key is a new node.", NULL, verb_key_gen},
     {"key show", NULL, 0, 0, "this node's public key and fingerprint",
      "The text fn1-... is what `enroll accept` wants; it is not secret.\n"
      "With --link: the text fl1-... that nodes below this one need as up.keys.",
@@ -166,7 +169,8 @@ static int write_config(struct ctl *ctl, const void *values)
     FILE *f;
 
     if (fd < 0 && errno == EEXIST)
-        return ctl_fail(ctl, CTL_FAILED, "%s is there already; edit it, or move it away first", ctl->config_path);
+        return ctl_fail(ctl, CTL_FAILED, "%s is there already; edit it, or move it away first",
+                        ctl->config_path);
     if (fd < 0)
         return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->config_path, strerror(errno));
     f = fdopen(fd, "w");
@@ -211,7 +215,8 @@ int ctl_init(struct ctl *ctl, const void *values, struct node_public *ret_public
     if (code != CTL_OK)
         return code;
     if (file_mkdirs(ctl->paths.state_dir, 0700) < 0)
-        return ctl_fail(ctl, CTL_FAILED, "cannot make the folder %s: %s", ctl->paths.state_dir, strerror(errno));
+        return ctl_fail(ctl, CTL_FAILED, "cannot make the folder %s: %s", ctl->paths.state_dir,
+                        strerror(errno));
     r = node_keys_load(ctl->paths.node_key, &keys, &err);
     if (r == -ENOENT) {
         node_keys_generate(&keys);

@@ -96,7 +96,8 @@ static int list_json(struct ctl *ctl, const struct nodes *l, const struct jnode 
 
 static int print_refused(struct ctl *ctl, const struct nodes *l, const struct jnode *refused)
 {
-    static const struct table_column columns[] = {{"REFUSED", false}, {"ADDRESS", false}, {"TIMES", true}, {"LAST", false}};
+    static const struct table_column columns[] = {
+        {"REFUSED", false}, {"ADDRESS", false}, {"TIMES", true}, {"LAST", false}};
     owned(table_freep) struct table *t = NULL;
     char fingerprint[KEY_FINGERPRINT_CHARS + 1], text[64];
 
@@ -115,15 +116,17 @@ static int print_refused(struct ctl *ctl, const struct nodes *l, const struct jn
         table_cell(t, name);
         table_cell(t, jnode_text(jnode_get(one, "address")));
         table_cell(t, jnode_text(jnode_get(one, "count")));
-        table_cell(t, clock_format_utc(jnode_i64(jnode_get(one, "last_unix_ns")) / NS_PER_S * NS_PER_S, text));
+        table_cell(t,
+                   clock_format_utc(jnode_i64(jnode_get(one, "last_unix_ns")) / NS_PER_S * NS_PER_S, text));
     }
     if (table_rows(t) == 0)
         return CTL_OK;
     fputc('\n', ctl->out);
     if (table_print(t, ctl->out, ctl->color) < 0)
         return ctl_fail(ctl, CTL_FAILED, "cannot print the table");
-    ctl_note(ctl, "\nTo let one in: run `key show` on that node, compare the fingerprint, then here\n"
-                  "  %s -c %s enroll accept NODE KEY%s",
+    ctl_note(ctl,
+             "\nTo let one in: run `key show` on that node, compare the fingerprint, then here\n"
+             "  %s -c %s enroll accept NODE KEY%s",
              ctl->tier->cli, ctl->config_path, ctl->tier->authority ? " --site SITE [--role fog]" : "");
     return CTL_OK;
 }
@@ -181,13 +184,15 @@ static int read_node(struct ctl *ctl, struct upper_port_node *ret_n)
         site = ctl->settings->site;
     role = role == NULL ? "device" : role;
     if (!name_part_ok(ctl->args[0], strlen(ctl->args[0])))
-        return ctl_fail(ctl, CTL_USAGE, "`%s` is no node name: letters, digits, . _ - and at most 64 of them", ctl->args[0]);
+        return ctl_fail(ctl, CTL_USAGE, "`%s` is no node name: letters, digits, . _ - and at most 64 of them",
+                        ctl->args[0]);
     if (site == NULL || !name_part_ok(site, strlen(site)))
         return ctl_fail(ctl, CTL_USAGE, "say where it stands: --site SITE");
     if (strcmp(role, "device") != 0 && strcmp(role, "fog") != 0)
         return ctl_fail(ctl, CTL_USAGE, "--role is device or fog, not `%s`", role);
     if (!ctl->tier->authority && (strcmp(role, "device") != 0 || strcmp(site, ctl->settings->site) != 0))
-        return ctl_fail(ctl, CTL_USAGE, "a fog takes in devices of its own site only (%s)", ctl->settings->site);
+        return ctl_fail(ctl, CTL_USAGE, "a fog takes in devices of its own site only (%s)",
+                        ctl->settings->site);
     if (node_public_parse(ctl->args[1], &key, &err) < 0)
         return ctl_fail(ctl, CTL_USAGE, "KEY: %s", err.text);
     snprintf(n.id, sizeof(n.id), "%s", ctl->args[0]);
@@ -208,7 +213,8 @@ static int check_clash(struct ctl *ctl, const struct nodes *l, const struct uppe
     if (by_key != NULL && strcmp(by_key->id, n->id) != 0 && !by_key->revoked)
         return ctl_fail(ctl, CTL_FAILED, "this key is that of node %s", by_key->id);
     if (by_id != NULL && !by_id->revoked && memcmp(by_id->transport, n->transport, KEY_BYTES) != 0)
-        return ctl_fail(ctl, CTL_FAILED, "node %s is accepted with another key; revoke it first: %s enroll revoke %s", n->id,
+        return ctl_fail(ctl, CTL_FAILED,
+                        "node %s is accepted with another key; revoke it first: %s enroll revoke %s", n->id,
                         ctl->tier->cli, n->id);
     if (strcmp(n->id, ctl->settings->node) == 0)
         return ctl_fail(ctl, CTL_FAILED, "%s is the name of this node itself", n->id);
@@ -232,7 +238,9 @@ static int save_local(struct ctl *ctl, const struct nodes *local)
 {
     struct errmsg err = {""};
 
-    return nodes_save_local(ctl->paths.nodes_local, local, &err) < 0 ? ctl_fail(ctl, CTL_FAILED, "%s", err.text) : CTL_OK;
+    return nodes_save_local(ctl->paths.nodes_local, local, &err) < 0
+               ? ctl_fail(ctl, CTL_FAILED, "%s", err.text)
+               : CTL_OK;
 }
 
 /* Reading, changing and writing the list is one step for whoever else runs the same command. */
@@ -243,10 +251,12 @@ static int lock_list(struct ctl *ctl, int *ret_fd)
 
     if (code != CTL_OK)
         return code;
-    snprintf(path, sizeof(path), "%s.lock", ctl->tier->authority ? ctl->paths.nodes_doc : ctl->paths.nodes_local);
+    snprintf(path, sizeof(path), "%s.lock",
+             ctl->tier->authority ? ctl->paths.nodes_doc : ctl->paths.nodes_local);
     *ret_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*ret_fd < 0 || flock(*ret_fd, LOCK_EX) < 0)
-        return ctl_fail(ctl, errno == EACCES ? CTL_UNAUTHORISED : CTL_FAILED, "%s: %s", path, strerror(errno));
+        return ctl_fail(ctl, errno == EACCES ? CTL_UNAUTHORISED : CTL_FAILED, "%s: %s", path,
+                        strerror(errno));
     return CTL_OK;
 }
 
@@ -260,8 +270,9 @@ static int said(struct ctl *ctl, const struct upper_port_node *n, uint64_t versi
     if (!ctl->json) {
         fprintf(ctl->out, "%s %s (%s, site %s, key %s)\n", state_of(n), n->id, n->role, n->site, fingerprint);
         if (n->provisional && !n->revoked)
-            ctl_note(ctl, "Its data are held here and are settled when the cloud has accepted it too; run there:\n"
-                          "  cloudctl enroll accept %s %s --site %s",
+            ctl_note(ctl,
+                     "Its data are held here and are settled when the cloud has accepted it too; run there:\n"
+                     "  cloudctl enroll accept %s %s --site %s",
                      n->id, ctl->args[1], n->site);
         return CTL_OK;
     }
@@ -300,7 +311,8 @@ static int verb_accept(struct ctl *ctl)
         return code;
     const struct upper_port_node *by_cloud = nodes_find(&l, n.id);
     if (!ctl->tier->authority && by_cloud != NULL && by_cloud->revoked)
-        return ctl_fail(ctl, CTL_UNAUTHORISED, "the cloud has revoked %s; only the cloud can accept it again", n.id);
+        return ctl_fail(ctl, CTL_UNAUTHORISED, "the cloud has revoked %s; only the cloud can accept it again",
+                        n.id);
     if (!ctl->tier->authority && by_cloud != NULL)
         return said(ctl, by_cloud, l.version);
     struct nodes *list = ctl->tier->authority ? &l : &local;
@@ -325,10 +337,12 @@ static int verb_revoke(struct ctl *ctl)
     struct nodes *list = ctl->tier->authority ? &l : &local;
     const struct upper_port_node *known = nodes_find(list, ctl->args[0]);
     if (known == NULL && !ctl->tier->authority && nodes_find(&l, ctl->args[0]) != NULL)
-        return ctl_fail(ctl, CTL_UNAUTHORISED, "%s was accepted by the cloud; revoke it there: cloudctl enroll revoke %s",
+        return ctl_fail(ctl, CTL_UNAUTHORISED,
+                        "%s was accepted by the cloud; revoke it there: cloudctl enroll revoke %s",
                         ctl->args[0], ctl->args[0]);
     if (known == NULL)
-        return ctl_fail(ctl, CTL_NOT_FOUND, "no node %s is on the list; see: %s enroll list", ctl->args[0], ctl->tier->cli);
+        return ctl_fail(ctl, CTL_NOT_FOUND, "no node %s is on the list; see: %s enroll list", ctl->args[0],
+                        ctl->tier->cli);
     struct upper_port_node n = *known;
     n.revoked = true;
     if (nodes_set(list, &n) < 0)
@@ -344,9 +358,11 @@ static const struct cmd_option accept_options[] = {
 };
 
 const struct cmd ctl_verbs_enroll[] = {
-    {"enroll list", NULL, 0, 0, "nodes that may connect, and keys that were turned away", NULL, NULL, verb_list},
+    {"enroll list", NULL, 0, 0, "nodes that may connect, and keys that were turned away", NULL, NULL,
+     verb_list},
     {"enroll accept", "NODE KEY", 2, 2, "let a node connect",
-     "KEY is the text fn1-... that `key show` prints on that node. On a fog the node is provisional: its data are taken\n"
+     "KEY is the text fn1-... that `key show` prints on that node. On a fog the node is provisional: its "
+     "data are taken\n"
      "and held, and settled when the cloud has accepted it too.\n\n"
      "Example: enroll accept pump-1 fn1-... --site plant-a",
      accept_options, verb_accept},

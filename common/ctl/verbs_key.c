@@ -15,8 +15,8 @@ static int load_keys(struct ctl *ctl, struct node_keys *ret_keys)
         return code;
     r = node_keys_load(ctl->paths.node_key, ret_keys, &err);
     if (r == -ENOENT)
-        return ctl_fail(ctl, CTL_NOT_FOUND, "%s: there is no key; make one with: %s -c %s key gen", ctl->paths.node_key,
-                        ctl->tier->cli, ctl->config_path);
+        return ctl_fail(ctl, CTL_NOT_FOUND, "%s: there is no key; make one with: %s -c %s key gen",
+                        ctl->paths.node_key, ctl->tier->cli, ctl->config_path);
     return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s", err.text) : CTL_OK;
 }
 
@@ -32,7 +32,8 @@ static int print_public(struct ctl *ctl, const struct node_keys *keys)
     node_public_format(&p, text);
     key_fingerprint(p.transport, fingerprint);
     if (!ctl->json) {
-        fprintf(ctl->out, "node         %s\nfingerprint  %s\nkey          %s\n", ctl->settings->node, fingerprint, text);
+        fprintf(ctl->out, "node         %s\nfingerprint  %s\nkey          %s\n", ctl->settings->node,
+                fingerprint, text);
         return CTL_OK;
     }
     code = ctl_json(ctl, false, &j);
@@ -60,7 +61,8 @@ int verb_key_gen(struct ctl *ctl)
     node_keys_generate(&keys);
     r = node_keys_save(ctl->paths.node_key, &keys, &err);
     if (r == -EEXIST)
-        code = ctl_fail(ctl, CTL_FAILED, "%s is there already; a new key would be a new node. Show it with: %s key show",
+        code = ctl_fail(ctl, CTL_FAILED,
+                        "%s is there already; a new key would be a new node. Show it with: %s key show",
                         ctl->paths.node_key, ctl->tier->cli);
     else
         code = r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s", err.text) : print_public(ctl, &keys);
@@ -85,9 +87,10 @@ static int fog_link_key(struct ctl *ctl, struct link_key *ret_k)
     unsigned n;
 
     if (ctl->settings->up_keys.n == 0)
-        return ctl_fail(ctl, CTL_NOT_FOUND,
-                        "up.keys is empty, so it is not known which cloud the nodes below shall trust; put the text of "
-                        "`cloudctl key show --link` there");
+        return ctl_fail(
+            ctl, CTL_NOT_FOUND,
+            "up.keys is empty, so it is not known which cloud the nodes below shall trust; put the text of "
+            "`cloudctl key show --link` there");
     if (ctl_upstreams(ctl->settings, up, &n, &trust, &err) < 0)
         return ctl_fail(ctl, CTL_FAILED, "%s", err.text);
     memcpy(ret_k->cloud_end, trust.cloud_end, KEY_BYTES);

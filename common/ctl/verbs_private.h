@@ -14,7 +14,7 @@ int verb_tail(struct ctl *ctl);
 /* --origin, --epoch, --kind, --lane. Returns an exit code. */
 must_check int verb_read_filter(const struct ctl *ctl, struct walk_filter *ret_f);
 /* Prints one record as text or JSON (`lines`: in one line). Returns an exit code. */
-must_check int verb_show_record(struct ctl *ctl, struct walk_descriptors *d, const struct walk_record *r, unsigned max_rows,
-                                bool lines);
+must_check int verb_show_record(struct ctl *ctl, struct walk_descriptors *d, const struct walk_record *r,
+                                unsigned max_rows, bool lines);
 
 #endif

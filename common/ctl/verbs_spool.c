@@ -64,8 +64,8 @@ static int list_one(void *ctx, const struct walk_stream *s, const struct walk_re
     return 0;
 }
 
-static int walk_filtered(struct db *db, const struct walk_streams *streams, const struct walk_filter *f, uint64_t from,
-                         walk_fn fn, void *ctx)
+static int walk_filtered(struct db *db, const struct walk_streams *streams, const struct walk_filter *f,
+                         uint64_t from, walk_fn fn, void *ctx)
 {
     int r = 0;
 
@@ -78,8 +78,9 @@ static int walk_filtered(struct db *db, const struct walk_streams *streams, cons
 
 static int verb_ls(struct ctl *ctl)
 {
-    static const struct table_column columns[] = {{"ORIGIN", false}, {"EPOCH", false}, {"LANE", true},    {"SEQ", true},
-                                                  {"KIND", false},   {"BYTES", true},  {"SAMPLES", true}, {"WHAT", false}};
+    static const struct table_column columns[] = {{"ORIGIN", false}, {"EPOCH", false}, {"LANE", true},
+                                                  {"SEQ", true},     {"KIND", false},  {"BYTES", true},
+                                                  {"SAMPLES", true}, {"WHAT", false}};
     owned(close_db) struct db *db = NULL;
     owned(walk_streams_deinit) struct walk_streams streams = {0};
     owned(table_freep) struct table *t = NULL;
@@ -110,7 +111,8 @@ static int verb_ls(struct ctl *ctl)
         return ctl_fail(ctl, CTL_FAILED, "cannot print the table");
     if (r == WALK_ENOUGH)
         ctl_note(ctl, "there are more; see --limit and --from");
-    return l.n_damaged > 0 ? ctl_fail(ctl, CTL_DAMAGED, "%" PRIu64 " records are damaged", l.n_damaged) : CTL_OK;
+    return l.n_damaged > 0 ? ctl_fail(ctl, CTL_DAMAGED, "%" PRIu64 " records are damaged", l.n_damaged)
+                           : CTL_OK;
 }
 
 struct fetching {
@@ -162,15 +164,17 @@ static int verb_get(struct ctl *ctl)
         return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->paths.store, strerror(-r));
     if (found)
         return f.code;
-    return ctl_fail(ctl, CTL_NOT_FOUND, "no record %" PRId64 " of %s in lane %" PRId64 " is held here", count, ctl->args[0],
-                    lane);
+    return ctl_fail(ctl, CTL_NOT_FOUND, "no record %" PRId64 " of %s in lane %" PRId64 " is held here", count,
+                    ctl->args[0], lane);
 }
 
-#define FILTER_OPTIONS                                                                                                 \
-    {"origin", 'o', "NAME", "records of this node; * matches any run of characters"},                                  \
-    {"epoch", 0, "HEX", "epochs that begin with these digits"},                                                        \
-    {"kind", 'k', "KIND", "descriptor, block, event, health, ledger or reply"},                                        \
-    {"lane", 0, "LANE", "0 ordinary, 1 urgent"}
+#define FILTER_OPTIONS                                                                                       \
+    {"origin", 'o', "NAME", "records of this node; * matches any run of characters"},                        \
+        {"epoch", 0, "HEX", "epochs that begin with these digits"},                                          \
+        {"kind", 'k', "KIND", "descriptor, block, event, health, ledger or reply"},                          \
+    {                                                                                                        \
+        "lane", 0, "LANE", "0 ordinary, 1 urgent"                                                            \
+    }
 
 static const struct cmd_option ls_options[] = {
     FILTER_OPTIONS,
@@ -196,10 +200,11 @@ static const struct cmd_option tail_options[] = {
 const struct cmd ctl_verbs_spool[] = {
     {"store ls", NULL, 0, 0, "list the records that are held",
      "Example: store ls --origin 'pump-*' --kind event", ls_options, verb_ls},
-    {"store get", "ORIGIN SEQ", 2, 2, "one record, decoded",
-     "Example: store get pump-1 42 --lane 1", get_options, verb_get},
+    {"store get", "ORIGIN SEQ", 2, 2, "one record, decoded", "Example: store get pump-1 42 --lane 1",
+     get_options, verb_get},
     {"tail", NULL, 0, 0, "follow records as they are made or arrive",
-     "A running daemon shows records as it takes them in, about a second after this begins; what a slow reader does not\n"
+     "A running daemon shows records as it takes them in, about a second after this begins; what a slow "
+     "reader does not\n"
      "take is left out. On a stopped one there is only what it holds: see --all.",
      tail_options, verb_tail},
     {NULL},

@@ -14,8 +14,11 @@ enum { VERIFY_TIMEOUT_S = 24 * 3600 };
 
 static struct db_options store_options(const struct ctl *ctl)
 {
-    return (struct db_options){.path = ctl->paths.store, .tables = ctl->tier->tables, .n_tables = ctl->tier->n_tables,
-                               .role = ctl->tier->name, .read_only = true};
+    return (struct db_options){.path = ctl->paths.store,
+                               .tables = ctl->tier->tables,
+                               .n_tables = ctl->tier->n_tables,
+                               .role = ctl->tier->name,
+                               .read_only = true};
 }
 
 int ctl_store_open(struct ctl *ctl, struct db **ret_db)
@@ -30,9 +33,13 @@ int ctl_store_open(struct ctl *ctl, struct db **ret_db)
     if (r == 0)
         return CTL_OK;
     if (r == -ENOENT)
-        return ctl_fail(ctl, CTL_NOT_FOUND, "%s: there is no store yet; %s makes it when it starts", ctl->paths.store,
-                        ctl->tier->daemon);
-    return ctl_fail(ctl, r == -EUCLEAN ? CTL_DAMAGED : r == -EACCES ? CTL_UNAUTHORISED : CTL_FAILED, "%s", err.text);
+        return ctl_fail(ctl, CTL_NOT_FOUND, "%s: there is no store yet; %s makes it when it starts",
+                        ctl->paths.store, ctl->tier->daemon);
+    return ctl_fail(ctl,
+                    r == -EUCLEAN  ? CTL_DAMAGED
+                    : r == -EACCES ? CTL_UNAUTHORISED
+                                   : CTL_FAILED,
+                    "%s", err.text);
 }
 
 static void stream_json(struct json *j, const struct walk_stream *s)
@@ -108,13 +115,15 @@ static int print_tables(struct ctl *ctl, const struct db_stat_table *tables, uns
         table_cellf(t, "%" PRIu64, tables[i].entries);
         table_cell(t, numfmt_bytes(tables[i].bytes, text));
     }
-    return table_print(t, ctl->out, ctl->color) < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot print the table") : CTL_OK;
+    return table_print(t, ctl->out, ctl->color) < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot print the table")
+                                                    : CTL_OK;
 }
 
 static int print_streams(struct ctl *ctl, const struct walk_streams *streams)
 {
-    static const struct table_column columns[] = {{"ORIGIN", false}, {"EPOCH", false},  {"LANE", true},  {"NEXT", true},
-                                                  {"HELD", true},    {"SAMPLES", true}, {"SIZE", true}};
+    static const struct table_column columns[] = {{"ORIGIN", false}, {"EPOCH", false}, {"LANE", true},
+                                                  {"NEXT", true},    {"HELD", true},   {"SAMPLES", true},
+                                                  {"SIZE", true}};
     owned(table_freep) struct table *t = NULL;
     char text[40];
 
@@ -136,7 +145,8 @@ static int print_streams(struct ctl *ctl, const struct walk_streams *streams)
             table_cell(t, numfmt_bytes(s->lane[l].held_bytes, text));
         }
     fputc('\n', ctl->out);
-    return table_print(t, ctl->out, ctl->color) < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot print the table") : CTL_OK;
+    return table_print(t, ctl->out, ctl->color) < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot print the table")
+                                                    : CTL_OK;
 }
 
 static void close_db(struct db **db)
@@ -161,8 +171,8 @@ int verb_store_stat(struct ctl *ctl)
         return ctl_fail(ctl, CTL_DAMAGED, "%s: %s", ctl->paths.store, strerror(-r));
     if (ctl->json)
         return stat_json(ctl, db, &streams, tables, n);
-    fprintf(ctl->out, "store  %s\nused   %s of %s\n\n", ctl->paths.store, numfmt_bytes(db_used_bytes(db), used),
-            numfmt_bytes(db_map_bytes(db), map));
+    fprintf(ctl->out, "store  %s\nused   %s of %s\n\n", ctl->paths.store,
+            numfmt_bytes(db_used_bytes(db), used), numfmt_bytes(db_map_bytes(db), map));
     code = print_tables(ctl, tables, n);
     if (code == CTL_OK)
         code = print_streams(ctl, &streams);

@@ -16,7 +16,8 @@ enum { TAIL_POLL_MS = 200, SUMMARY_CHARS = 200, WALK_ENOUGH = 1 };
 
 int verb_read_filter(const struct ctl *ctl, struct walk_filter *ret_f)
 {
-    struct walk_filter f = {.origin = ctl_option(ctl, "origin"), .epoch = ctl_option(ctl, "epoch"), .lane = -1};
+    struct walk_filter f = {
+        .origin = ctl_option(ctl, "origin"), .epoch = ctl_option(ctl, "epoch"), .lane = -1};
     const char *kind = ctl_option(ctl, "kind");
     int64_t lane;
     int code = ctl_option_i64(ctl, "lane", 0, SPOOL_LANES - 1, -1, &lane);
@@ -25,13 +26,14 @@ int verb_read_filter(const struct ctl *ctl, struct walk_filter *ret_f)
         return code;
     f.lane = (int)lane;
     if (kind != NULL && !record_kind_parse(kind, &f.kind))
-        return ctl_fail(ctl, CTL_USAGE, "--kind: `%s` is none of descriptor, block, event, health, ledger, reply", kind);
+        return ctl_fail(ctl, CTL_USAGE,
+                        "--kind: `%s` is none of descriptor, block, event, health, ledger, reply", kind);
     *ret_f = f;
     return CTL_OK;
 }
 
-int verb_show_record(struct ctl *ctl, struct walk_descriptors *d, const struct walk_record *r, unsigned max_rows,
-                       bool lines)
+int verb_show_record(struct ctl *ctl, struct walk_descriptors *d, const struct walk_record *r,
+                     unsigned max_rows, bool lines)
 {
     owned(json_freep) struct json *j = NULL;
     struct record_view v = {&r->record, walk_descriptors_find, d, max_rows};
@@ -54,8 +56,8 @@ int verb_show_record(struct ctl *ctl, struct walk_descriptors *d, const struct w
     return rc == RECORD_TEXT_DAMAGED ? ctl_fail(ctl, CTL_DAMAGED, "its payload does not decode") : CTL_OK;
 }
 
-/* What of a stream was shown: store and daemon both tell of a record, in any order. Kept by name, because a stream's number
- * may be given again. */
+/* What of a stream was shown: store and daemon both tell of a record, in any order. Kept by name, because a
+ * stream's number may be given again. */
 struct tail_place {
     char origin[SPOOL_NAME_BYTES];
     struct id128 epoch;
@@ -95,8 +97,9 @@ static int tail_print(struct tail *t, const struct walk_record *r)
         code = verb_show_record(t->ctl, &t->descriptors, r, 0, true);
     } else {
         record_summary(&r->record, summary, sizeof(summary));
-        fprintf(t->ctl->out, "%s %u/%" PRIu64 " %s %" PRIu32 " samples: %s\n", r->record.origin, seq_lane(r->record.seq),
-                seq_count(r->record.seq), record_kind_name(r->record.kind), r->record.samples, summary);
+        fprintf(t->ctl->out, "%s %u/%" PRIu64 " %s %" PRIu32 " samples: %s\n", r->record.origin,
+                seq_lane(r->record.seq), seq_count(r->record.seq), record_kind_name(r->record.kind),
+                r->record.samples, summary);
     }
     if (fflush(t->ctl->out) != 0)
         return -EPIPE;
@@ -117,7 +120,8 @@ static int tail_take(struct tail *t, const struct walk_record *r)
         return -ENOMEM;
     if (r->damaged || (t->filter->kind != 0 && t->filter->kind != r->record.kind))
         return 0;
-    if (r->record.kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR && walk_descriptors_add(&t->descriptors, &r->record) < 0)
+    if (r->record.kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR &&
+        walk_descriptors_add(&t->descriptors, &r->record) < 0)
         return -ENOMEM;
     if (t->left == 0)
         return WALK_ENOUGH;
@@ -131,7 +135,8 @@ static int tail_one(void *ctx, const struct walk_stream *s, const struct walk_re
     return tail_take(ctx, r);
 }
 
-/* `skip`: only notes what is there. Else shows what lies above all that was shown; what comes in below that, the tap shows. */
+/* `skip`: only notes what is there. Else shows what lies above all that was shown; what comes in below that,
+ * the tap shows. */
 static int tail_lane(struct tail *t, struct db *db, const struct walk_stream *s, unsigned lane, bool skip)
 {
     struct tail_place *p = tail_place_of(t, s->origin, &s->epoch);
@@ -153,7 +158,8 @@ static int tail_store(struct tail *t, struct db *db, bool skip)
     int r = walk_streams_read(db, &t->streams);
 
     for (size_t i = 0; r == 0 && i < t->streams.n; i++)
-        for (unsigned lane = 0; r == 0 && lane < SPOOL_LANES && walk_filter_stream(f, &t->streams.at[i]); lane++)
+        for (unsigned lane = 0; r == 0 && lane < SPOOL_LANES && walk_filter_stream(f, &t->streams.at[i]);
+             lane++)
             if (f->lane < 0 || f->lane == (int)lane)
                 r = tail_lane(t, db, &t->streams.at[i], lane, skip);
     return r;
@@ -184,7 +190,8 @@ static int tail_loop(struct tail *t, struct db *db, struct tap_reader *tap, int6
     int64_t began_ms = clock_mono_ms(&clock_real);
     int r = tail_store(t, db, ctl_option(t->ctl, "all") == NULL);
 
-    while (r == 0 && t->left != 0 && (seconds < 0 || clock_mono_ms(&clock_real) - began_ms < seconds * 1000)) {
+    while (r == 0 && t->left != 0 &&
+           (seconds < 0 || clock_mono_ms(&clock_real) - began_ms < seconds * 1000)) {
         int ready = poll(&fd, 1, TAIL_POLL_MS);
         if (ready < 0)
             return errno == EINTR ? 0 : -errno;
@@ -229,8 +236,8 @@ int verb_tail(struct ctl *ctl)
         return code;
     r = tap_reader_new(&tap, ctl->paths.run_dir);
     if (r < 0 && r != -ENOENT)
-        ctl_note(ctl, "only what stays in the store for a while is shown: no socket in %s: %s", ctl->paths.run_dir,
-                 strerror(-r));
+        ctl_note(ctl, "only what stays in the store for a while is shown: no socket in %s: %s",
+                 ctl->paths.run_dir, strerror(-r));
     struct tail t = {.ctl = ctl, .filter = &f, .descriptors = {.db = db}, .left = limit};
     t.descriptors.streams = &t.streams;
     r = tail_loop(&t, db, tap, seconds);

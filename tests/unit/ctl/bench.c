@@ -12,7 +12,8 @@ static const struct config_row rows[] = {
     CTL_ROWS_STORE(struct bench_config, common, "/nowhere/state", "/nowhere/run", "8 MiB", "1 MiB"),
     CTL_ROWS_UP(struct bench_config, common),
     CTL_ROWS_LISTEN(struct bench_config, common, "5510", "16 MiB"),
-    {"depth", CONFIG_I64, CONFIG_AT(struct bench_config, depth), .min = "0", .max = "9", .def = "3", .help = "A number."},
+    {"depth", CONFIG_I64, CONFIG_AT(struct bench_config, depth), .min = "0", .max = "9", .def = "3",
+     .help = "A number."},
     {NULL},
 };
 

@@ -1,4 +1,5 @@
-/* bench.h - a small tier with a configuration in a folder of its own, and a way to run its tool and see what it said. */
+/* bench.h - a small tier with a configuration in a folder of its own, and a way to run its tool and see what
+ * it said. */
 #ifndef FOGLINE_TEST_CTL_BENCH_H
 #define FOGLINE_TEST_CTL_BENCH_H
 
@@ -23,7 +24,7 @@ struct bench {
     char folder[256], config[300], state[300], run[300];
 };
 
-int bench_setup(void **state);    /* cmocka: *state is a struct bench with a loaded-able bench.yaml */
+int bench_setup(void **state); /* cmocka: *state is a struct bench with a loaded-able bench.yaml */
 int bench_teardown(void **state);
 
 /* Runs "tool ARGS..." (NULL-terminated), adding -c of the bench. Output is kept until the next run. */

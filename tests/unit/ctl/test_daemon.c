@@ -152,8 +152,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_key_it_does_not_start, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(a_bad_configuration_is_refused_before_anything_is_made, bench_setup,
                                         bench_teardown),
-        cmocka_unit_test_setup_teardown(a_second_daemon_is_kept_out_while_the_first_lives, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(folders_that_others_can_write_to_are_refused, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(a_second_daemon_is_kept_out_while_the_first_lives, bench_setup,
+                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(folders_that_others_can_write_to_are_refused, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test_setup_teardown(a_reload_is_all_or_nothing, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(a_term_signal_ends_the_loop, bench_setup, bench_teardown),
     };

@@ -93,12 +93,17 @@ static void append_event(struct spool *sp, struct buf *b)
     assert_int_equal(spool_append(sp, 1, &r, &seq), 0);
 }
 
-/* One own stream (a descriptor set, a block, an event) and one of another node with 600 records of a kind nobody knows. */
+/* One own stream (a descriptor set, a block, an event) and one of another node with 600 records of a kind
+ * nobody knows. */
 static void fill(struct bench *b)
 {
-    struct spool_options o = {
-        .db = {.tables = bench_tier.tables, .n_tables = 5, .map_bytes = 8 << 20, .role = "fog", .no_preallocate = true},
-        .node = "fog-a", .continue_unproven = true};
+    struct spool_options o = {.db = {.tables = bench_tier.tables,
+                                     .n_tables = 5,
+                                     .map_bytes = 8 << 20,
+                                     .role = "fog",
+                                     .no_preallocate = true},
+                              .node = "fog-a",
+                              .continue_unproven = true};
     struct id128 epoch = id128_random();
     struct spool_record foreign = {.kind = 77, .samples = 2, .payload = span_str("opaque")};
     struct ctl_paths p;
@@ -380,7 +385,8 @@ static void a_held_lock_and_a_fresh_report_mean_running(void **state)
 
 static void records_that_do_not_decode_are_said_to_be_so(void **state)
 {
-    struct record r = {.origin = "x", .seq = 1, .kind = FOGLINE__V1__KIND__KIND_EVENT, .payload = span_str("\xff\xff\xff")};
+    struct record r = {
+        .origin = "x", .seq = 1, .kind = FOGLINE__V1__KIND__KIND_EVENT, .payload = span_str("\xff\xff\xff")};
     struct record_view v = {.record = &r};
     char text[200];
     struct json *j;
@@ -417,7 +423,12 @@ static void a_passing_record_is_shown_to_who_looks(void **state)
     struct bench *b = *state;
     struct tap *t = new_tap(b);
     struct tap_reader *reader;
-    struct record r = {.origin = "pump-1", .epoch = {{5}}, .seq = 7, .kind = 3, .samples = 9, .payload = span_str("abc")},
+    struct record r = {.origin = "pump-1",
+                       .epoch = {{5}},
+                       .seq = 7,
+                       .kind = 3,
+                       .samples = 9,
+                       .payload = span_str("abc")},
                   got;
 
     tap_look(t);
@@ -468,14 +479,18 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_store_the_answer_is_not_found, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(ls_lists_every_record_once, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(a_walk_over_many_slices_misses_nothing, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(get_decodes_a_block_with_its_descriptors, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(get_decodes_a_block_with_its_descriptors, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test_setup_teardown(tail_shows_what_is_held_when_asked, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(damage_is_found_and_never_shown_as_data, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(stat_tells_streams_and_tables, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(status_of_a_dead_daemon_shows_its_last_second, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(a_held_lock_and_a_fresh_report_mean_running, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(status_of_a_dead_daemon_shows_its_last_second, bench_setup,
+                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(a_held_lock_and_a_fresh_report_mean_running, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test_setup_teardown(a_passing_record_is_shown_to_who_looks, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(a_reader_that_is_slow_or_gone_costs_nothing, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(a_reader_that_is_slow_or_gone_costs_nothing, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test(records_that_do_not_decode_are_said_to_be_so),
     };
 

@@ -46,7 +46,7 @@ static void signed_list_comes_back_as_it_was(void **state)
     b.revoked = true;
     assert_int_equal(nodes_set(&l, &b), 0);
     assert_int_equal(nodes_set(&l, &a), 0);
-    assert_int_equal(nodes_save(t.paths.nodes_doc, &l, &t.operator, &err), 0);
+    assert_int_equal(nodes_save(t.paths.nodes_doc, &l, &t.operator, & err), 0);
     assert_int_equal(l.version, 1);
     assert_int_equal(nodes_load(t.paths.nodes_doc, t.operator.public_key, &back, &err), 0);
     assert_int_equal(back.version, 1);
@@ -82,7 +82,7 @@ static void any_changed_byte_of_a_list_is_noticed(void **state)
 
     prepare(*state, &t);
     assert_int_equal(nodes_set(&l, &a), 0);
-    assert_int_equal(nodes_save(t.paths.nodes_doc, &l, &t.operator, &err), 0);
+    assert_int_equal(nodes_save(t.paths.nodes_doc, &l, &t.operator, & err), 0);
     assert_int_equal(file_read(t.paths.nodes_doc, 4096, &text), 0);
     for (size_t i = 0; i < text.len; i++) {
         text.data[i] ^= 1;
@@ -107,8 +107,8 @@ static void older_document_never_replaces_a_newer_one(void **state)
 
     prepare(*state, &t);
     snprintf(path, sizeof(path), "%s/source.doc", t.paths.state_dir);
-    assert_int_equal(nodes_save(path, &l, &t.operator, &err), 0);
-    assert_int_equal(nodes_save(path, &l, &t.operator, &err), 0);
+    assert_int_equal(nodes_save(path, &l, &t.operator, & err), 0);
+    assert_int_equal(nodes_save(path, &l, &t.operator, & err), 0);
     assert_int_equal(nodes_read_document(path, &text, &version), 0);
     assert_int_equal(version, 2);
     assert_int_equal(wire_arena_new(&a, 1 << 20), 0);
@@ -126,8 +126,8 @@ static void older_document_never_replaces_a_newer_one(void **state)
 static void signed_list_wins_over_local_accepts(void **state)
 {
     struct nodes l = {0}, local = {0};
-    struct upper_port_node revoked = node("pump-1", 1), again = node("pump-1", 1), other_name = node("pump-x", 1),
-                           fresh = node("pump-2", 2);
+    struct upper_port_node revoked = node("pump-1", 1), again = node("pump-1", 1),
+                           other_name = node("pump-x", 1), fresh = node("pump-2", 2);
 
     (void)state;
     revoked.revoked = true;
@@ -154,7 +154,7 @@ static void a_change_of_the_files_is_seen_once(void **state)
     prepare(*state, &t);
     assert_true(nodes_watch_changed(&w, t.paths.nodes_doc, t.paths.nodes_local));
     assert_false(nodes_watch_changed(&w, t.paths.nodes_doc, t.paths.nodes_local));
-    assert_int_equal(nodes_save(t.paths.nodes_doc, &l, &t.operator, &err), 0);
+    assert_int_equal(nodes_save(t.paths.nodes_doc, &l, &t.operator, & err), 0);
     assert_true(nodes_watch_changed(&w, t.paths.nodes_doc, t.paths.nodes_local));
     assert_false(nodes_watch_changed(&w, t.paths.nodes_doc, t.paths.nodes_local));
     assert_int_equal(nodes_save_local(t.paths.nodes_local, &l, &err), 0);
@@ -196,8 +196,10 @@ static void accepted_on_a_fog_is_provisional_and_of_its_site(void **state)
     s = bench_run(*state, "enroll", "list", NULL);
     assert_int_equal(s->code, CTL_OK);
     assert_non_null(strstr(s->out, "provisional"));
-    assert_int_equal(bench_run(*state, "enroll", "accept", "x", other, "--site", "elsewhere", NULL)->code, CTL_USAGE);
-    assert_int_equal(bench_run(*state, "enroll", "accept", "x", other, "--role", "fog", NULL)->code, CTL_USAGE);
+    assert_int_equal(bench_run(*state, "enroll", "accept", "x", other, "--site", "elsewhere", NULL)->code,
+                     CTL_USAGE);
+    assert_int_equal(bench_run(*state, "enroll", "accept", "x", other, "--role", "fog", NULL)->code,
+                     CTL_USAGE);
     assert_int_equal(bench_run(*state, "enroll", "accept", "x", "fn1-nonsense", NULL)->code, CTL_USAGE);
     assert_int_equal(bench_run(*state, "enroll", "accept", "pump-2", key, NULL)->code, CTL_FAILED);
     assert_int_equal(bench_run(*state, "enroll", "accept", "pump-1", other, NULL)->code, CTL_FAILED);
@@ -215,13 +217,16 @@ static void accepted_on_the_cloud_is_signed_with_the_next_version(void **state)
 
     prepare(*state, &t);
     bench_tier.authority = true;
-    assert_int_equal(operator_keys_save(t.paths.operator_key, &t.operator, &err), 0);
+    assert_int_equal(operator_keys_save(t.paths.operator_key, &t.operator, & err), 0);
     assert_int_equal(ctl_operator_pub_save(t.paths.operator_pub, t.operator.public_key, &err), 0);
-    assert_int_equal(bench_run(*state, "enroll", "accept", "pump-1", key_text(1, key), NULL)->code, CTL_USAGE);
-    assert_int_equal(bench_run(*state, "enroll", "accept", "pump-1", key, "--site", "plant", NULL)->code, CTL_OK);
-    assert_int_equal(
-        bench_run(*state, "enroll", "accept", "fog-1", key_text(2, key), "--site", "plant", "--role", "fog", NULL)->code,
-        CTL_OK);
+    assert_int_equal(bench_run(*state, "enroll", "accept", "pump-1", key_text(1, key), NULL)->code,
+                     CTL_USAGE);
+    assert_int_equal(bench_run(*state, "enroll", "accept", "pump-1", key, "--site", "plant", NULL)->code,
+                     CTL_OK);
+    assert_int_equal(bench_run(*state, "enroll", "accept", "fog-1", key_text(2, key), "--site", "plant",
+                               "--role", "fog", NULL)
+                         ->code,
+                     CTL_OK);
     assert_int_equal(bench_run(*state, "enroll", "revoke", "pump-1", NULL)->code, CTL_OK);
     assert_int_equal(nodes_load(t.paths.nodes_doc, t.operator.public_key, &l, &err), 0);
     assert_int_equal(l.version, 3);
@@ -234,7 +239,8 @@ static void accepted_on_the_cloud_is_signed_with_the_next_version(void **state)
 
 static void refused_keys_are_listed_with_the_command_to_run(void **state)
 {
-    struct gate_refusal r = {.transport = {9}, .address = "10.0.0.7", .count = 31, .last_unix_ns = 1700000000000000000};
+    struct gate_refusal r = {
+        .transport = {9}, .address = "10.0.0.7", .count = 31, .last_unix_ns = 1700000000000000000};
     struct nodes_refused_view v = {"benchctl", "x.yaml", &r, 1};
     char fingerprint[KEY_FINGERPRINT_CHARS + 1];
     struct trust t;
@@ -264,10 +270,12 @@ struct sealed {
 
 static void make_command(struct trust *t, struct sealed *s)
 {
-    *s = (struct sealed){.command = {.target = "pump-1", .counter = 5, .argument = "blink",
+    *s = (struct sealed){.command = {.target = "pump-1",
+                                     .counter = 5,
+                                     .argument = "blink",
                                      .type = FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_IDENTIFY}};
     randombytes_buf(s->seal, sizeof(s->seal));
-    assert_int_equal(command_make(&s->command, s->seal, &t->operator, &s->packed), 0);
+    assert_int_equal(command_make(&s->command, s->seal, &t->operator, & s->packed), 0);
     assert_int_equal(wire_arena_new(&s->arena, 1 << 20), 0);
     assert_int_equal(wire_document_unpack(s->arena, span_of(s->packed.data, s->packed.len), &s->document), 0);
     s->trust = (struct command_trust){"pump-1", t->operator.public_key, s->seal, 4};
@@ -356,13 +364,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(signed_list_comes_back_as_it_was, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(list_of_another_operator_is_forged, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(any_changed_byte_of_a_list_is_noticed, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(older_document_never_replaces_a_newer_one, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(older_document_never_replaces_a_newer_one, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test(signed_list_wins_over_local_accepts),
         cmocka_unit_test_setup_teardown(a_change_of_the_files_is_seen_once, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(accepted_on_a_fog_is_provisional_and_of_its_site, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(accepted_on_a_fog_is_provisional_and_of_its_site, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test_setup_teardown(accepted_on_the_cloud_is_signed_with_the_next_version, bench_setup,
                                         bench_teardown),
-        cmocka_unit_test_setup_teardown(refused_keys_are_listed_with_the_command_to_run, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(refused_keys_are_listed_with_the_command_to_run, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test_setup_teardown(command_opens_at_its_target_once, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(command_with_wrong_signature_seal_or_counter_is_forged, bench_setup,
                                         bench_teardown),

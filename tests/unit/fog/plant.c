@@ -20,10 +20,14 @@ void plant_path(const struct plant *p, char out[CTL_FILE_CHARS], const char *nam
 static struct spool *open_spool(struct plant *p, const char *role, const char *node)
 {
     char path[CTL_FILE_CHARS];
-    struct spool_options o = {
-        .db = {.path = path, .tables = spool_tables, .n_tables = 5, .map_bytes = 16 << 20, .role = role,
-               .no_preallocate = true},
-        .node = node, .continue_unproven = true};
+    struct spool_options o = {.db = {.path = path,
+                                     .tables = spool_tables,
+                                     .n_tables = 5,
+                                     .map_bytes = 16 << 20,
+                                     .role = role,
+                                     .no_preallocate = true},
+                              .node = node,
+                              .continue_unproven = true};
     struct spool *sp;
     struct errmsg err = {""};
 
@@ -67,8 +71,8 @@ static int cloud_record(void *ctx, struct spool_stream *s, const struct record *
     return 0;
 }
 
-static size_t cloud_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane, struct interval range,
-                          Fogline__V1__Mark **out, size_t max)
+static size_t cloud_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane,
+                          struct interval range, Fogline__V1__Mark **out, size_t max)
 {
     struct plant *p = ctx;
     Fogline__V1__MarkBody body = FOGLINE__V1__MARK_BODY__INIT;
@@ -102,8 +106,8 @@ static size_t cloud_marks(void *ctx, struct wire_arena *a, struct spool_stream *
     return 1;
 }
 
-static size_t cloud_documents(void *ctx, struct wire_arena *a, const char *peer, const Fogline__V1__Hello *hello,
-                              Fogline__V1__Document **out, size_t max)
+static size_t cloud_documents(void *ctx, struct wire_arena *a, const char *peer,
+                              const Fogline__V1__Hello *hello, Fogline__V1__Document **out, size_t max)
 {
     struct plant *p = ctx;
     size_t n = 0;
@@ -113,7 +117,8 @@ static size_t cloud_documents(void *ctx, struct wire_arena *a, const char *peer,
     if (p->cloud.nodes_doc.len > 0 && n < max)
         n += wire_document_unpack(a, span_of(p->cloud.nodes_doc.data, p->cloud.nodes_doc.len), &out[n]) == 0;
     if (p->cloud.command_doc.len > 0 && n < max)
-        n += wire_document_unpack(a, span_of(p->cloud.command_doc.data, p->cloud.command_doc.len), &out[n]) == 0;
+        n += wire_document_unpack(a, span_of(p->cloud.command_doc.data, p->cloud.command_doc.len), &out[n]) ==
+             0;
     return n;
 }
 
@@ -125,12 +130,21 @@ static void on_failed(void *ctx, int error)
 
 void plant_start_cloud(struct plant *p)
 {
-    struct upper_port_options o = {
-        .loop = p->d.loop, .zmq_ctx = p->zmq_ctx, .keys = &p->cloud.keys, .bind_host = "127.0.0.1", .failed = on_failed,
-        .inbox = {.node = "cloud", .seed = 3, .memory_bytes = 8 << 20, .window_max_bytes = 1 << 20,
-                  .archive_id = &p->cloud.archive_id,
-                  .ops = {.ctx = p, .may_carry = cloud_may_carry, .record = cloud_record, .marks = cloud_marks,
-                          .documents = cloud_documents}}};
+    struct upper_port_options o = {.loop = p->d.loop,
+                                   .zmq_ctx = p->zmq_ctx,
+                                   .keys = &p->cloud.keys,
+                                   .bind_host = "127.0.0.1",
+                                   .failed = on_failed,
+                                   .inbox = {.node = "cloud",
+                                             .seed = 3,
+                                             .memory_bytes = 8 << 20,
+                                             .window_max_bytes = 1 << 20,
+                                             .archive_id = &p->cloud.archive_id,
+                                             .ops = {.ctx = p,
+                                                     .may_carry = cloud_may_carry,
+                                                     .record = cloud_record,
+                                                     .marks = cloud_marks,
+                                                     .documents = cloud_documents}}};
     struct upper_port_node fog = plant_node(p, true);
     struct errmsg err = {""};
 
@@ -145,12 +159,14 @@ void plant_start_cloud(struct plant *p)
 static void device_document(void *ctx, const Fogline__V1__Document *d)
 {
     struct plant *p = ctx;
-    struct command_trust t = {"pump-1", p->cloud.operator.public_key, p->device.end_keys.seal, p->device.command.counter};
+    struct command_trust t = {"pump-1", p->cloud.operator.public_key, p->device.end_keys.seal,
+                              p->device.command.counter};
 
     p->device.n_commands += command_open(d, &t, &p->device.command) == 0;
 }
 
-static size_t device_documents_held(void *ctx, struct wire_arena *a, Fogline__V1__DocumentVersion **out, size_t max)
+static size_t device_documents_held(void *ctx, struct wire_arena *a, Fogline__V1__DocumentVersion **out,
+                                    size_t max)
 {
     struct plant *p = ctx;
     Fogline__V1__DocumentVersion *v = wire_arena_alloc(a, sizeof(*v));
@@ -167,9 +183,17 @@ static size_t device_documents_held(void *ctx, struct wire_arena *a, Fogline__V1
 void plant_start_device(struct plant *p)
 {
     struct lower_port_options o = {
-        .loop = p->d.loop, .zmq_ctx = p->zmq_ctx, .keys = &p->device.keys, .n_upstreams = 1, .failed = on_failed,
+        .loop = p->d.loop,
+        .zmq_ctx = p->zmq_ctx,
+        .keys = &p->device.keys,
+        .n_upstreams = 1,
+        .failed = on_failed,
         .upstreams = {{.host = "127.0.0.1", .port = fog_port(p->fog)}},
-        .outbox = {.role = "device", .software = "test", .keys = &p->device.end_keys, .seed = 4, .poll_ms = POLL_MS,
+        .outbox = {.role = "device",
+                   .software = "test",
+                   .keys = &p->device.end_keys,
+                   .seed = 4,
+                   .poll_ms = POLL_MS,
                    .ops = {.ctx = p, .document = device_document, .documents_held = device_documents_held}}};
     struct errmsg err = {""};
 
@@ -188,7 +212,8 @@ void plant_make_records(struct plant *p, unsigned n)
     assert_int_equal(spool_txn(p->device.spool, &txn), 0);
     for (unsigned i = 0; i < n; i++) {
         r.payload = span_str("something to carry");
-        assert_int_equal(maker_append(p->device.spool, lower_port_outbox(p->device.port), p->device.end_keys.tag, &r, &seq),
+        assert_int_equal(maker_append(p->device.spool, lower_port_outbox(p->device.port),
+                                      p->device.end_keys.tag, &r, &seq),
                          0);
     }
     assert_int_equal(spool_commit(p->device.spool), 0);

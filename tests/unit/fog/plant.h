@@ -1,7 +1,8 @@
-/* plant.h - a fog between a device and a cloud of the tests, all on one loop and real sockets of this machine.
+/* plant.h - a fog between a device and a cloud of the tests, all on one loop and real sockets of this
+ * machine.
  *
- * The device and the cloud are the ports of common/hop over real spools, without the rest of their tiers: the device makes
- * records and counts what it is told, the cloud keeps what comes and vouches for it. */
+ * The device and the cloud are the ports of common/hop over real spools, without the rest of their tiers: the
+ * device makes records and counts what it is told, the cloud keeps what comes and vouches for it. */
 #ifndef FOGLINE_TEST_FOG_PLANT_H
 #define FOGLINE_TEST_FOG_PLANT_H
 

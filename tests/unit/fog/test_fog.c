@@ -22,7 +22,7 @@ static void enrol_by_cloud(struct plant *p)
     plant_path(p, path, "list.doc");
     assert_int_equal(nodes_set(&l, &device), 0);
     assert_int_equal(nodes_set(&l, &fog), 0);
-    assert_int_equal(nodes_save(path, &l, &p->cloud.operator, &err), 0);
+    assert_int_equal(nodes_save(path, &l, &p->cloud.operator, & err), 0);
     assert_int_equal(nodes_read_document(path, &p->cloud.nodes_doc, &version), 0);
     nodes_deinit(&l);
 }
@@ -49,18 +49,20 @@ static uint64_t held_by_device(struct plant *p)
 
 static bool all_is_settled(struct plant *p)
 {
-    return p->cloud.n_records >= RECORDS + 1 && held_by_device(p) == 0 && spool_held_records(p->fog->spool) == 0 &&
-           p->device.n_commands > 0;
+    return p->cloud.n_records >= RECORDS + 1 && held_by_device(p) == 0 &&
+           spool_held_records(p->fog->spool) == 0 && p->device.n_commands > 0;
 }
 
 static void records_and_a_command_pass_and_everything_is_settled(void **state)
 {
     struct plant *p = *state;
-    struct command c = {.target = "pump-1", .counter = 1, .type = FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_IDENTIFY};
+    struct command c = {
+        .target = "pump-1", .counter = 1, .type = FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_IDENTIFY};
 
     plant_start_cloud(p);
     enrol_by_cloud(p);
-    assert_int_equal(command_make(&c, p->device.end_keys.seal, &p->cloud.operator, &p->cloud.command_doc), 0);
+    assert_int_equal(command_make(&c, p->device.end_keys.seal, &p->cloud.operator, & p->cloud.command_doc),
+                     0);
     plant_start_fog(p, true);
     plant_start_device(p);
     plant_make_records(p, RECORDS);
@@ -70,8 +72,9 @@ static void records_and_a_command_pass_and_everything_is_settled(void **state)
     assert_int_equal(p->device.n_commands, 1);
     assert_int_equal(p->fog->nodes.version, 1);
     assert_int_equal(access(p->d.paths.nodes_doc, F_OK), 0);
-    assert_int_equal(spool_find(p->cloud.spool, "pump-1", &spool_own(p->device.spool)->epoch)->lane[0].seen.at[0].to,
-                     RECORDS);
+    assert_int_equal(
+        spool_find(p->cloud.spool, "pump-1", &spool_own(p->device.spool)->epoch)->lane[0].seen.at[0].to,
+        RECORDS);
 }
 
 static bool all_is_stored(struct plant *p)
@@ -201,11 +204,16 @@ static void a_changed_list_is_in_force_within_a_second(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(records_and_a_command_pass_and_everything_is_settled, plant_setup, plant_teardown),
-        cmocka_unit_test_setup_teardown(without_a_cloud_both_hold_and_a_restart_goes_on, plant_setup, plant_teardown),
-        cmocka_unit_test_setup_teardown(an_unknown_key_is_turned_away_and_listed, plant_setup, plant_teardown),
-        cmocka_unit_test_setup_teardown(a_broken_store_is_moved_away_and_the_fog_starts, plant_setup, plant_teardown),
-        cmocka_unit_test_setup_teardown(a_changed_list_is_in_force_within_a_second, plant_setup, plant_teardown),
+        cmocka_unit_test_setup_teardown(records_and_a_command_pass_and_everything_is_settled, plant_setup,
+                                        plant_teardown),
+        cmocka_unit_test_setup_teardown(without_a_cloud_both_hold_and_a_restart_goes_on, plant_setup,
+                                        plant_teardown),
+        cmocka_unit_test_setup_teardown(an_unknown_key_is_turned_away_and_listed, plant_setup,
+                                        plant_teardown),
+        cmocka_unit_test_setup_teardown(a_broken_store_is_moved_away_and_the_fog_starts, plant_setup,
+                                        plant_teardown),
+        cmocka_unit_test_setup_teardown(a_changed_list_is_in_force_within_a_second, plant_setup,
+                                        plant_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,7 +154,8 @@ static void letters_are_given_in_order_above_what_is_held(void **state)
 {
     struct shelf *s = *state;
     struct letters l = {0};
-    Fogline__V1__Document d3 = document("pump-1", 3), d2 = document("pump-1", 2), d4 = document("pump-2", 4), *out[8];
+    Fogline__V1__Document d3 = document("pump-1", 3), d2 = document("pump-1", 2), d4 = document("pump-2", 4),
+                          *out[8];
     Fogline__V1__DocumentVersion held = FOGLINE__V1__DOCUMENT_VERSION__INIT, *held_at[] = {&held};
     Fogline__V1__Hello hello = FOGLINE__V1__HELLO__INIT;
 
@@ -200,7 +201,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_newest_few_are_kept, shelf_setup, shelf_teardown),
         cmocka_unit_test_setup_teardown(marks_of_forgotten_streams_go, shelf_setup, shelf_teardown),
         cmocka_unit_test_setup_teardown(room_is_made_for_the_newest_stream, shelf_setup, shelf_teardown),
-        cmocka_unit_test_setup_teardown(letters_are_given_in_order_above_what_is_held, shelf_setup, shelf_teardown),
+        cmocka_unit_test_setup_teardown(letters_are_given_in_order_above_what_is_held, shelf_setup,
+                                        shelf_teardown),
         cmocka_unit_test_setup_teardown(letters_are_bounded, shelf_setup, shelf_teardown),
     };
 
