@@ -4,8 +4,10 @@
 #include "device/device_config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Source kinds that make sense on any machine: what a fresh device reads. */
 static const char *const first_sources[] = {"host", "socket"};
@@ -48,40 +50,60 @@ static int add_source(struct config_list *list, const struct config_kind *kinds,
     return 0;
 }
 
-static int set_text(struct config_strings *s, const char *text)
+/* Every value of an option that may be given again; prefix in front of those without it. */
+static int take_all(struct ctl *ctl, const char *option, const char *prefix, struct config_strings *to)
 {
-    s->at = calloc(1, sizeof *s->at);
-    if (s->at == NULL)
+    to->at = calloc(LOWER_PORT_UPSTREAMS_MAX, sizeof *to->at);
+    if (to->at == NULL)
         return -ENOMEM;
-    s->at[0] = strdup(text);
-    if (s->at[0] == NULL)
-        return -ENOMEM;
-    s->n = 1;
+    for (unsigned i = 0; i < LOWER_PORT_UPSTREAMS_MAX; i++) {
+        const char *given = ctl_option_n(ctl, option, i);
+
+        if (given == NULL)
+            break;
+        if (asprintf(&to->at[i], "%s%s", strncmp(given, prefix, strlen(prefix)) == 0 ? "" : prefix, given) <
+            0) {
+            to->at[i] = NULL;
+            return -ENOMEM;
+        }
+        to->n++;
+    }
     return 0;
+}
+
+/* A folder given on the command line is one of where we stand, not of where the file will be. */
+static int set_path(struct ctl *ctl, const char *option, char *to, size_t to_bytes)
+{
+    const char *given = ctl_option(ctl, option);
+    char here[PATH_MAX] = "";
+    int n;
+
+    if (given == NULL)
+        return 0;
+    if (given[0] != '/' && getcwd(here, sizeof here) == NULL)
+        return -errno;
+    n = snprintf(to, to_bytes, "%s%s%s", here, given[0] != '/' ? "/" : "", given);
+    return n < 0 || (size_t)n >= to_bytes ? -ENAMETOOLONG : 0;
 }
 
 static int fill(struct ctl *ctl, struct device_config *config)
 {
-    const char *state = ctl_option(ctl, "state-dir"), *run = ctl_option(ctl, "run-dir");
-    const char *up = ctl_option(ctl, "up"), *key = ctl_option(ctl, "up-key");
     const struct config_kind *kinds = kinds_of(ctl);
-    char endpoint[300];
     int rc = config_defaults(ctl->tier->schema, config);
 
     if (rc != 0)
         return rc;
     snprintf(config->settings.node, sizeof config->settings.node, "%s", ctl_option(ctl, "node"));
     snprintf(config->settings.site, sizeof config->settings.site, "%s", ctl_option(ctl, "site"));
-    if (state != NULL)
-        snprintf(config->settings.state_dir, sizeof config->settings.state_dir, "%s", state);
-    if (run != NULL)
-        snprintf(config->settings.run_dir, sizeof config->settings.run_dir, "%s", run);
-    if (up != NULL) {
-        snprintf(endpoint, sizeof endpoint, "%s%s", strncmp(up, "tcp://", 6) == 0 ? "" : "tcp://", up);
-        rc = set_text(&config->settings.up_endpoints, endpoint);
-        if (rc == 0)
-            rc = set_text(&config->settings.up_keys, key);
-    }
+    rc = set_path(ctl, "state-dir", config->settings.state_dir, sizeof config->settings.state_dir);
+    if (rc == 0)
+        rc = set_path(ctl, "run-dir", config->settings.run_dir, sizeof config->settings.run_dir);
+    if (rc == 0)
+        rc = take_all(ctl, "up", "tcp://", &config->settings.up_endpoints);
+    if (rc == 0)
+        rc = take_all(ctl, "up-key", "", &config->settings.up_keys);
+    if (rc != 0)
+        return rc;
     config->sources.at = calloc(N_FIRST_SOURCES, sizeof *config->sources.at);
     if (config->sources.at == NULL)
         return -ENOMEM;
@@ -93,24 +115,29 @@ static int fill(struct ctl *ctl, struct device_config *config)
 static int refuse_arguments(struct ctl *ctl)
 {
     const char *node = ctl_option(ctl, "node"), *site = ctl_option(ctl, "site");
-    const char *up = ctl_option(ctl, "up"), *key = ctl_option(ctl, "up-key");
+    const char *up, *key;
     struct link_key parsed;
     struct errmsg err;
+    unsigned n_up = 0, n_keys = 0;
 
     if (node == NULL || site == NULL)
         return ctl_fail(ctl, CTL_USAGE, "--node and --site are needed");
     if (!name_part_ok(node, strlen(node)) || !name_part_ok(site, strlen(site)))
         return ctl_fail(ctl, CTL_USAGE,
                         "a node or site is named with letters, digits, '.', '_' and '-', at most 64");
-    if ((up == NULL) != (key == NULL))
-        return ctl_fail(ctl, CTL_USAGE,
-                        "--up and --up-key belong together; on the fog, `fogctl key show --link` prints "
-                        "the key");
-    if (up != NULL && strrchr(up, ':') == NULL)
-        return ctl_fail(ctl, CTL_USAGE,
-                        "--up: `%s` is not HOST:PORT; a fog listens on 5510 unless told otherwise", up);
-    if (key != NULL && link_key_parse(key, &parsed, &err) != 0)
-        return ctl_fail(ctl, CTL_USAGE, "--up-key: %s", err.text);
+    for (; (up = ctl_option_n(ctl, "up", n_up)) != NULL; n_up++)
+        if (strrchr(up, ':') == NULL)
+            return ctl_fail(ctl, CTL_USAGE,
+                            "--up: `%s` is not HOST:PORT; a fog listens on 5510 unless told otherwise", up);
+    for (; (key = ctl_option_n(ctl, "up-key", n_keys)) != NULL; n_keys++)
+        if (link_key_parse(key, &parsed, &err) != 0)
+            return ctl_fail(ctl, CTL_USAGE, "--up-key: %s", err.text);
+    if ((n_up == 0) != (n_keys == 0) || (n_keys > 1 && n_keys != n_up) || n_up > LOWER_PORT_UPSTREAMS_MAX)
+        return ctl_fail(
+            ctl, CTL_USAGE,
+            "each --up (at most %d) wants its --up-key, or all of them one; on the fog, `fogctl key show "
+            "--link` prints the key",
+            LOWER_PORT_UPSTREAMS_MAX);
     return CTL_OK;
 }
 
@@ -123,13 +150,18 @@ static int print_result(struct ctl *ctl, const struct device_config *config, con
     node_public_format(p, key);
     key_fingerprint(p->transport, fingerprint);
     if (!ctl->json) {
-        fprintf(ctl->out, "wrote %s\nkey %s (fingerprint %s)\n\n", ctl->config_path, key, fingerprint);
-        if (config->settings.up_endpoints.n > 0)
-            fprintf(ctl->out, "next, on the fog:\n  fogctl enroll accept %s %s\nthen, here:\n",
+        bool alone = config->settings.up_endpoints.n == 0;
+
+        fprintf(ctl->out, "wrote %s and %s/node.key\nkey fingerprint %s\n\n", ctl->config_path,
+                config->settings.state_dir, fingerprint);
+        if (!alone)
+            fprintf(ctl->out, "1. On the fog's machine:\n  fogctl enroll accept %s %s\n",
                     config->settings.node, key);
-        else
-            fprintf(ctl->out, "It works alone: add up.endpoints and up.keys to send anything.\nnext:\n");
-        fprintf(ctl->out, "  fogline-device -c %s\n", ctl->config_path);
+        fprintf(ctl->out, "%s. Here:\n  fogline-device -c %s\n", alone ? "1" : "2", ctl->config_path);
+        if (alone)
+            fprintf(
+                ctl->out,
+                "It works alone and keeps what it reads: up.endpoints and up.keys say where to send it.\n");
         return CTL_OK;
     }
     code = ctl_json(ctl, false, &j);
@@ -149,11 +181,13 @@ static int run_init(struct ctl *ctl)
 {
     struct device_config config = {0};
     struct node_public p;
-    int code = refuse_arguments(ctl);
+    int code = refuse_arguments(ctl), rc;
 
     if (code != CTL_OK)
         return code;
-    code = fill(ctl, &config) == 0 ? ctl_init(ctl, &config, &p) : ctl_fail(ctl, CTL_FAILED, "no memory");
+    rc = fill(ctl, &config);
+    code = rc == 0 ? ctl_init(ctl, &config, &p)
+                   : ctl_fail(ctl, CTL_FAILED, "cannot make a configuration: %s", strerror(-rc));
     if (code == CTL_OK)
         code = print_result(ctl, &config, &p);
     config_free_values(ctl->tier->schema, &config);
@@ -161,12 +195,13 @@ static int run_init(struct ctl *ctl)
 }
 
 static const struct cmd_option options[] = {
-    {"node", 0, "NAME", "name of this device, unique under one collector"},
-    {"site", 0, "NAME", "site it stands at"},
-    {"up", 0, "HOST:PORT", "the fog it sends to"},
-    {"up-key", 0, "fl1-...", "that fog's link key, from `fogctl key show --link` there"},
-    {"state-dir", 0, "DIR", "folder of key and store"},
-    {"run-dir", 0, "DIR", "folder of what a reboot may take"},
+    {"node", 'N', "NAME", "name of this device, unique under one collector"},
+    {"site", 's', "SITE", "site it stands at"},
+    {"up", 'u', "HOST:PORT", "the fog it sends to; may be given again for others to turn to"},
+    {"up-key", 'k', "KEY",
+     "link key fl1-... that `fogctl key show --link` printed; one for each --up, or one for all"},
+    {"state-dir", 0, "DIR", "folder of key and store (/var/lib/fogline/device)"},
+    {"run-dir", 0, "DIR", "folder of lock and status (/run/fogline/device)"},
     {0},
 };
 

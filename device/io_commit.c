@@ -106,6 +106,17 @@ static int append_all(struct io *io, struct io_loss *loss)
     return rc;
 }
 
+static bool has_live_block(const struct io *io)
+{
+    for (size_t i = 0; i < batch_n(io->batch); i++) {
+        const struct batch_entry *e = batch_at(io->batch, i);
+
+        if (e->source != BATCH_NO_SOURCE && !is_replayed(io, e))
+            return true;
+    }
+    return false;
+}
+
 static int write_all(struct io *io, struct io_loss *loss, int64_t now_ms)
 {
     int64_t wall_ns = clock_wall_unix_ns(&io->daemon->clock);
@@ -115,7 +126,9 @@ static int write_all(struct io *io, struct io_loss *loss, int64_t now_ms)
         rc = outbox_apply(io->outbox, now_ms, wall_ns);
     if (rc == 0)
         rc = append_all(io, loss);
-    if (rc == 0 && now_ms >= io->alive_at_ms) {
+    /* Nothing live was read between this and the next start. With live readings in the batch it has to be
+     * exact. */
+    if (rc == 0 && (now_ms >= io->alive_at_ms || has_live_block(io))) {
         rc = spool_fact_put_u64(io->spool, "alive", (uint64_t)wall_ns);
         if (rc == 0)
             io->alive_at_ms = now_ms + IO_ALIVE_MS;
