@@ -36,8 +36,7 @@ void ctl_settings_check(const struct ctl_settings *s, struct config_check *c)
     for (size_t i = 0; i < s->up_keys.n; i++) {
         snprintf(field, sizeof(field), "up.keys[%zu]", i);
         if (link_key_parse(s->up_keys.at[i], &k, &err) != 0) {
-            config_complain(c, field, "copy the whole text printed by `key show --link` above", "%.200s",
-                            err.text);
+            config_complain(c, field, NULL, "%.200s", err.text);
             continue;
         }
         if (have_first && !link_keys_agree(&first, &k))

@@ -202,32 +202,40 @@ static int make_config_folder(struct ctl *ctl)
     return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s: %s", folder, strerror(-r)) : CTL_OK;
 }
 
-int ctl_init(struct ctl *ctl, const void *values, struct node_public *ret_public)
+static int make_node(struct ctl *ctl, struct node_public *ret_public)
 {
     struct node_keys keys;
     struct errmsg err = {""};
-    int code = make_config_folder(ctl), r;
+    int code = ctl_load(ctl), r;
 
-    if (code == CTL_OK)
-        code = write_config(ctl, values);
-    if (code == CTL_OK)
-        code = ctl_load(ctl); /* what was written must load */
     if (code != CTL_OK)
         return code;
-    if (file_mkdirs(ctl->paths.state_dir, 0700) < 0)
-        return ctl_fail(ctl, CTL_FAILED, "cannot make the folder %s: %s", ctl->paths.state_dir,
-                        strerror(errno));
+    r = file_mkdirs(ctl->paths.state_dir, 0700);
+    if (r < 0)
+        return ctl_fail(ctl, CTL_FAILED, "cannot make the folder %s: %s", ctl->paths.state_dir, strerror(-r));
     r = node_keys_load(ctl->paths.node_key, &keys, &err);
     if (r == -ENOENT) {
         node_keys_generate(&keys);
         r = node_keys_save(ctl->paths.node_key, &keys, &err);
     }
-    if (r < 0) {
-        node_keys_wipe(&keys);
-        return ctl_fail(ctl, CTL_FAILED, "%s", err.text);
+    if (r == 0) {
+        memcpy(ret_public->transport, keys.transport_public, KEY_BYTES);
+        memcpy(ret_public->end, keys.end_public, KEY_BYTES);
     }
-    memcpy(ret_public->transport, keys.transport_public, KEY_BYTES);
-    memcpy(ret_public->end, keys.end_public, KEY_BYTES);
     node_keys_wipe(&keys);
-    return CTL_OK;
+    return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s", err.text) : CTL_OK;
+}
+
+int ctl_init(struct ctl *ctl, const void *values, struct node_public *ret_public)
+{
+    int code = make_config_folder(ctl);
+
+    if (code == CTL_OK)
+        code = write_config(ctl, values);
+    if (code != CTL_OK)
+        return code;
+    code = make_node(ctl, ret_public);
+    if (code != CTL_OK)
+        unlink(ctl->config_path); /* the next try must not trip over it */
+    return code;
 }

@@ -3,6 +3,7 @@
 #include "base/file.h"
 
 #include <ftw.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,19 +204,20 @@ void plant_start_device(struct plant *p)
         fail_msg("%s", err.text);
 }
 
-void plant_make_records(struct plant *p, unsigned n)
+void plant_make_records(struct plant *p, unsigned n, size_t bytes)
 {
+    static const uint8_t payload[4096];
     struct maker_record r = {.kind = FOGLINE__V1__KIND__KIND_HEALTH, .samples = 1};
     struct db_txn *txn;
     uint64_t seq;
 
+    assert_true(bytes <= sizeof(payload));
+    r.payload = span_of(payload, bytes);
     assert_int_equal(spool_txn(p->device.spool, &txn), 0);
-    for (unsigned i = 0; i < n; i++) {
-        r.payload = span_str("something to carry");
+    for (unsigned i = 0; i < n; i++)
         assert_int_equal(maker_append(p->device.spool, lower_port_outbox(p->device.port),
                                       p->device.end_keys.tag, &r, &seq),
                          0);
-    }
     assert_int_equal(spool_commit(p->device.spool), 0);
     lower_port_pump(p->device.port);
 }
@@ -232,9 +234,9 @@ void plant_start_fog(struct plant *p, bool with_cloud)
     link_key_format(&p->link, key);
     snprintf(text, sizeof(text),
              "node: fog-a\nsite: plant\nstate_dir: %s/state\nrun_dir: %s/run\nlog: {level: error}\n"
-             "store: {map_bytes: 16 MiB}\nlisten: {host: 127.0.0.1}\n"
+             "store: {map_bytes: 16 MiB, quota_bytes: %" PRIu64 "}\nlisten: {host: 127.0.0.1}\n"
              "up: {endpoints: ['127.0.0.1:%u'], keys: ['%s'], poll: 200 ms}\n",
-             p->folder, p->folder, with_cloud ? upper_port_port(p->cloud.port) : 1, key);
+             p->folder, p->folder, p->quota_bytes, with_cloud ? upper_port_port(p->cloud.port) : 1, key);
     t.text = span_str(text);
     p->d.values = calloc(1, fog_schema.size);
     if (config_load_text(&fog_schema, &t, p->d.values, &problems) != 0) {

@@ -47,6 +47,7 @@ struct plant {
     struct loop_timer *step;
     bool (*done)(struct plant *p);
     int64_t deadline_ms;
+    uint64_t quota_bytes; /* of the fog's store; 0: as large as it is */
     bool timed_out;
 };
 
@@ -59,7 +60,7 @@ void plant_start_fog(struct plant *p, bool with_cloud);
 void plant_stop_fog(struct plant *p); /* fog, device and loop */
 void plant_start_device(struct plant *p);
 
-void plant_make_records(struct plant *p, unsigned n); /* of the device, committed */
+void plant_make_records(struct plant *p, unsigned n, size_t bytes); /* of the device, committed */
 struct upper_port_node plant_node(struct plant *p, bool of_fog);
 void plant_path(const struct plant *p, char out[CTL_FILE_CHARS], const char *name);
 

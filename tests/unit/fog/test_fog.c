@@ -65,7 +65,7 @@ static void records_and_a_command_pass_and_everything_is_settled(void **state)
                      0);
     plant_start_fog(p, true);
     plant_start_device(p);
-    plant_make_records(p, RECORDS);
+    plant_make_records(p, RECORDS, 18);
     plant_run(p, all_is_settled);
     assert_int_equal(p->cloud.n_records, RECORDS + 1); /* and the fog's own start event */
     assert_int_equal(p->cloud.n_bad_tags, 0);
@@ -106,7 +106,7 @@ static void without_a_cloud_both_hold_and_a_restart_goes_on(void **state)
     enrol_by_fog(p);
     plant_start_fog(p, false);
     plant_start_device(p);
-    plant_make_records(p, RECORDS);
+    plant_make_records(p, RECORDS, 18);
     plant_run(p, all_is_stored);
     assert_int_equal(relayed(p), RECORDS);
     assert_int_equal(held_by_device(p), RECORDS); /* nobody lets go on `stored` */
@@ -119,6 +119,33 @@ static void without_a_cloud_both_hold_and_a_restart_goes_on(void **state)
     plant_run(p, always);
     assert_int_equal(relayed(p), RECORDS);
     assert_memory_equal(&epoch, &spool_own(p->fog->spool)->epoch, sizeof(epoch));
+}
+
+/* Filled as far as it goes, and then some polls of the device later. */
+static bool full_for_a_while(struct plant *p)
+{
+    static int64_t full_since_ms;
+    int64_t now_ms = loop_now_ms(p->d.loop);
+
+    if (spool_held_bytes(p->fog->spool) * 1000 / spool_quota_bytes(p->fog->spool) < 900)
+        full_since_ms = now_ms;
+    return now_ms - full_since_ms > 1500;
+}
+
+static void a_full_fog_takes_no_more_and_the_device_keeps_its_records(void **state)
+{
+    struct plant *p = *state;
+
+    p->quota_bytes = 512 * 1024;
+    enrol_by_fog(p);
+    plant_start_fog(p, false);
+    plant_start_device(p);
+    plant_make_records(p, 1000, 2000);
+    plant_run(p, full_for_a_while);
+    assert_true(spool_held_bytes(p->fog->spool) <= p->quota_bytes);
+    assert_true(relayed(p) < 1000);
+    assert_int_equal(held_by_device(p), 1000);
+    assert_int_equal(outbox_counters(lower_port_outbox(p->fog->lower))[OUTBOX_RECORDS_EVICTED], 0);
 }
 
 static bool refusal_is_written(struct plant *p)
@@ -140,7 +167,7 @@ static void an_unknown_key_is_turned_away_and_listed(void **state)
 
     plant_start_fog(p, false);
     plant_start_device(p);
-    plant_make_records(p, RECORDS);
+    plant_make_records(p, RECORDS, 18);
     plant_run(p, refusal_is_written);
     assert_int_equal(relayed(p), 0);
     assert_int_equal(inbox_n_peers(upper_port_inbox(p->fog->upper)), 0);
@@ -197,7 +224,7 @@ static void a_changed_list_is_in_force_within_a_second(void **state)
     enrol_by_fog(p);
     plant_start_fog(p, false);
     plant_start_device(p);
-    plant_make_records(p, RECORDS);
+    plant_make_records(p, RECORDS, 18);
     plant_run(p, device_was_revoked);
 }
 
@@ -208,6 +235,8 @@ int main(void)
                                         plant_teardown),
         cmocka_unit_test_setup_teardown(without_a_cloud_both_hold_and_a_restart_goes_on, plant_setup,
                                         plant_teardown),
+        cmocka_unit_test_setup_teardown(a_full_fog_takes_no_more_and_the_device_keeps_its_records,
+                                        plant_setup, plant_teardown),
         cmocka_unit_test_setup_teardown(an_unknown_key_is_turned_away_and_listed, plant_setup,
                                         plant_teardown),
         cmocka_unit_test_setup_teardown(a_broken_store_is_moved_away_and_the_fog_starts, plant_setup,
