@@ -10,9 +10,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* What the child tells; shorter than PIPE_BUF, so it comes whole or not at all. */
 struct report {
@@ -132,8 +134,19 @@ static int walk_all(const struct db_options *o, struct db_verify_result *counts,
     return r;
 }
 
+/* The child must not outlive the daemon that waits for it, nor keep the daemon's locks with the descriptors that a fork hands on:
+ * else a daemon killed during the check could not be started again until the check ends. */
+static void stay_no_longer_than(pid_t parent, int fd)
+{
+    close_range(STDERR_FILENO + 1, (unsigned)fd - 1, 0);
+    close_range((unsigned)fd + 1, ~0U, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+}
+
 /* Never returns. LMDB may abort, or run into a page that is not there: no core, no words, an end in time. */
-static void be_child(int fd, const struct db_options *o, unsigned timeout_s)
+static void be_child(pid_t parent, int fd, const struct db_options *o, unsigned timeout_s)
 {
     struct report report = {0};
     struct errmsg err = {""};
@@ -141,8 +154,10 @@ static void be_child(int fd, const struct db_options *o, unsigned timeout_s)
     static const int deadly[] = {SIGALRM, SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
     sigset_t none;
     size_t i;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int null;
 
+    stay_no_longer_than(parent, fd);
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0)
         dup2(null, STDERR_FILENO);
     for (i = 0; i < sizeof deadly / sizeof deadly[0]; i++)
@@ -187,7 +202,7 @@ int db_verify(const struct db_options *o, unsigned timeout_s, struct db_verify_r
     char data[PATH_MAX];
     struct stat st;
     int fds[2], n, r;
-    pid_t child;
+    pid_t parent = getpid(), child;
 
     n = snprintf(data, sizeof data, "%s/data.mdb", o->path);
     if (n < 0 || (size_t)n >= sizeof data)
@@ -200,7 +215,7 @@ int db_verify(const struct db_options *o, unsigned timeout_s, struct db_verify_r
         return errmsg_set(err, -errno, "%s: no pipe for checking it: %s", o->path, strerror(errno));
     child = fork();
     if (child == 0)
-        be_child(fds[1], o, timeout_s);
+        be_child(parent, fds[1], o, timeout_s);
     r = child < 0 ? -errno : 0;
     close(fds[1]);
     if (child > 0)
