@@ -8,9 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+
+enum { LOCK_WAIT_MS = 500, LOCK_STEP_MS = 10 };
 
 struct arguments {
     const char *config;
@@ -77,17 +80,33 @@ static int load_values(const struct ctl_tier *tier, const char *path, void **ret
     return CTL_OK;
 }
 
+/* A daemon that was killed may have left a child that is ending only now and still has its lock (db_verify): waits a moment. */
+static int lock_file(int fd)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    for (int waited_ms = 0; fcntl(fd, F_OFD_SETLK, &whole) < 0; waited_ms += LOCK_STEP_MS) {
+        if (errno != EAGAIN && errno != EACCES)
+            return -errno;
+        if (waited_ms >= LOCK_WAIT_MS)
+            return -EBUSY;
+        poll(NULL, 0, LOCK_STEP_MS);
+    }
+    return 0;
+}
+
 static int take_lock(const char *path, int *ret_fd, struct errmsg *err)
 {
     char pid[32] = "";
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int r;
     owned(close_fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0)
         return errmsg_set(err, -errno, "%s: %s", path, strerror(errno));
-    if (fcntl(fd, F_OFD_SETLK, &whole) < 0) {
-        if (errno != EAGAIN && errno != EACCES)
-            return errmsg_set(err, -errno, "%s: %s", path, strerror(errno));
+    r = lock_file(fd);
+    if (r < 0 && r != -EBUSY)
+        return errmsg_set(err, r, "%s: %s", path, strerror(-r));
+    if (r < 0) {
         ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
         pid[n > 0 ? n : 0] = '\0';
         pid[strcspn(pid, "\n")] = '\0';
