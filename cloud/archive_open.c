@@ -137,7 +137,6 @@ static int load_table(struct loading *l, unsigned table,
 static int load_alone(struct loading *l, unsigned table,
                       int (*load)(struct archive *a, struct span key, struct span value))
 {
-    /* Not the spool's reader: the map can only grow while none exists. */
     int r = db_begin(spool_db(l->a->spool), false, &l->txn);
 
     if (r != 0)

@@ -151,7 +151,7 @@ void cloud_store_grow(struct cloud *c)
     if (cloud_store_fill(c) < GROW_AT_THOUSANDTHS || spool_txn_open(archive_spool(c->archive)))
         return;
     size = next_size(c, map);
-    r = size > map ? db_grow(db, size) : -ENOSPC;
+    r = size > map ? spool_grow(archive_spool(c->archive), size) : -ENOSPC;
     if (r == 0) {
         c->counter[CLOUD_MAP_GROWN]++;
         log_info("store_grown", "from_bytes=%" PRIu64 " to_bytes=%" PRIu64, map, db_map_bytes(db));

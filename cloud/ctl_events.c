@@ -103,12 +103,16 @@ static int print_one(const struct events *e, const struct event *ev, struct json
                        .payload = span_of(ev->payload.data, ev->payload.len)};
     struct record_view v = {.record = &r};
     char time[40], summary[SUMMARY_CHARS];
+    size_t said;
     int code;
 
     clock_format_utc(ev->time_ns, time);
     if (j == NULL) {
         record_summary(&r, summary, sizeof summary);
-        fprintf(e->ctl->out, "%-30s %s/%s  %s\n", time, ev->device->site, ev->device->name, summary);
+        /* Some summaries begin with the time. */
+        said = strncmp(summary, time, strlen(time)) == 0 ? strlen(time) : 0;
+        said += summary[said] == ' ';
+        fprintf(e->ctl->out, "%-30s  %s/%s  %s\n", time, ev->device->site, ev->device->name, summary + said);
         return CTL_OK;
     }
     json_object(j);

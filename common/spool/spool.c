@@ -115,6 +115,16 @@ void spool_read_done(struct spool *sp)
         db_read_pause(sp->read_txn);
 }
 
+int spool_grow(struct spool *sp, uint64_t map_bytes)
+{
+    if (sp->txn != NULL || sp->read_depth > 0)
+        return -EBUSY;
+    if (sp->read_txn != NULL)
+        db_abort(sp->read_txn);
+    sp->read_txn = NULL;
+    return db_grow(sp->db, map_bytes);
+}
+
 int spool_view(struct spool *sp, struct db_txn **ret_txn)
 {
     if (sp->txn == NULL)

@@ -108,6 +108,9 @@ must_check int spool_rollback(struct spool *sp);
  * last commit before it was resumed. */
 must_check int spool_read(struct spool *sp, struct db_txn **ret_txn);
 void spool_read_done(struct spool *sp);
+/* db_grow, with the spool's own idle reader let go first. No transaction may be open and no spool_read be pending. 0;
+ * -EBUSY; -ENOSPC ... */
+must_check int spool_grow(struct spool *sp, uint64_t map_bytes);
 
 /* Streams. Pointers stay valid until the stream is forgotten or the spool is reloaded (then the same objects are refilled). */
 struct spool_stream *spool_own(struct spool *sp); /* of the current epoch */

@@ -107,8 +107,8 @@ int main(void)
     double single, single_all, batch, batch_all;
 
     fixture_init(&f);
-    single = measure(&f, 40, BATCH, 1, 1, &single_all);
-    batch = measure(&f, 40, BATCH / 16, WIDE_ROWS, WIDE_COLUMNS, &batch_all);
+    single = measure(&f, 20, BATCH, 1, 1, &single_all);
+    batch = measure(&f, 20, BATCH / 16, WIDE_ROWS, WIDE_COLUMNS, &batch_all);
     printf("{\"single_records_s\":%.0f,\"single_with_commit_s\":%.0f,\"batch_rows_s\":%.0f,\"batch_with_commit_rows_s\":%.0f}\n",
            single, single_all, batch * WIDE_ROWS, batch_all * WIDE_ROWS);
     fixture_deinit(&f);

@@ -15,7 +15,7 @@
 #include "lib/tmpdir.h"
 #include "link/keys.h"
 
-enum { FIXTURE_DEVICES = 3, FIXTURE_MAP_BYTES = 256 * 1024 * 1024 };
+enum { FIXTURE_DEVICES = 3, FIXTURE_MAP_BYTES = 96 * 1024 * 1024 };
 
 struct fixture_device {
     char name[32], site[32];

@@ -247,6 +247,25 @@ static void archived_set_survives_a_reboot(void **state)
     assert_int_equal(archive_totals(f->archive, s, 0).records, 2);
 }
 
+static void archive_grows_while_it_is_open(void **state)
+{
+    struct fixture *f = *state;
+    struct db *db = spool_db(archive_spool(f->archive));
+    uint64_t before = db_map_bytes(db);
+
+    fixture_put_descriptor(f, 0, "Cel");
+    assert_int_equal(spool_grow(archive_spool(f->archive), before + (1 << 20)), -EBUSY);
+    fixture_commit(f);
+    assert_int_equal(spool_grow(archive_spool(f->archive), before + (1 << 20)), 0);
+    assert_int_equal(db_map_bytes(db), before + (1 << 20));
+    assert_int_equal(fixture_put_value(f, 0, 1000, 1), 0);
+    fixture_commit(f);
+    assert_int_equal(view_find_device(fixture_view(f), "pump-0")->n_sets, 1);
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(archive_totals(f->archive, fixture_stream(f, 0), 0).records, 2);
+}
+
 static void site_follows_the_list_of_nodes(void **state)
 {
     struct fixture *f = *state;
@@ -338,6 +357,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(archive_id_stays_over_reopening_and_reboot, setup, teardown),
         cmocka_unit_test_setup_teardown(archived_set_survives_a_reboot, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_names_totals_and_sets_are_made_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(archive_grows_while_it_is_open, setup, teardown),
         cmocka_unit_test_setup_teardown(site_follows_the_list_of_nodes, setup, teardown),
     };
 
