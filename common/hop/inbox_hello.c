@@ -1,6 +1,7 @@
 /* A peer says who it is, what it has made and what it holds. */
 #include "hop/inbox_private.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 static size_t streams_of(const struct inbox *ib, const char *origin)
@@ -20,45 +21,53 @@ static bool listed(const struct peer *p, const struct id128 *epoch)
     return false;
 }
 
+/* Nothing points to the stream any more. */
+static void drop_pointers(struct inbox *ib, const struct spool_stream *s)
+{
+    for (size_t k = 0; k < ib->n_peers; k++) {
+        struct peer *q = ib->peers[k];
+        size_t kept = 0;
+
+        for (size_t d = 0; d < q->n_dirty; d++)
+            if (q->dirty[d].stream != s)
+                q->dirty[kept++] = q->dirty[d];
+        q->n_dirty = kept;
+        kept = 0;
+        for (size_t t = 0; t < q->n_touched; t++) {
+            struct stream_in *si = q->touched[t].stream->upper_state;
+            unsigned lane = q->touched[t].lane;
+
+            if (q->touched[t].stream == s)
+                continue;
+            q->touched[kept++] = q->touched[t];
+            if (si != NULL && si->touch_peer[lane] == q)
+                si->touch[lane] = kept;
+        }
+        q->n_touched = kept;
+    }
+}
+
 /* A stream not listed by its owner and not held here is of no more use: nothing of it can come again in this session, and an
- * older session is not heard. */
+ * older session is not heard. One with rows on the account waits until they are in a ledger record. */
 static int forget_unlisted(struct inbox *ib, const struct peer *p)
 {
     for (size_t i = spool_n_streams(ib->spool); i-- > 0;) {
         struct spool_stream *s = spool_stream_at(ib->spool, i);
-        struct db_txn *txn;
         int rc;
 
         if (s->own || strcmp(s->origin, p->node) != 0 || listed(p, &s->epoch) || s->lane[0].held.n > 0 ||
             s->lane[1].held.n > 0)
             continue;
-        for (size_t k = 0; k < ib->n_peers; k++) {
-            struct peer *q = ib->peers[k];
-            size_t kept = 0;
-            for (size_t d = 0; d < q->n_dirty; d++)
-                if (q->dirty[d].stream != s)
-                    q->dirty[kept++] = q->dirty[d];
-            q->n_dirty = kept;
-            kept = 0;
-            for (size_t t = 0; t < q->n_touched; t++)
-                if (q->touched[t].stream != s) {
-                    struct stream_in *si = q->touched[t].stream->upper_state;
-                    q->touched[kept] = q->touched[t];
-                    if (si != NULL && si->touch_peer[q->touched[t].lane] == q)
-                        si->touch[q->touched[t].lane] = kept + 1;
-                    kept++;
-                }
-            q->n_touched = kept;
-        }
+        rc = spool_stream_forget(ib->spool, s); /* it stays readable until the commit */
+        if (rc == -EBUSY)
+            continue;
+        if (rc != 0)
+            return rc;
+        drop_pointers(ib, s);
         if (ib->options.ops.forgetting != NULL)
             ib->options.ops.forgetting(ib->options.ops.ctx, s);
         free(s->upper_state);
         s->upper_state = NULL;
-        rc = spool_txn(ib->spool, &txn);
-        if (rc == 0)
-            rc = spool_stream_forget(ib->spool, s);
-        if (rc != 0)
-            return rc < 0 ? rc : 0;
     }
     return 0;
 }

@@ -45,7 +45,7 @@ static uint64_t share(const struct inbox *ib, const struct peer *p, size_t n, ui
         return each < left ? each : left;
     if (!inbox_rule(ib, HOP_RULE_LEASE))
         return p->index < slots ? HOP_WINDOW_MIN_BYTES : 0;
-    return (p->index + (uint64_t)(now_ms / HOP_LEASE_MS)) % n < slots ? HOP_WINDOW_MIN_BYTES : 0;
+    return (p->index + (uint64_t)(now_ms / HOP_LEASE_MS) * slots) % n < slots ? HOP_WINDOW_MIN_BYTES : 0;
 }
 
 static void grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1__Windows *w)

@@ -192,13 +192,13 @@ int outbox_apply(struct outbox *ob, int64_t now_ms, int64_t wall_unix_ns)
 
 /* ---- eviction ---- */
 
-/* The lowest run of at most a chunk that is held and is (not) stored. */
-static bool next_victims(const struct stream_out *so, unsigned lane, bool stored, struct interval *ret)
+/* The lowest run from `low` on, of at most a chunk, that is held and is (not) stored. */
+static bool next_victims(const struct stream_out *so, unsigned lane, bool stored, uint64_t low, struct interval *ret)
 {
     const struct interval_set *held = &so->stream->lane[lane].held;
 
-    for (size_t i = 0; i < held->n; i++) {
-        uint64_t at = held->at[i].from, end = held->at[i].to;
+    for (size_t i = interval_set_find(held, low); i < held->n; i++) {
+        uint64_t at = held->at[i].from > low ? held->at[i].from : low, end = held->at[i].to;
 
         if (stored) {
             if (!interval_set_next(&so->lane[lane].stored, at, &at) || at > end)
@@ -218,7 +218,7 @@ static bool next_victims(const struct stream_out *so, unsigned lane, bool stored
     return false;
 }
 
-/* Ledger records are never evicted: cuts the range before the first one; false when it begins with one. */
+/* Ledger records are never evicted: cuts the range before the first one; *ret_some false when it begins with one. */
 static int spare_ledger(struct outbox *ob, const struct spool_stream *s, struct interval *range, bool *ret_some)
 {
     for (uint64_t c = range->from; c <= range->to; c++) {
@@ -266,17 +266,17 @@ static int evict_lane(struct outbox *ob, struct stream_out *so, unsigned lane, u
 {
     for (int stored = 1; stored >= 0; stored--) {
         struct interval range;
+        uint64_t low = 1;
 
-        while (!fits(ob, bytes) && next_victims(so, lane, stored != 0, &range)) {
+        while (!fits(ob, bytes) && next_victims(so, lane, stored != 0, low, &range)) {
             bool some = true;
             int rc = lane == LANE_URGENT ? spare_ledger(ob, so->stream, &range, &some) : 0;
 
-            if (rc == 0 && !some)
-                break;
-            if (rc == 0)
+            if (rc == 0 && some)
                 rc = evict(ob, so, lane, stored != 0, range);
             if (rc != 0)
                 return rc;
+            low = some ? range.to + 1 : range.from + 1;
         }
     }
     return 0;

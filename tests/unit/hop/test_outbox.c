@@ -1,0 +1,617 @@
+/* The lower side of a hop, message by message. */
+#include "helper.h"
+
+enum { BIG = 1 << 20 };
+
+static struct side *side_of(void **state)
+{
+    return *state;
+}
+
+static int setup(void **state)
+{
+    struct side *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return -1;
+    side_init(s, "dev");
+    side_open_lower(s);
+    *state = s;
+    return 0;
+}
+
+static int setup_relay(void **state)
+{
+    struct side *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return -1;
+    side_init(s, "fog");
+    s->relays = true;
+    side_open_lower(s);
+    *state = s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    side_deinit(*state);
+    free(*state);
+    return 0;
+}
+
+static void hello_goes_at_once_and_then_backs_off(void **state)
+{
+    struct side *s = side_of(state);
+
+    tick(s);
+    assert_int_equal(s->n_caught, 1);
+    assert_int_equal(up_at(s, 0)->body_case, FOGLINE__V1__UP__BODY_HELLO);
+    tick_until(s, 10000, false);
+    assert_in_range(s->n_caught, 3, 30);
+    assert_int_equal(outbox_phase(s->ob), OUTBOX_HELLO);
+}
+
+static void nothing_but_hello_goes_before_it_is_answered(void **state)
+{
+    struct side *s = side_of(state);
+
+    make(s, LANE_ORDINARY, 10);
+    tick_until(s, 10000, false);
+    assert_int_equal(records_caught(s), 0);
+}
+
+static void zero_window_is_no_fault(void **state)
+{
+    struct side *s = side_of(state);
+
+    make(s, LANE_ORDINARY, 10);
+    open_link(s, 0, 0);
+    tick_until(s, 5 * 60 * 1000, true);
+    assert_int_equal(s->resets, 0);
+    assert_int_equal(records_caught(s), 0);
+    assert_int_equal(outbox_counters(s->ob)[OUTBOX_SESSIONS], 1);
+}
+
+static void watchdog_resets_after_three_polls_without_state(void **state)
+{
+    struct side *s = side_of(state);
+    uint64_t before;
+
+    open_link(s, BIG, BIG);
+    tick_until(s, HOP_WATCHDOG_POLLS * HOP_POLL_MS - 1, false);
+    assert_int_equal(s->resets, 0);
+    before = session(s);
+    tick_until(s, HOP_WATCHDOG_POLLS * HOP_POLL_MS + 1, false);
+    assert_int_equal(s->resets, 1);
+    assert_int_equal(session(s), before + 1);
+}
+
+static void state_of_another_run_is_not_believed(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+    uint64_t before;
+
+    make(s, LANE_ORDINARY, 10);
+    tick(s);
+    before = session(s);
+    open_link(s, BIG, BIG);
+    tick(s);
+    assert_int_equal(times_sent(s, 1, NULL), 1);
+    state_init(&st, 0, RUN + 1, STORE);
+    state_stored(&st, spool_own(s->sp), LANE_ORDINARY, 1, 1);
+    state_give(&st, s);
+    assert_int_equal(outbox_phase(s->ob), OUTBOX_HELLO);
+    forget_caught(s);
+    tick(s);
+    assert_int_equal(session(s), before + 1);
+    open_link(s, BIG, BIG);
+    tick(s);
+    assert_int_equal(times_sent(s, 1, NULL), 1);
+}
+
+static void old_answer_does_not_open_a_new_session(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+
+    tick(s);
+    state_init(&st, session(s) - 1, RUN, STORE);
+    state_give(&st, s);
+    assert_int_equal(outbox_phase(s->ob), OUTBOX_HELLO);
+}
+
+static void higher_session_is_jumped_past_even_when_open(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+    uint64_t known;
+
+    tick(s);
+    known = session(s) + 10;
+    open_link(s, BIG, BIG);
+    state_init(&st, 0, RUN, STORE);
+    st.s.session_known = known;
+    state_give(&st, s);
+    tick(s);
+    assert_int_equal(session(s), known + 1);
+}
+
+static void absurd_session_is_not_followed(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+    uint64_t before;
+
+    tick(s);
+    before = session(s);
+    open_link(s, BIG, BIG);
+    state_init(&st, 0, RUN, STORE);
+    st.s.session_known = UINT64_MAX;
+    state_give(&st, s);
+    tick_until(s, 6000, false);
+    assert_int_equal(session(s), before);
+}
+
+static void unproven_start_takes_a_session_nobody_used(void **state)
+{
+    struct side *s = side_of(state);
+    uint64_t first, second, third;
+
+    tick(s);
+    first = session(s);
+    side_close(s);
+    side_open_lower(s); /* proven: one more */
+    forget_caught(s);
+    tick(s);
+    second = session(s);
+    assert_int_equal(second, first + 1);
+    side_close(s);
+    remove(tmpdir_path(&s->dir, "proof"));
+    side_open_lower(s);
+    forget_caught(s);
+    tick(s);
+    third = session(s);
+    assert_true(third > second + 1000);
+}
+
+static void stored_is_not_sent_again_and_not_deleted(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+
+    make(s, LANE_ORDINARY, 10);
+    open_link(s, BIG, BIG);
+    tick(s);
+    state_init(&st, 0, RUN, STORE);
+    state_stored(&st, spool_own(s->sp), LANE_ORDINARY, 1, 1);
+    state_give(&st, s);
+    forget_caught(s);
+    apply(s);
+    tick_until(s, 10000, false);
+    assert_int_equal(records_caught(s), 0);
+    assert_int_equal(spool_held_records(s->sp), 1);
+}
+
+static void settled_is_deleted(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+
+    make(s, LANE_ORDINARY, 10);
+    make(s, LANE_ORDINARY, 10);
+    open_link(s, BIG, BIG);
+    state_init(&st, 0, RUN, STORE);
+    state_mark(&st, s, spool_own(s->sp), LANE_ORDINARY, true, 1, 1, ARCHIVE);
+    state_mark(&st, s, spool_own(s->sp), LANE_ORDINARY, false, 2, 2, ARCHIVE);
+    state_give(&st, s);
+    assert_true(outbox_wants_apply(s->ob));
+    apply(s);
+    assert_int_equal(spool_held_records(s->sp), 0);
+}
+
+static void relay_keeps_what_is_only_explained(void **state)
+{
+    struct side *s = side_of(state);
+    struct spool_stream *stream;
+    struct id128 epoch = id_of('e');
+    struct state st;
+
+    relay(s, "dev", 'e', 1, 2);
+    stream = spool_find(s->sp, "dev", &epoch);
+    open_link(s, BIG, BIG);
+    state_init(&st, 0, RUN, STORE);
+    state_mark(&st, s, stream, LANE_ORDINARY, true, 1, 1, ARCHIVE);
+    state_mark(&st, s, stream, LANE_ORDINARY, false, 2, 2, ARCHIVE);
+    state_give(&st, s);
+    apply(s);
+    assert_int_equal(spool_held_records(s->sp), 1);
+    assert_true(interval_set_has(&stream->lane[0].held, 2));
+}
+
+static void mark_with_a_wrong_authenticator_is_refused(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+
+    make(s, LANE_ORDINARY, 10);
+    open_link(s, BIG, BIG);
+    state_init(&st, 0, RUN, STORE);
+    state_mark(&st, s, spool_own(s->sp), LANE_ORDINARY, true, 1, 1, ARCHIVE);
+    st.mac[0][3] ^= 1;
+    state_give(&st, s);
+    assert_int_equal(outbox_counters(s->ob)[OUTBOX_MARKS_REFUSED], 1);
+    apply(s);
+    assert_int_equal(spool_held_records(s->sp), 1);
+}
+
+static void mark_of_another_archive_needs_the_operators_word(void **state)
+{
+    struct side *s = side_of(state);
+    struct id128 other = id_of('o');
+    struct state st;
+
+    make(s, LANE_ORDINARY, 10);
+    make(s, LANE_ORDINARY, 10);
+    open_link(s, BIG, BIG);
+    state_init(&st, 0, RUN, STORE);
+    state_mark(&st, s, spool_own(s->sp), LANE_ORDINARY, true, 1, 1, ARCHIVE);
+    state_mark(&st, s, spool_own(s->sp), LANE_ORDINARY, true, 2, 2, 'o');
+    state_give(&st, s);
+    apply(s);
+    assert_int_equal(spool_held_records(s->sp), 1);
+    assert_int_equal(outbox_set_archive(s->ob, &other), 0);
+    state_init(&st, 0, RUN, STORE);
+    state_mark(&st, s, spool_own(s->sp), LANE_ORDINARY, true, 2, 2, 'o');
+    state_give(&st, s);
+    apply(s);
+    assert_int_equal(spool_held_records(s->sp), 0);
+}
+
+static void rto_doubles_up_to_a_minute(void **state)
+{
+    struct side *s = side_of(state);
+    int64_t sent[8], at = 0;
+    size_t n = 0;
+
+    make(s, LANE_ORDINARY, 10);
+    open_link(s, BIG, BIG);
+    for (; n < 7 && at < 10 * 60 * 1000; at += 100) {
+        struct state st;
+
+        s->now_ms = at;
+        state_init(&st, 0, RUN, STORE); /* keeps the link and the lease */
+        state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, BIG);
+        st.s.session_known = 0;
+        state_give(&st, s);
+        forget_caught(s);
+        tick(s);
+        if (times_sent(s, 1, NULL) > 0)
+            sent[n++] = at;
+    }
+    assert_int_equal(n, 7);
+    assert_int_equal(sent[1] - sent[0], 2000);
+    assert_int_equal(sent[2] - sent[1], 4000);
+    assert_int_equal(sent[3] - sent[2], 8000);
+    assert_int_equal(sent[4] - sent[3], 16000);
+    assert_int_equal(sent[5] - sent[4], 32000);
+    assert_int_equal(sent[6] - sent[5], 60000);
+}
+
+static void in_flight_never_passes_the_window(void **state)
+{
+    struct side *s = side_of(state);
+    struct outbox_waiting wait;
+
+    for (int i = 0; i < 10; i++)
+        make(s, LANE_ORDINARY, 30000);
+    open_link(s, HOP_WINDOW_MIN_BYTES, 0);
+    tick(s);
+    outbox_waiting(s->ob, &wait);
+    assert_int_equal(records_caught(s), 2);
+    assert_int_equal(wait.in_flight_bytes, 2 * 30064);
+}
+
+static void window_runs_out_with_its_lease(void **state)
+{
+    struct side *s = side_of(state);
+
+    open_link(s, BIG, BIG);
+    s->now_ms = HOP_LEASE_MS - 1;
+    tick(s);
+    s->now_ms = HOP_LEASE_MS;
+    make(s, LANE_ORDINARY, 10);
+    tick(s);
+    assert_int_equal(records_caught(s), 0);
+}
+
+static void live_overtakes_backlog(void **state)
+{
+    struct side *s = side_of(state);
+    uint64_t seq;
+
+    for (int i = 0; i < 5; i++)
+        make(s, LANE_ORDINARY, 10);
+    side_close(s);
+    side_open_lower(s); /* what is there now is backlog */
+    open_link(s, BIG, 0);
+    seq = make(s, LANE_ORDINARY, 10);
+    tick(s);
+    assert_int_equal(records_caught(s), 1);
+    assert_int_equal(times_sent(s, seq, NULL), 1);
+}
+
+static void urgent_goes_first(void **state)
+{
+    struct side *s = side_of(state);
+    const Fogline__V1__Up *up;
+
+    make(s, LANE_ORDINARY, 10);
+    make(s, LANE_URGENT, 10);
+    open_link(s, BIG, BIG);
+    tick(s);
+    up = up_at(s, 0);
+    assert_int_equal(up->data->n_stretches, 2);
+    assert_int_equal(seq_lane(up->data->stretches[0]->records[0]->seq), LANE_URGENT);
+}
+
+static void lowest_missing_rides_along_with_live(void **state)
+{
+    struct side *s = side_of(state);
+
+    for (int i = 0; i < 5; i++)
+        make(s, LANE_ORDINARY, 10);
+    side_close(s);
+    side_open_lower(s);
+    open_link(s, BIG, 0);
+    for (int i = 1; i < HOP_LOWEST_EVERY_RECORDS; i++) {
+        make(s, LANE_ORDINARY, 10);
+        tick(s);
+    }
+    assert_int_equal(times_sent(s, 1, NULL), 0);
+    make(s, LANE_ORDINARY, 10);
+    tick(s);
+    assert_int_equal(times_sent(s, 1, NULL), 1);
+    assert_int_equal(times_sent(s, 2, NULL), 0);
+}
+
+static void new_stream_of_a_relay_is_sent_once(void **state)
+{
+    struct side *s = side_of(state);
+
+    open_link(s, BIG, BIG);
+    relay(s, "dev", 'e', 1, 3);
+    tick(s);
+    assert_int_equal(records_caught(s), 3);
+    assert_int_equal(times_sent(s, 2, NULL), 1);
+}
+
+static void relay_asks_about_what_it_holds(void **state)
+{
+    struct side *s = side_of(state);
+    const Fogline__V1__Up *up;
+
+    relay(s, "dev", 'e', 4, 6);
+    tick(s);
+    up = up_at(s, 0);
+    assert_int_equal(up->hello->n_asks, 1);
+    assert_string_equal(up->hello->asks[0]->origin, "dev");
+    assert_int_equal(up->hello->asks[0]->lanes[0]->lowest_held, 4);
+    assert_int_equal(up->hello->asks[0]->lanes[0]->next, 0);
+}
+
+static void records_before_a_change_of_store_are_again(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+    bool again = false;
+
+    make(s, LANE_ORDINARY, 10);
+    open_link(s, BIG, BIG); /* first contact: no cut */
+    tick(s);
+    assert_int_equal(times_sent(s, 1, &again), 1);
+    assert_false(again);
+    assert_int_equal(outbox_new_session(s->ob, s->now_ms), 0);
+    tick(s);
+    state_init(&st, session(s), RUN, 't');
+    state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, BIG);
+    state_give(&st, s);
+    side_close(s); /* dies with the cut on disk and nothing sent */
+    side_open_lower(s);
+    make(s, LANE_ORDINARY, 10);
+    forget_caught(s);
+    tick(s);
+    state_init(&st, session(s), RUN, 't');
+    state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, BIG);
+    state_give(&st, s);
+    forget_caught(s);
+    tick(s);
+    assert_int_equal(times_sent(s, 1, &again), 1);
+    assert_true(again);
+    assert_int_equal(times_sent(s, 2, &again), 1);
+    assert_false(again);
+}
+
+static void records_of_older_epochs_are_again(void **state)
+{
+    struct side *s = side_of(state);
+    bool again = false;
+
+    make(s, LANE_ORDINARY, 10);
+    side_close(s);
+    remove(tmpdir_path(&s->dir, "proof"));
+    side_open_lower(s);
+    open_link(s, BIG, BIG);
+    tick(s);
+    assert_int_equal(times_sent(s, 1, &again), 1);
+    assert_true(again);
+    make(s, LANE_ORDINARY, 10);
+    forget_caught(s);
+    tick(s);
+    assert_int_equal(times_sent(s, 1, &again), 1);
+    assert_false(again);
+}
+
+static void number_never_made_begins_an_epoch_four_times_a_day(void **state)
+{
+    struct side *s = side_of(state);
+
+    for (int i = 0; i < 6; i++) {
+        struct id128 epoch;
+        struct state st;
+
+        open_link(s, BIG, BIG);
+        epoch = spool_own(s->sp)->epoch;
+        state_init(&st, 0, RUN, STORE);
+        state_stored(&st, spool_own(s->sp), LANE_ORDINARY, 9, 9);
+        state_give(&st, s);
+        assert_int_equal(id128_equal(&epoch, &spool_own(s->sp)->epoch), i >= HOP_EPOCHS_PER_DAY_MAX);
+        if (i >= HOP_EPOCHS_PER_DAY_MAX)
+            break;
+    }
+    assert_int_equal(outbox_counters(s->ob)[OUTBOX_EPOCHS_FORCED], HOP_EPOCHS_PER_DAY_MAX);
+}
+
+static int setup_small(void **state)
+{
+    struct side *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return -1;
+    side_init(s, "dev");
+    s->quota_bytes = 10 * (1000 + 64);
+    side_open_lower(s);
+    *state = s;
+    return 0;
+}
+
+static void make_room_and(struct side *s, unsigned lane)
+{
+    assert_int_equal(outbox_make_room(s->ob, spool_charge_bytes(1000)), 0);
+    make(s, lane, 1000);
+}
+
+static void evicted_stands_on_the_account_and_then_in_a_ledger_record(void **state)
+{
+    struct side *s = side_of(state);
+    struct spool_record r;
+    Fogline__V1__Ledger *ledger;
+    struct db_txn *txn;
+
+    for (int i = 0; i < 11; i++)
+        make_room_and(s, LANE_ORDINARY);
+    assert_true(spool_account_rows(s->sp) > 0);
+    assert_false(interval_set_has(&spool_own(s->sp)->lane[0].held, 1));
+    assert_false(outbox_wants_apply(s->ob)); /* while nobody listens the account merges */
+    open_link(s, 0, 0);
+    assert_true(outbox_wants_apply(s->ob));
+    apply(s);
+    assert_int_equal(spool_account_rows(s->sp), 0);
+    assert_int_equal(spool_read(s->sp, &txn), 0);
+    assert_int_equal(spool_get(s->sp, spool_own(s->sp), seq_make(LANE_URGENT, 1), &r), 0);
+    assert_int_equal(r.kind, FOGLINE__V1__KIND__KIND_LEDGER);
+    assert_int_equal(wire_ledger_unpack(s->arena, r.payload, &ledger), 0);
+    assert_int_equal(ledger->covers[0]->reason, FOGLINE__V1__REASON__REASON_EVICTED);
+    assert_int_equal(ledger->covers[0]->bounds[0], 1);
+    spool_read_done(s->sp);
+}
+
+static void ledger_records_are_never_evicted(void **state)
+{
+    struct side *s = side_of(state);
+
+    for (int i = 0; i < 11; i++)
+        make_room_and(s, LANE_URGENT);
+    open_link(s, 0, 0);
+    apply(s); /* the ledger record is the last of its lane */
+    for (int i = 0; i < 100; i++)
+        make_room_and(s, LANE_URGENT);
+    assert_true(interval_set_has(&spool_own(s->sp)->lane[LANE_URGENT].held, 12));
+    assert_false(interval_set_has(&spool_own(s->sp)->lane[LANE_URGENT].held, 13));
+}
+
+static void stored_is_evicted_before_what_nobody_has(void **state)
+{
+    struct side *s = side_of(state);
+    struct spool_account_row row;
+    struct state st;
+    size_t n;
+
+    for (int i = 0; i < 10; i++)
+        make(s, LANE_ORDINARY, 1000);
+    open_link(s, BIG, BIG);
+    state_init(&st, 0, RUN, STORE);
+    state_stored(&st, spool_own(s->sp), LANE_ORDINARY, 5, 6);
+    state_give(&st, s);
+    make_room_and(s, LANE_ORDINARY);
+    assert_true(interval_set_has(&spool_own(s->sp)->lane[0].held, 1));
+    assert_false(interval_set_has(&spool_own(s->sp)->lane[0].held, 5));
+    assert_int_equal(spool_account_take(s->sp, &row, 1, &n), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(row.reason, FOGLINE__V1__REASON__REASON_EVICTED_STORED);
+    assert_int_equal(row.store.bytes[0], STORE);
+}
+
+static void refused_send_is_tried_again(void **state)
+{
+    struct side *s = side_of(state);
+
+    make(s, LANE_ORDINARY, 10);
+    open_link(s, BIG, BIG);
+    s->blocked = true;
+    tick(s);
+    assert_int_equal(s->n_caught, 0);
+    s->blocked = false;
+    tick_until(s, 200, false);
+    assert_int_equal(times_sent(s, 1, NULL), 1);
+}
+
+static void garbage_from_above_is_counted(void **state)
+{
+    struct side *s = side_of(state);
+
+    assert_int_equal(outbox_on_down(s->ob, span_str("\x08\x80\x02garbage"), 0), 0);
+    assert_int_equal(outbox_counters(s->ob)[OUTBOX_STATES_MALFORMED], 1);
+}
+
+int main(void)
+{
+#define FACT(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RELAYED(name) cmocka_unit_test_setup_teardown(name, setup_relay, teardown)
+#define SMALL(name) cmocka_unit_test_setup_teardown(name, setup_small, teardown)
+    const struct CMUnitTest tests[] = {
+        FACT(hello_goes_at_once_and_then_backs_off),
+        FACT(nothing_but_hello_goes_before_it_is_answered),
+        FACT(zero_window_is_no_fault),
+        FACT(watchdog_resets_after_three_polls_without_state),
+        FACT(state_of_another_run_is_not_believed),
+        FACT(old_answer_does_not_open_a_new_session),
+        FACT(higher_session_is_jumped_past_even_when_open),
+        FACT(absurd_session_is_not_followed),
+        FACT(unproven_start_takes_a_session_nobody_used),
+        FACT(stored_is_not_sent_again_and_not_deleted),
+        FACT(settled_is_deleted),
+        RELAYED(relay_keeps_what_is_only_explained),
+        FACT(mark_with_a_wrong_authenticator_is_refused),
+        FACT(mark_of_another_archive_needs_the_operators_word),
+        FACT(rto_doubles_up_to_a_minute),
+        FACT(in_flight_never_passes_the_window),
+        FACT(window_runs_out_with_its_lease),
+        FACT(live_overtakes_backlog),
+        FACT(urgent_goes_first),
+        FACT(lowest_missing_rides_along_with_live),
+        RELAYED(new_stream_of_a_relay_is_sent_once),
+        RELAYED(relay_asks_about_what_it_holds),
+        FACT(records_before_a_change_of_store_are_again),
+        FACT(records_of_older_epochs_are_again),
+        FACT(number_never_made_begins_an_epoch_four_times_a_day),
+        SMALL(evicted_stands_on_the_account_and_then_in_a_ledger_record),
+        SMALL(ledger_records_are_never_evicted),
+        SMALL(stored_is_evicted_before_what_nobody_has),
+        FACT(refused_send_is_tried_again),
+        FACT(garbage_from_above_is_counted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
