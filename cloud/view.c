@@ -27,8 +27,15 @@ struct view {
 
 int view_txn(struct view *v, struct db_txn **ret_txn)
 {
-    int r = v->txn == NULL ? db_begin(v->db, false, &v->txn) : v->txn_live ? 0 : db_read_resume(v->txn);
+    int r = v->txn != NULL && !v->txn_live ? db_read_resume(v->txn) : 0;
 
+    if (r == -ESTALE) { /* the collector enlarged its file: only a new transaction takes up the new size */
+        db_abort(v->txn);
+        v->txn = NULL;
+        r = 0;
+    }
+    if (r == 0 && v->txn == NULL)
+        r = db_begin(v->db, false, &v->txn);
     if (r != 0)
         return r;
     v->txn_live = true;
