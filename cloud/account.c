@@ -11,7 +11,8 @@ const struct counter_info account_counter_info[ACCOUNT_COUNTERS] = {
     [ACCOUNT_COVERS_REFUSED] = {"covers_refused_total", COUNTER_TOTAL, "1",
                                 "Covers about others than their carrier that reduce_sites does not allow."},
     [ACCOUNT_COVERS_WAITING] = {"covers_waiting", COUNTER_GAUGE, "1", "Covers waiting for records they need."},
-    [ACCOUNT_MALFORMED] = {"malformed_total", COUNTER_TOTAL, "records", "Ledger records and covers that do not unpack."},
+    [ACCOUNT_MALFORMED] = {"malformed_total", COUNTER_TOTAL, "records",
+                           "Ledger records and covers that do not unpack."},
     [ACCOUNT_REPORTS] = {"reports_total", COUNTER_TOTAL, "1", "Lane reports written."},
     [ACCOUNT_REPORTS_STALE] = {"reports_stale_total", COUNTER_TOTAL, "1", "Lane reports older than what is known."},
 };
@@ -85,7 +86,8 @@ const struct interval_set *account_explained(struct account *ac, const struct sp
 
 /* ---- covers ---- */
 
-static int put_in_force(struct account *ac, struct spool_stream *target, unsigned lane, const struct interval *at, size_t n)
+static int put_in_force(struct account *ac, struct spool_stream *target, unsigned lane, const struct interval *at,
+                        size_t n)
 {
     struct account_stream *as;
     int r = stream_of(ac, target, &as);
@@ -202,8 +204,8 @@ static int cover_write(struct account *ac, const struct cover_row *row)
     return db_put(txn, CLOUD_TABLE_EXPLAINED, row_key_span(&key), span_of(ac->scratch.data, ac->scratch.len));
 }
 
-static int put_cover(struct account *ac, struct spool_stream *s, uint64_t seq, uint16_t index, const Fogline__V1__Cover *c,
-                     const struct account_policy *policy)
+static int put_cover(struct account *ac, struct spool_stream *s, uint64_t seq, uint16_t index,
+                     const Fogline__V1__Cover *c, const struct account_policy *policy)
 {
     const char *origin = c->origin[0] == 0 ? s->origin : c->origin;
     bool own = strcmp(origin, s->origin) == 0;
@@ -241,7 +243,8 @@ static int put_cover(struct account *ac, struct spool_stream *s, uint64_t seq, u
     return r == 0 ? admit(ac, &row, target, s) : r;
 }
 
-int account_put(struct account *ac, struct spool_stream *s, const struct record *rec, const struct account_policy *policy)
+int account_put(struct account *ac, struct spool_stream *s, const struct record *rec,
+                const struct account_policy *policy)
 {
     Fogline__V1__Ledger *ledger = NULL;
     Fogline__V1__Block *block = NULL;

@@ -14,11 +14,15 @@ const struct counter_info archive_counter_info[ARCHIVE_COUNTERS] = {
     [ARCHIVE_SAMPLES] = {"samples_total", COUNTER_TOTAL, "samples", "Samples archived by this run."},
     [ARCHIVE_BYTES] = {"payload_bytes_total", COUNTER_TOTAL, "bytes", "Payload bytes archived by this run."},
     [ARCHIVE_BLOCKS] = {"blocks_total", COUNTER_TOTAL, "records", "Blocks among them."},
-    [ARCHIVE_WRONG_TAGS] = {"wrong_tags_total", COUNTER_TOTAL, "records", "Refused: not authenticated by their origin."},
-    [ARCHIVE_MALFORMED] = {"malformed_total", COUNTER_TOTAL, "records", "Kept as bytes: of a known kind but unreadable."},
+    [ARCHIVE_WRONG_TAGS] = {"wrong_tags_total", COUNTER_TOTAL, "records",
+                            "Refused: not authenticated by their origin."},
+    [ARCHIVE_MALFORMED] = {"malformed_total", COUNTER_TOTAL, "records",
+                           "Kept as bytes: of a known kind but unreadable."},
     [ARCHIVE_UNKNOWN_KINDS] = {"unknown_kinds_total", COUNTER_TOTAL, "records", "Kept as bytes: of an unknown kind."},
-    [ARCHIVE_OBJECTS_REFUSED] = {"objects_refused_total", COUNTER_TOTAL, "records", "Refused: the reserved kind object."},
-    [ARCHIVE_LIMITS] = {"limits_total", COUNTER_TOTAL, "records", "Refused or kept as bytes: too many origins or sets."},
+    [ARCHIVE_OBJECTS_REFUSED] = {"objects_refused_total", COUNTER_TOTAL, "records",
+                                 "Refused: the reserved kind object."},
+    [ARCHIVE_LIMITS] = {"limits_total", COUNTER_TOTAL, "records",
+                        "Refused or kept as bytes: too many origins or sets."},
     [ARCHIVE_SPANS_GROWN] = {"spans_grown_total", COUNTER_TOTAL, "1", "Rewrites of a set's longest block."},
 };
 
@@ -338,8 +342,8 @@ static int set_of(struct archive *a, struct arch_device *d, uint64_t id, struct 
     return 0;
 }
 
-/* A range query starts earlier by the longest block, so the row must say so in the transaction of that block. Rounded up
- * to a power of two: at most 64 rewrites in the life of a set. */
+/* A range query starts earlier by the longest block, so the row must say so in the transaction of that block. Rounded
+ * up to a power of two: at most 64 rewrites in the life of a set. */
 static int set_grow_span(struct archive *a, const struct arch_device *d, struct arch_set *s, uint64_t span_ns)
 {
     struct db_txn *txn;
@@ -386,8 +390,7 @@ static int put_other(struct archive *a, const struct arch_device *d, uint32_t st
 }
 
 /* r->samples is what the block's own header says when it can be read. */
-static int put_block(struct archive *a, struct arch_device *d, uint32_t stream, struct record *r,
-                     bool *ret_has_covers)
+static int put_block(struct archive *a, struct arch_device *d, uint32_t stream, struct record *r, bool *ret_has_covers)
 {
     uint8_t head[ROWS_RECORD_HEAD_BYTES];
     struct block_head h;
@@ -471,8 +474,8 @@ static bool tag_ok(struct archive *a, const struct record *r, const uint8_t *tag
 {
     buf_reset(&a->scratch);
     wire_tag_head(&a->scratch, r->origin, &r->epoch, r->seq, r->kind, r->payload.len);
-    return a->scratch.error == 0 && end_mac_ok(tag_key, span_of(a->scratch.data, a->scratch.len), r->payload,
-                                               span_of(r->tag, WIRE_TAG_BYTES));
+    return a->scratch.error == 0 &&
+           end_mac_ok(tag_key, span_of(a->scratch.data, a->scratch.len), r->payload, span_of(r->tag, WIRE_TAG_BYTES));
 }
 
 int archive_put(struct archive *a, struct spool_stream *s, const struct record *r, const struct archive_origin *o,

@@ -1,12 +1,11 @@
 /* archive.h - the head of the archive: every record once, laid out so that a range of one channel is one cursor walk.
  *
  * One environment: the spool's tables first (its `seen` rows are the archived set), then the archive's own (rows.h,
- * README.md). Blocks stand under (device, set, time), everything else under (device, kind); a kind or a payload that is not
- * understood is kept as bytes. The archive checks the origin's authenticator of each record; it opens no socket and reads no
- * clock.
- * All changes belong to the spool's open transaction: archive_put for each record, archive_flush, spool_commit; after a
- * failed commit or a rollback archive_reload. Crash: as the spool; totals and samples are one transaction.
- * Limits: 65,536 origins, 4,096 descriptor sets per origin. Threads: the spool's owner. */
+ * README.md). Blocks stand under (device, set, time), everything else under (device, kind); a kind or a payload that is
+ * not understood is kept as bytes. The archive checks the origin's authenticator of each record; it opens no socket and
+ * reads no clock. All changes belong to the spool's open transaction: archive_put for each record, archive_flush,
+ * spool_commit; after a failed commit or a rollback archive_reload. Crash: as the spool; totals and samples are one
+ * transaction. Limits: 65,536 origins, 4,096 descriptor sets per origin. Threads: the spool's owner. */
 #ifndef FOGLINE_CLOUD_ARCHIVE_H
 #define FOGLINE_CLOUD_ARCHIVE_H
 
@@ -25,15 +24,15 @@ extern const char *const archive_table_names[CLOUD_TABLES];
 
 enum { ARCHIVE_WRONG_TAG = 16, ARCHIVE_LIMIT = 17, ARCHIVE_OBJECT = 18, ARCHIVE_FULL = 19, ARCHIVE_DAMAGED = 20 };
 
-/* Opens or makes the archive; it owns the spool. A new one gets an archive id. 0; ARCHIVE_DAMAGED with *err: move the folder
- * away (db_quarantine); other negatives with *err. */
+/* Opens or makes the archive; it owns the spool. A new one gets an archive id. 0; ARCHIVE_DAMAGED with *err: move the
+ * folder away (db_quarantine); other negatives with *err. */
 must_check int archive_open(struct archive **ret_a, const struct archive_options *options, struct errmsg *err);
 struct archive *archive_close(struct archive *a); /* accepts NULL; an open transaction is aborted */
 void archive_closep(struct archive **a);
 
 struct spool *archive_spool(struct archive *a);
-/* Names what marks are about (proto MarkBody). Made with the archive and kept over reboots; archive_renew_id replaces it
- * when an operator says that the archive was put back from a copy. */
+/* Names what marks are about (proto MarkBody). Made with the archive and kept over reboots; archive_renew_id replaces
+ * it when an operator says that the archive was put back from a copy. */
 const struct id128 *archive_id(const struct archive *a);
 must_check int archive_renew_id(struct archive *a, const struct id128 *id); /* commits */
 
@@ -43,10 +42,11 @@ struct archive_origin {
     const uint8_t *tag_key; /* KEY_BYTES of the origin's tag key */
 };
 
-/* A record the spool has not seen (s: its stream). ret_has_covers: its payload carries covers (a ledger record, or a block
- * with covers). Samples are taken from where the tag vouches for them: a block's own header; other known kinds have none.
- * 0; ARCHIVE_WRONG_TAG: not by its origin; ARCHIVE_LIMIT: too many origins; ARCHIVE_OBJECT: the reserved kind: nothing was
- * written. ARCHIVE_FULL: the map is full, and the open transaction is lost (spool_commit will say so). */
+/* A record the spool has not seen (s: its stream). ret_has_covers: its payload carries covers (a ledger record, or a
+ * block with covers). Samples are taken from where the tag vouches for them: a block's own header; other known kinds
+ * have none. 0; ARCHIVE_WRONG_TAG: not by its origin; ARCHIVE_LIMIT: too many origins; ARCHIVE_OBJECT: the reserved
+ * kind: nothing was written. ARCHIVE_FULL: the map is full, and the open transaction is lost (spool_commit will say
+ * so). */
 must_check int archive_put(struct archive *a, struct spool_stream *s, const struct record *r,
                            const struct archive_origin *o, bool *ret_has_covers);
 /* Makes the stream known to readers (its device and epoch), records or not. 0; ARCHIVE_LIMIT; ARCHIVE_FULL. */
@@ -64,8 +64,17 @@ must_check int archive_reload(struct archive *a);
 struct totals_lane archive_totals(const struct archive *a, const struct spool_stream *s, unsigned lane);
 
 enum archive_counter {
-    ARCHIVE_RECORDS, ARCHIVE_SAMPLES, ARCHIVE_BYTES, ARCHIVE_BLOCKS, ARCHIVE_WRONG_TAGS, ARCHIVE_MALFORMED, ARCHIVE_UNKNOWN_KINDS,
-    ARCHIVE_OBJECTS_REFUSED, ARCHIVE_LIMITS, ARCHIVE_SPANS_GROWN, ARCHIVE_COUNTERS
+    ARCHIVE_RECORDS,
+    ARCHIVE_SAMPLES,
+    ARCHIVE_BYTES,
+    ARCHIVE_BLOCKS,
+    ARCHIVE_WRONG_TAGS,
+    ARCHIVE_MALFORMED,
+    ARCHIVE_UNKNOWN_KINDS,
+    ARCHIVE_OBJECTS_REFUSED,
+    ARCHIVE_LIMITS,
+    ARCHIVE_SPANS_GROWN,
+    ARCHIVE_COUNTERS
 };
 extern const struct counter_info archive_counter_info[ARCHIVE_COUNTERS];
 const uint64_t *archive_counters(const struct archive *a);

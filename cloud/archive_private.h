@@ -12,7 +12,7 @@ struct arch_set {
 
 struct arch_device {
     char name[SPOOL_NAME_BYTES], site[SPOOL_NAME_BYTES];
-    uint32_t no; /* index + 1 */
+    uint32_t no;           /* index + 1 */
     struct arch_set *sets; /* index = number - 1 */
     size_t n_sets, alloc_sets, last_set;
 };
@@ -29,8 +29,8 @@ struct archive {
     struct id128 id;
     struct arch_device **devices; /* index = number - 1 */
     size_t n_devices, alloc_devices;
-    uint32_t *names; /* open addressing over devices: number, 0 free */
-    size_t n_names;  /* power of two */
+    uint32_t *names;             /* open addressing over devices: number, 0 free */
+    size_t n_names;              /* power of two */
     struct arch_stream *streams; /* index = stream number */
     size_t n_streams;
     uint32_t *dirty;

@@ -184,7 +184,9 @@ static int open_intake(struct cloud *c, struct errmsg *err)
                                .ctx = c};
     int r = intake_new(&c->intake, &o);
 
-    return r == 0 ? 0 : errmsg_set(err, r, "%s: cannot read the account of the archive: %s", c->d->paths.store, strerror(-r));
+    return r == 0
+               ? 0
+               : errmsg_set(err, r, "%s: cannot read the account of the archive: %s", c->d->paths.store, strerror(-r));
 }
 
 static int start(struct cloud *c, struct errmsg *err)

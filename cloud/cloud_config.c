@@ -9,8 +9,8 @@ static const struct config_row rows[] = {
     CTL_ROWS_LISTEN(struct cloud_config, common, "5520", "32 MiB"),
     {"reduce_sites", CONFIG_STRINGS, CONFIG_AT(struct cloud_config, reduce_sites), .item = CONFIG_PATTERN, .max = "256",
      .reloadable = true,
-     .help = "Patterns SITE or SITE/DEVICE whose records a fog may filter, merge or thin. Elsewhere its word does not let "
-             "a device forget a record: only the archived record does."},
+     .help = "Patterns SITE or SITE/DEVICE whose records a fog may filter, merge or thin. Elsewhere its word does not "
+             "let a device forget a record: only the archived record does."},
     {NULL},
 };
 

@@ -13,8 +13,14 @@
 enum { CLOUD_TICK_MS = 1000, CLOUD_READERS_MS = 10000, CLOUD_REPLIES_MAX = 256, CLOUD_REFUSALS_MAX = GATE_REFUSED_MAX };
 
 enum cloud_counter {
-    CLOUD_COMMITS, CLOUD_COMMITS_FULL, CLOUD_MAP_GROWN, CLOUD_STORES_QUARANTINED, CLOUD_NODE_LISTS, CLOUD_DOCUMENTS_SENT,
-    CLOUD_REPLIES, CLOUD_COUNTERS
+    CLOUD_COMMITS,
+    CLOUD_COMMITS_FULL,
+    CLOUD_MAP_GROWN,
+    CLOUD_STORES_QUARANTINED,
+    CLOUD_NODE_LISTS,
+    CLOUD_DOCUMENTS_SENT,
+    CLOUD_REPLIES,
+    CLOUD_COUNTERS
 };
 extern const struct counter_info cloud_counter_info[CLOUD_COUNTERS];
 
@@ -52,8 +58,8 @@ void cloud_fail(struct cloud *c, int error, const char *what);
 must_check int cloud_commit(struct cloud *c);
 
 must_check int cloud_store_open(struct cloud *c, struct errmsg *err);
-void cloud_store_grow(struct cloud *c);      /* when it is nearly full and the disk has room; no transaction open */
-unsigned cloud_store_fill(void *ctx);        /* inbox op */
+void cloud_store_grow(struct cloud *c); /* when it is nearly full and the disk has room; no transaction open */
+unsigned cloud_store_fill(void *ctx);   /* inbox op */
 
 must_check int cloud_nodes_start(struct cloud *c, struct errmsg *err);
 void cloud_nodes_tick(struct cloud *c);

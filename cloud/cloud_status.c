@@ -7,11 +7,14 @@ enum { STATUS_PEERS_MAX = 1000 };
 
 const struct counter_info cloud_counter_info[CLOUD_COUNTERS] = {
     [CLOUD_COMMITS] = {"commits", COUNTER_TOTAL, "1", "Batches made durable."},
-    [CLOUD_COMMITS_FULL] = {"commits_full", COUNTER_TOTAL, "1", "Batches that did not fit into the store and come again."},
+    [CLOUD_COMMITS_FULL] = {"commits_full", COUNTER_TOTAL, "1",
+                            "Batches that did not fit into the store and come again."},
     [CLOUD_MAP_GROWN] = {"map_grown", COUNTER_TOTAL, "1", "Times the archive's file was enlarged."},
-    [CLOUD_STORES_QUARANTINED] = {"stores_quarantined", COUNTER_TOTAL, "1", "Broken archives moved away at this start."},
+    [CLOUD_STORES_QUARANTINED] = {"stores_quarantined", COUNTER_TOTAL, "1",
+                                  "Broken archives moved away at this start."},
     [CLOUD_NODE_LISTS] = {"node_lists", COUNTER_TOTAL, "1", "Times the list of nodes was put into force."},
-    [CLOUD_DOCUMENTS_SENT] = {"documents_sent", COUNTER_TOTAL, "1", "Node lists and commands sent down, repeats included."},
+    [CLOUD_DOCUMENTS_SENT] = {"documents_sent", COUNTER_TOTAL, "1",
+                              "Node lists and commands sent down, repeats included."},
     [CLOUD_REPLIES] = {"replies", COUNTER_TOTAL, "records", "Replies to commands that were archived."},
 };
 

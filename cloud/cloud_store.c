@@ -53,8 +53,9 @@ static int verify(struct cloud *c, const struct db_options *o, struct errmsg *er
     }
 }
 
-/* The operator said that this archive was put back from a copy: it goes on under another id, so that no mark of the time in
- * between counts. The file is removed after the commit: a crash between the two repeats the step with the same id. */
+/* The operator said that this archive was put back from a copy: it goes on under another id, so that no mark of the
+ * time in between counts. The file is removed after the commit: a crash between the two repeats the step with the same
+ * id. */
 static int take_restored(struct cloud *c, struct errmsg *err)
 {
     owned(buf_deinit) struct buf text = {0};
@@ -89,8 +90,8 @@ int cloud_store_open(struct cloud *c, struct errmsg *err)
                                           .quota_bytes = s->store_quota_bytes,
                                           .proof_path = c->d->paths.continuity,
                                           .boot_id = c->d->boot_id}};
-    struct db_options check = {.path = c->d->paths.store, .tables = archive_table_names, .n_tables = CLOUD_TABLES,
-                               .role = "cloud"};
+    struct db_options check = {
+        .path = c->d->paths.store, .tables = archive_table_names, .n_tables = CLOUD_TABLES, .role = "cloud"};
     char id[ID128_HEX_CHARS + 1];
     int r = verify(c, &check, err);
 

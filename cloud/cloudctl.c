@@ -53,13 +53,13 @@ static const struct cmd_option events_options[] = {
 
 static const struct cmd cloud_verbs[] = {
     {"init", NULL, 0, 0, "write a commented configuration and make the keys",
-     "Writes the file named by -c, never over an existing one, the collector's key and the operator's key, and says what to "
-     "run next and where.\n\n"
+     "Writes the file named by -c, never over an existing one, the collector's key and the operator's key, and says "
+     "what to run next and where.\n\n"
      "Example: cloudctl init --port 5520",
      init_options, verb_cloud_init},
     {"gaps", "[DEVICE]", 0, 1, "show the ledger: produced = archived + held + explained",
-     "Exit code 8 when records or samples are missing that nothing explains; then the missing numbers are listed. Counts in the "
-     "table are samples, but for the columns that say records.",
+     "Exit code 8 when records or samples are missing that nothing explains; then the missing numbers are listed. "
+     "Counts in the table are samples, but for the columns that say records.",
      NULL, verb_gaps},
     {"query", "[PATTERN]", 0, 1, "show last values, or count, min, max, avg and sum",
      "Without --from, --to, --bucket and --by: the last value of each channel.\n\n"
@@ -74,12 +74,13 @@ static const struct cmd cloud_verbs[] = {
      tail_options, verb_cloud_tail},
     {"events", "[NODE]", 0, 1, "show events and replies to commands", NULL, events_options, verb_events},
     {"command", "NODE COMMAND [ARGUMENT]", 2, 3, "order something: identify",
-     "Signed with operator.key, sealed to the node, carried out at most once. The reply shows in `cloudctl events NODE`.",
+     "Signed with operator.key, sealed to the node, carried out at most once. The reply shows in "
+     "`cloudctl events NODE`.",
      NULL, verb_command},
     {"store ls", "[DEVICE]", 0, 1, "list the streams in the archive", NULL, NULL, verb_store_ls},
     {"store restored", NULL, 0, 0, "say that the archive was put back from a copy",
-     "Run it before fogline-cloud starts on the copy: the archive then goes on under another id, so that nobody takes its word "
-     "for what came after the copy was made. A reboot alone needs none of this.",
+     "Run it before fogline-cloud starts on the copy: the archive then goes on under another id, so that nobody takes "
+     "its word for what came after the copy was made. A reboot alone needs none of this.",
      NULL, verb_store_restored},
     {NULL},
 };

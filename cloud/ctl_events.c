@@ -20,7 +20,8 @@ struct event {
     struct buf payload;
 };
 
-/* The newest `most` events seen so far, in no order; a heap would be faster and is not needed for what a person reads. */
+/* The newest `most` events seen so far, in no order; a heap would be faster and is not needed for what a person reads.
+ */
 struct events {
     struct ctl *ctl;
     struct wire_arena *arena;
@@ -92,14 +93,18 @@ static int on_other(void *ctx, const struct view_other *o)
     if (e->n == 2 * e->most)
         thin(e);
     ev = &e->at[e->n++];
-    *ev = (struct event){.time_ns = time_ns, .device = o->device, .epoch = o->epoch, .kind = o->key.kind, .seq = o->key.seq};
+    *ev = (struct event){
+        .time_ns = time_ns, .device = o->device, .epoch = o->epoch, .kind = o->key.kind, .seq = o->key.seq};
     buf_append(&ev->payload, o->record.payload.data, o->record.payload.len);
     return ev->payload.error;
 }
 
 static int print_one(const struct events *e, const struct event *ev, struct json *j)
 {
-    struct record r = {.origin = ev->device->name, .epoch = ev->epoch, .seq = ev->seq, .kind = ev->kind,
+    struct record r = {.origin = ev->device->name,
+                       .epoch = ev->epoch,
+                       .seq = ev->seq,
+                       .kind = ev->kind,
                        .payload = span_of(ev->payload.data, ev->payload.len)};
     struct record_view v = {.record = &r};
     char time[40], summary[SUMMARY_CHARS];

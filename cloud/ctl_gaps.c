@@ -9,8 +9,8 @@
 
 struct gaps {
     struct ctl *ctl;
-    struct json *json;    /* NULL: text */
-    struct table *holes;  /* text */
+    struct json *json;   /* NULL: text */
+    struct table *holes; /* text */
 };
 
 static void put_count(struct json *j, const char *key, const struct ledger_count *c)
@@ -108,13 +108,12 @@ static void row_text(struct table *t, const char *site, const char *name, const 
 
 static int gaps_text(struct gaps *g, struct view *v, const struct view_device *only, struct ledger_balance *total)
 {
-    static const struct table_column columns[] = {{"site", false},    {"device", false},     {"produced", true},
-                                                  {"archived", true}, {"held", true},        {"explained", true},
-                                                  {"missing", true},  {"records", true},     {"records missing", true},
-                                                  {"why", false}};
-    static const struct table_column hole_columns[] = {{"device", false},         {"epoch", false},
-                                                       {"lane", true},            {"records missing", true},
-                                                       {"samples missing", true}, {"numbers", false}};
+    static const struct table_column columns[] = {
+        {"site", false},     {"device", false}, {"produced", true}, {"archived", true},        {"held", true},
+        {"explained", true}, {"missing", true}, {"records", true},  {"records missing", true}, {"why", false}};
+    static const struct table_column hole_columns[] = {
+        {"device", false},         {"epoch", false},          {"lane", true},
+        {"records missing", true}, {"samples missing", true}, {"numbers", false}};
     owned(table_freep) struct table *t = NULL;
     owned(table_freep) struct table *holes = NULL;
     int r = table_new(&t, columns, sizeof columns / sizeof columns[0]);

@@ -132,7 +132,7 @@ static int load_secrets(struct ctl *ctl, struct node_keys *cloud, struct operato
     int r = node_keys_load(ctl->paths.node_key, cloud, &err);
 
     if (r == 0)
-        r = operator_keys_load(ctl->paths.operator_key, operator, &err);
+        r = operator_keys_load(ctl->paths.operator_key, operator, & err);
     return r < 0 ? ctl_fail(ctl, r == -ENOENT ? CTL_NOT_FOUND : CTL_UNAUTHORISED, "%s", err.text) : CTL_OK;
 }
 
@@ -162,7 +162,7 @@ static int issue(struct ctl *ctl, struct command *c, const struct end_keys *keys
     if (r == 0)
         r = commands_next_counter(ctl->paths.commands, c->target, &c->counter);
     if (r == 0)
-        r = command_make(c, keys->seal, operator, &packed);
+        r = command_make(c, keys->seal, operator, & packed);
     if (r == 0)
         r = commands_save(ctl->paths.commands, c->target, c->counter, span_of(packed.data, packed.len));
     return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->paths.commands, strerror(-r)) : CTL_OK;

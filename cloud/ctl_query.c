@@ -89,8 +89,9 @@ static int on_last(void *ctx, const struct query_last *l)
 
 static int last_values(struct ctl *ctl, struct reading *rd, const char *pattern)
 {
-    static const struct table_column columns[] = {{"site", false},  {"device", false}, {"channel", false}, {"time", false},
-                                                  {"value", true}, {"unit", false},   {"quality", false}};
+    static const struct table_column columns[] = {{"site", false},   {"device", false}, {"channel", false},
+                                                  {"time", false},   {"value", true},   {"unit", false},
+                                                  {"quality", false}};
     owned(table_freep) struct table *t = NULL;
     owned(json_freep) struct json *j = NULL;
     struct output o = {.ctl = ctl};
@@ -262,7 +263,8 @@ int verb_query(struct ctl *ctl)
         code = reading_open(ctl, &rd);
     if (code != CTL_OK)
         return code;
-    if (bucket == NULL && ctl_option(ctl, "by") == NULL && ctl_option(ctl, "from") == NULL && ctl_option(ctl, "to") == NULL)
+    if (bucket == NULL && ctl_option(ctl, "by") == NULL && ctl_option(ctl, "from") == NULL &&
+        ctl_option(ctl, "to") == NULL)
         code = last_values(ctl, &rd, q.pattern);
     else
         code = aggregates(ctl, &rd, &q);

@@ -32,8 +32,8 @@ int reading_verdict(struct ctl *ctl, const struct reading *r, int code)
     if (f == NULL || f->values_damaged + f->blocks_damaged + f->encodings_unknown + f->rows_malformed == 0)
         return code;
     ctl_note(ctl,
-             "left out: %" PRIu64 " damaged values, %" PRIu64 " damaged blocks, %" PRIu64 " blocks of an unknown encoding, %" PRIu64
-             " malformed rows; look at `cloudctl store verify`",
+             "left out: %" PRIu64 " damaged values, %" PRIu64 " damaged blocks, %" PRIu64
+             " blocks of an unknown encoding, %" PRIu64 " malformed rows; look at `cloudctl store verify`",
              f->values_damaged, f->blocks_damaged, f->encodings_unknown, f->rows_malformed);
     return code == CTL_OK ? CTL_DAMAGED : code;
 }
@@ -63,13 +63,8 @@ static bool unit_ns(const char *text, int64_t *ret_ns)
     static const struct {
         const char *name;
         int64_t ns;
-    } units[] = {{"ms", NS_PER_MS},
-                 {"s", NS_PER_S},
-                 {"m", 60 * NS_PER_S},
-                 {"min", 60 * NS_PER_S},
-                 {"h", 3600 * NS_PER_S},
-                 {"d", 86400 * NS_PER_S},
-                 {"w", 7 * 86400 * NS_PER_S}};
+    } units[] = {{"ms", NS_PER_MS},      {"s", NS_PER_S},         {"m", 60 * NS_PER_S},       {"min", 60 * NS_PER_S},
+                 {"h", 3600 * NS_PER_S}, {"d", 86400 * NS_PER_S}, {"w", 7 * 86400 * NS_PER_S}};
 
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
         if (strcmp(text, units[i].name) == 0) {
@@ -172,7 +167,8 @@ static int time_option(struct ctl *ctl, const char *name, int64_t def, int64_t *
     *ret_unix_ns = def;
     if (text == NULL || ctl_time_parse(text, clock_wall_unix_ns(&clock_real), ret_unix_ns))
         return CTL_OK;
-    return ctl_fail(ctl, CTL_USAGE, "--%s: `%s` is no time; try 2026-11-20T22:30:00Z, @1763678000, -2h or now", name, text);
+    return ctl_fail(ctl, CTL_USAGE, "--%s: `%s` is no time; try 2026-11-20T22:30:00Z, @1763678000, -2h or now", name,
+                    text);
 }
 
 int ctl_range(struct ctl *ctl, struct view_range *ret_range)

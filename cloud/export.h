@@ -1,10 +1,11 @@
 /* export.h - samples out of the archive as text, every bit of them.
  *
  * csv: long form, one line per present cell: site,device,channel,time,value,quality,epoch,seq,row.
- * jsonl: one object per row: {"site","device","group","time","epoch","seq","row","values":{...}} and "quality":{...} for the
- * cells that are not good; absent cells are left out. Doubles are the shortest text that reads back to the same bits (in JSON
- * NaN and infinities are strings), int64 and bool exact. Order: site, device, set, first time of the block, epoch, seq, row.
- * (epoch, seq, row) names a row for ever: an export never has one twice. Threads: the view's owner. */
+ * jsonl: one object per row: {"site","device","group","time","epoch","seq","row","values":{...}} and "quality":{...}
+ * for the cells that are not good; absent cells are left out. Doubles are the shortest text that reads back to the same
+ * bits (in JSON NaN and infinities are strings), int64 and bool exact. Order: site, device, set, first time of the
+ * block, epoch, seq, row. (epoch, seq, row) names a row for ever: an export never has one twice. Threads: the view's
+ * owner. */
 #ifndef FOGLINE_CLOUD_EXPORT_H
 #define FOGLINE_CLOUD_EXPORT_H
 
@@ -18,9 +19,9 @@ struct export_options {
     enum export_format format;
     const char *pattern; /* checked by the caller */
     struct view_range range;
-    bool unix_ns;        /* times as nanoseconds since 1970 instead of RFC 3339 */
-    bool no_header;      /* csv */
-    FILE *out;           /* borrowed; flushed at the end */
+    bool unix_ns;   /* times as nanoseconds since 1970 instead of RFC 3339 */
+    bool no_header; /* csv */
+    FILE *out;      /* borrowed; flushed at the end */
 };
 
 struct export_counts {

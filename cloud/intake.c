@@ -2,17 +2,18 @@
 
 #include "base/cleanup.h"
 #include "base/name.h"
+#include "cloud/marks.h"
 #include "hop/inbox.h"
 #include "link/keys.h"
-#include "cloud/marks.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 const struct counter_info intake_counter_info[INTAKE_COUNTERS] = {
     [INTAKE_ORIGIN_UNKNOWN] = {"origin_unknown_total", COUNTER_TOTAL, "records", "Refused: origin not on the list."},
-    [INTAKE_ORIGIN_PROVISIONAL] = {"origin_provisional_total", COUNTER_TOTAL, "records",
-                                   "Refused: origin accepted by a fog only; `cloudctl enroll accept` lets its data in."},
+    [INTAKE_ORIGIN_PROVISIONAL] =
+        {"origin_provisional_total", COUNTER_TOTAL, "records",
+         "Refused: origin accepted by a fog only; `cloudctl enroll accept` lets its data in."},
     [INTAKE_ORIGIN_REVOKED] = {"origin_revoked_total", COUNTER_TOTAL, "records", "Refused: origin was revoked."},
 };
 
@@ -174,7 +175,8 @@ int intake_set_reduce(struct intake *in, const char *const *patterns, size_t n)
     return 0;
 }
 
-/* A cover speaks of whole records, all channels: the channel part must match any name, so a pattern with one does not. */
+/* A cover speaks of whole records, all channels: the channel part must match any name, so a pattern with one does not.
+ */
 static bool may_reduce(void *ctx, const char *origin)
 {
     const struct intake *in = ctx;
@@ -271,8 +273,12 @@ size_t intake_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, uns
     struct intake *in = ctx;
     struct origin *o = origin_of_stream(in, s);
     const struct end_keys *keys = o != NULL && !o->node.provisional ? keys_of(in, o) : NULL;
-    struct marks_subject m = {.archive_id = archive_id(in->archive), .epoch = &s->epoch, .origin = s->origin, .lane = lane,
-                              .archived = &s->lane[lane].seen, .explained = account_explained(in->account, s, lane)};
+    struct marks_subject m = {.archive_id = archive_id(in->archive),
+                              .epoch = &s->epoch,
+                              .origin = s->origin,
+                              .lane = lane,
+                              .archived = &s->lane[lane].seen,
+                              .explained = account_explained(in->account, s, lane)};
 
     if (keys == NULL)
         return 0;

@@ -1,14 +1,14 @@
 /* intake.h - what the cloud does with a record, a report, a question: the inbox's ops without sockets.
  *
- * Joins archive, account, marks and the list of nodes with their keys. Names of its functions are those of struct inbox_ops;
- * ctx is the intake. A record is taken when its origin is on the list, confirmed and not revoked, and its tag is right.
- * Threads: the spool's owner. */
+ * Joins archive, account, marks and the list of nodes with their keys. Names of its functions are those of struct
+ * inbox_ops; ctx is the intake. A record is taken when its origin is on the list, confirmed and not revoked, and its
+ * tag is right. Threads: the spool's owner. */
 #ifndef FOGLINE_CLOUD_INTAKE_H
 #define FOGLINE_CLOUD_INTAKE_H
 
+#include "base/clock.h"
 #include "cloud/account.h"
 #include "cloud/archive.h"
-#include "base/clock.h"
 #include "hop/upper_port.h"
 
 struct intake;
@@ -30,7 +30,8 @@ struct account *intake_account(struct intake *in);
 
 /* Replaces the list; copies. Sites of known origins follow in the open transaction. */
 must_check int intake_set_nodes(struct intake *in, const struct upper_port_node *nodes, size_t n);
-const struct upper_port_node *intake_node(const struct intake *in, const char *id); /* NULL: unknown; borrowed until the next set */
+const struct upper_port_node *intake_node(const struct intake *in,
+                                          const char *id); /* NULL: unknown; borrowed until the next set */
 /* Patterns of a reload; copies. -ENOMEM. */
 must_check int intake_set_reduce(struct intake *in, const char *const *patterns, size_t n);
 

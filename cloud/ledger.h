@@ -1,8 +1,8 @@
 /* ledger.h - the balance of a lane: produced = archived + held + explained + unexplained, by set arithmetic.
  *
- * Pure. Numbers are a lane's counts 1, 2, 3 ...; nothing here is a running sum, so statements may come twice, late and in
- * any order and give the same balance. What wins over what: archived over explained over held. Numbers at or above the
- * last reported `next` count only when they are archived or explained: nobody has spoken of the others yet.
+ * Pure. Numbers are a lane's counts 1, 2, 3 ...; nothing here is a running sum, so statements may come twice, late and
+ * in any order and give the same balance. What wins over what: archived over explained over held. Numbers at or above
+ * the last reported `next` count only when they are archived or explained: nobody has spoken of the others yet.
  *
  *   U           = [1, next) + archived + explained
  *   explained   = (union of covers in force) - archived, each number under the lowest reason that covers it
@@ -42,7 +42,7 @@ struct ledger_lane {
     const struct interval_set *held; /* as listed */
     bool held_cut;                   /* held_count is more than what is listed: the rest is above the listed */
     const struct interval_set *held_by_relays; /* may be NULL */
-    bool lost;                       /* the owner no longer lists this epoch */
+    bool lost;                                 /* the owner no longer lists this epoch */
 };
 
 struct ledger_count {

@@ -340,7 +340,9 @@ static int collect(const struct query *q, struct query_result *ret_q)
             .min = none ? NAN : c->fold.min,
             .max = none ? NAN : c->fold.max,
             /* The compensation of an infinite sum is NaN. */
-            .sum = none ? NAN : isfinite(c->fold.sum) ? c->fold.sum + c->fold.lost : c->fold.sum,
+            .sum = none                    ? NAN
+                   : isfinite(c->fold.sum) ? c->fold.sum + c->fold.lost
+                                           : c->fold.sum,
         };
     }
     qsort(res.at, res.n, sizeof *res.at, row_order);

@@ -1,24 +1,25 @@
 /* query.h - numbers out of the archive: last values, and count, min, max, avg, sum by time bucket and by name.
  *
- * A scan decodes only the columns a pattern selects and folds runs of rows that fall into one bucket. Absent cells, cells of
- * bad quality (unless bad_too) and NaN are not counted; text is counted only. Sums are compensated (Neumaier 1974), so the
- * result does not depend on the block sizes in any digit that matters. Buckets begin at multiples of their width since 1970
- * UTC. Pure but for the view. Threads: the view's owner. */
+ * A scan decodes only the columns a pattern selects and folds runs of rows that fall into one bucket. Absent cells,
+ * cells of bad quality (unless bad_too) and NaN are not counted; text is counted only. Sums are compensated (Neumaier
+ * 1974), so the result does not depend on the block sizes in any digit that matters. Buckets begin at multiples of
+ * their width since 1970 UTC. Pure but for the view. Threads: the view's owner. */
 #ifndef FOGLINE_CLOUD_QUERY_H
 #define FOGLINE_CLOUD_QUERY_H
 
 #include "cloud/view.h"
 
 struct query_options {
-    const char *pattern;    /* checked by the caller (pattern_check) */
+    const char *pattern; /* checked by the caller (pattern_check) */
     struct view_range range;
-    int64_t bucket_ns;      /* 0: one bucket, the whole range */
+    int64_t bucket_ns;                   /* 0: one bucket, the whole range */
     bool by_site, by_device, by_channel; /* none: everything in one group */
     bool bad_too;
 };
 
 struct query_row {
-    const char *site, *device, *channel, *unit; /* NULL where not grouped by; unit NULL when it differs. Borrow the view */
+    const char *site, *device, *channel,
+        *unit;         /* NULL where not grouped by; unit NULL when it differs. Borrow the view */
     int64_t bucket_ns; /* start; 0 without buckets */
     uint64_t count;
     double min, max, sum; /* NaN when there is no number */

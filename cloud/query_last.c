@@ -19,13 +19,16 @@ struct last_scan {
     uint32_t n_blocks;
 };
 
-static void take_cell(struct newest *n, const struct view_set *set, uint32_t column, const struct block *b, uint32_t row)
+static void take_cell(struct newest *n, const struct view_set *set, uint32_t column, const struct block *b,
+                      uint32_t row)
 {
     const struct column *c = &b->columns[column];
     struct query_last *l = &n->last;
 
     n->found = true;
-    *l = (struct query_last){.device = set->device, .channel = &set->channels[column], .time_ns = b->time_ns[row],
+    *l = (struct query_last){.device = set->device,
+                             .channel = &set->channels[column],
+                             .time_ns = b->time_ns[row],
                              .quality = c->quality != NULL ? c->quality[row] : QUALITY_GOOD};
     if (c->type == COLUMN_TEXT) {
         size_t len = c->text[row].len <= BLOCK_TEXT_MAX_BYTES ? c->text[row].len : BLOCK_TEXT_MAX_BYTES;
@@ -73,8 +76,7 @@ static int on_block(void *ctx, const struct view_block *vb)
         if (!s->chosen[i])
             continue;
         for (uint32_t row = 0; row < b->n_rows; row++)
-            if ((c->absent == NULL || !c->absent[row]) &&
-                (!s->at[i].found || b->time_ns[row] > s->at[i].last.time_ns))
+            if ((c->absent == NULL || !c->absent[row]) && (!s->at[i].found || b->time_ns[row] > s->at[i].last.time_ns))
                 take_cell(&s->at[i], s->set, i, b, row);
     }
     return 0;

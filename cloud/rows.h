@@ -100,15 +100,15 @@ bool totals_get(struct span key, struct span value, struct totals_row *ret_t);
 
 /* One cover of one record: what it says of a lane of a stream. */
 struct cover_row {
-    uint32_t stream;  /* spoken of */
+    uint32_t stream; /* spoken of */
     unsigned lane;
     uint32_t carrier; /* stream of the record that says so */
     uint64_t carrier_seq;
-    uint16_t index;   /* of the cover within the record */
-    uint8_t reason;   /* proto Reason */
-    bool allowed;     /* by the policy when it came */
+    uint16_t index; /* of the cover within the record */
+    uint8_t reason; /* proto Reason */
+    bool allowed;   /* by the policy when it came */
     uint64_t samples;
-    struct id128 store; /* zero: none */
+    struct id128 store;            /* zero: none */
     const uint8_t *needs, *bounds; /* little-endian 64-bit; borrow the value */
     uint32_t n_needs, n_bounds;    /* bounds: from, to, from, to ... */
 };

@@ -51,8 +51,8 @@ void text_i64(struct text_out *t, int64_t v)
     }
 }
 
-/* v = whole / 10^k with whole below 10^15: one correctly rounded division reads back what it was made from, and no other
- * decimal of up to 15 digits does, so this is the shortest. */
+/* v = whole / 10^k with whole below 10^15: one correctly rounded division reads back what it was made from, and no
+ * other decimal of up to 15 digits does, so this is the shortest. */
 static bool put_short_decimal(struct text_out *t, double v)
 {
     static const double power[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};

@@ -1,7 +1,7 @@
 /* text_out.h - fast text into a file: numbers, names and times without printf.
  *
- * A buffer with an error that sticks (negative errno of the write). text_room makes sure of space for one line; the puts
- * trust it. Threads: one owner. */
+ * A buffer with an error that sticks (negative errno of the write). text_room makes sure of space for one line; the
+ * puts trust it. Threads: one owner. */
 #ifndef FOGLINE_CLOUD_TEXT_OUT_H
 #define FOGLINE_CLOUD_TEXT_OUT_H
 

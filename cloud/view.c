@@ -64,7 +64,7 @@ struct walk {
     struct row_key prefix; /* rows must begin with it */
     bool backwards;        /* from the row before `at` */
     bool end;
-    size_t batch_bytes;    /* grows from batch to batch: the first may be all that is wanted */
+    size_t batch_bytes; /* grows from batch to batch: the first may be all that is wanted */
 };
 
 static void batch_add(struct buf *b, struct span key, struct span value)
@@ -112,7 +112,8 @@ static int walk_cursor(struct walk *w, struct db_cursor *c)
     struct span key, value;
     int r = cursor_start(w, c, &key, &value);
 
-    for (; r == 0 || r == DB_DAMAGED; r = w->backwards ? db_cursor_prev(c, &key, &value) : db_cursor_next(c, &key, &value)) {
+    for (; r == 0 || r == DB_DAMAGED;
+         r = w->backwards ? db_cursor_prev(c, &key, &value) : db_cursor_next(c, &key, &value)) {
         if (!key_begins(key, &w->prefix) || key.len > DB_KEY_MAX_BYTES)
             break;
         if (r == 0)
@@ -219,7 +220,8 @@ static struct wire_arena *arena_add(struct view *v)
 }
 
 /* Descriptors are unpacked into a few large arenas; a new one when the last is full. */
-static int unpack_set(struct view *v, struct span packed, Fogline__V1__DescriptorSet **ret_set, struct wire_arena **ret_a)
+static int unpack_set(struct view *v, struct span packed, Fogline__V1__DescriptorSet **ret_set,
+                      struct wire_arena **ret_a)
 {
     struct wire_arena *a = v->n_arenas > 0 ? v->arenas[v->n_arenas - 1] : arena_add(v);
     int r;
@@ -474,7 +476,8 @@ static struct id128 epoch_of(const struct view *v, uint32_t stream)
     return s != NULL ? s->epoch : (struct id128){{0}};
 }
 
-static bool block_of(struct view *v, const struct view_set *set, struct span key, struct span value, struct view_block *b)
+static bool block_of(struct view *v, const struct view_set *set, struct span key, struct span value,
+                     struct view_block *b)
 {
     struct spool_record rec;
 
@@ -547,8 +550,11 @@ int view_scan_back(struct view *v, const struct view_set *set, view_block_fn fn,
 
 int view_decode(struct view *v, const struct view_block *b, int only_column, const struct block **ret_b)
 {
-    struct block_shape shape = {.encoding = b->head.encoding, .types = b->set->types, .n_columns = b->set->n_channels,
-                                .n_rows = b->head.rows, .only_column = only_column};
+    struct block_shape shape = {.encoding = b->head.encoding,
+                                .types = b->set->types,
+                                .n_columns = b->set->n_channels,
+                                .n_rows = b->head.rows,
+                                .only_column = only_column};
     int r = block_decode(&shape, b->head.body, v->store, ret_b);
 
     v->faults.blocks_damaged += r == BLOCK_DAMAGED;

@@ -1,22 +1,22 @@
 /* view.h - reading the archive: names, ranges of blocks, other records. For tools, on a live or a stopped collector.
  *
- * Works on an environment opened read-only (db.h). Every transaction copies at most VIEW_BATCH_BYTES and is let go before
- * a callback runs, so a reader that waits for its terminal never holds the collector's pages.
- * A damaged value is skipped and counted. Names come from descriptor sets at read time: blocks that came before theirs get
- * their names when it is there. Threads: one owner. */
+ * Works on an environment opened read-only (db.h). Every transaction copies at most VIEW_BATCH_BYTES and is let go
+ * before a callback runs, so a reader that waits for its terminal never holds the collector's pages. A damaged value is
+ * skipped and counted. Names come from descriptor sets at read time: blocks that came before theirs get their names
+ * when it is there. Threads: one owner. */
 #ifndef FOGLINE_CLOUD_VIEW_H
 #define FOGLINE_CLOUD_VIEW_H
 
 #include "cloud/block_head.h"
-#include "codec/block.h"
 #include "cloud/rows.h"
+#include "codec/block.h"
 
 enum { VIEW_BATCH_BYTES = 512 * 1024 };
 
 struct view_channel {
     const char *name, *unit;
     enum column_type type;
-    double scale; /* 0: none. Else value = stored * scale */
+    double scale;            /* 0: none. Else value = stored * scale */
     const char *const *tags; /* NULL-terminated */
 };
 

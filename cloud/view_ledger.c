@@ -1,8 +1,8 @@
 #include "cloud/view_ledger.h"
 
-#include "cloud/account.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "cloud/account.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -102,8 +102,12 @@ static int add_cover(struct gather *g, const struct cover_row *row)
     if (c->at == NULL)
         return -ENOMEM;
     f->n_covers++;
-    c->cover = (struct ledger_cover){.carrier = row->carrier, .carrier_seq = row->carrier_seq, .index = row->index,
-                                     .reason = row->reason, .at = c->at, .samples = row->samples};
+    c->cover = (struct ledger_cover){.carrier = row->carrier,
+                                     .carrier_seq = row->carrier_seq,
+                                     .index = row->index,
+                                     .reason = row->reason,
+                                     .at = c->at,
+                                     .samples = row->samples};
     for (size_t i = 0; i < n; i++) {
         c->at[c->cover.n] = cover_interval(row, i);
         c->cover.n += c->at[c->cover.n].from >= 1 && c->at[c->cover.n].from <= c->at[c->cover.n].to;
@@ -232,8 +236,12 @@ static int newest_report(struct gather *g, const struct view_device *d, int64_t 
 static int balance_lane(const struct lane_facts *f, uint64_t archived_samples, bool dead, struct ledger_balance *b)
 {
     owned(free_ptr) struct ledger_cover *covers = calloc(f->n_covers + 1, sizeof *covers);
-    struct ledger_lane in = {.archived = &f->archived, .archived_samples = archived_samples, .n_covers = f->n_covers,
-                             .held = &f->held, .held_by_relays = &f->relays, .lost = dead};
+    struct ledger_lane in = {.archived = &f->archived,
+                             .archived_samples = archived_samples,
+                             .n_covers = f->n_covers,
+                             .held = &f->held,
+                             .held_by_relays = &f->relays,
+                             .lost = dead};
 
     if (covers == NULL)
         return -ENOMEM;
@@ -252,8 +260,8 @@ static int balance_lane(const struct lane_facts *f, uint64_t archived_samples, b
 
 static bool is_dead(const struct lane_facts *f, int64_t newest)
 {
-    return f->reported && (f->report.unlisted ||
-                           newest - f->report.wall_unix_ns >= (int64_t)ACCOUNT_DEAD_AFTER_MS * NS_PER_MS);
+    return f->reported &&
+           (f->report.unlisted || newest - f->report.wall_unix_ns >= (int64_t)ACCOUNT_DEAD_AFTER_MS * NS_PER_MS);
 }
 
 struct told {

@@ -1,4 +1,5 @@
-/* How fast the archive takes records, tag check included, on one core: single-row records, and blocks of 100 rows by 8 columns.
+/* How fast the archive takes records, tag check included, on one core: single-row records, and blocks of 100 rows by 8
+ * columns.
  *
  *   bench_cloud_put    prints one JSON object */
 #include "fixture.h"
@@ -62,8 +63,11 @@ static void make_batch(struct fixture *f, struct made *m, uint32_t n, uint32_t n
 
         buf_reset(&m[i].payload);
         make_block(&m[i].payload, n_rows, n_columns, (int64_t)d->next[0] * n_rows * NS_PER_MS);
-        *r = (struct record){.origin = d->name, .epoch = d->epoch, .seq = seq_make(0, d->next[0]++),
-                             .kind = FOGLINE__V1__KIND__KIND_BLOCK, .samples = n_rows * n_columns,
+        *r = (struct record){.origin = d->name,
+                             .epoch = d->epoch,
+                             .seq = seq_make(0, d->next[0]++),
+                             .kind = FOGLINE__V1__KIND__KIND_BLOCK,
+                             .samples = n_rows * n_columns,
                              .payload = span_of(m[i].payload.data, m[i].payload.len)};
         buf_reset(&head);
         wire_tag_head(&head, r->origin, &r->epoch, r->seq, r->kind, r->payload.len);
@@ -109,7 +113,8 @@ int main(void)
     fixture_init(&f);
     single = measure(&f, 20, BATCH, 1, 1, &single_all);
     batch = measure(&f, 20, BATCH / 16, WIDE_ROWS, WIDE_COLUMNS, &batch_all);
-    printf("{\"single_records_s\":%.0f,\"single_with_commit_s\":%.0f,\"batch_rows_s\":%.0f,\"batch_with_commit_rows_s\":%.0f}\n",
+    printf("{\"single_records_s\":%.0f,\"single_with_commit_s\":%.0f,\"batch_rows_s\":%.0f,\"batch_with_commit_rows_"
+           "s\":%.0f}\n",
            single, single_all, batch * WIDE_ROWS, batch_all * WIDE_ROWS);
     fixture_deinit(&f);
     return 0;

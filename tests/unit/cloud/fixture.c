@@ -66,8 +66,8 @@ void fixture_init_at(struct fixture *f, const char *path)
 void fixture_open(struct fixture *f)
 {
     struct archive_options o = {.spool = {.node = "cloud", .proof_path = f->proof}};
-    struct intake_options io = {.keys = &f->cloud, .clock = &f->clock, .reduce = f->reduce, .n_reduce = 1,
-                                .reply = on_reply, .ctx = f};
+    struct intake_options io = {
+        .keys = &f->cloud, .clock = &f->clock, .reduce = f->reduce, .n_reduce = 1, .reply = on_reply, .ctx = f};
     struct errmsg err = {""};
     int r;
 
@@ -108,8 +108,8 @@ void fixture_commit(struct fixture *f)
 
 struct view *fixture_view(struct fixture *f)
 {
-    struct db_options o = {.path = f->path, .tables = archive_table_names, .n_tables = CLOUD_TABLES, .role = "cloud",
-                           .read_only = true};
+    struct db_options o = {
+        .path = f->path, .tables = archive_table_names, .n_tables = CLOUD_TABLES, .role = "cloud", .read_only = true};
     struct errmsg err = {""};
     int r;
 
@@ -197,8 +197,12 @@ int fixture_put(struct fixture *f, unsigned device, const struct fixture_record 
     struct fixture_device *d = &f->device[device];
     struct spool_stream *s = fixture_stream(f, device);
     uint64_t count = fr->count != 0 ? fr->count : d->next[fr->lane];
-    struct record r = {.origin = d->name, .epoch = d->epoch, .seq = seq_make(fr->lane, count), .kind = fr->kind,
-                       .samples = fr->samples, .payload = fr->payload};
+    struct record r = {.origin = d->name,
+                       .epoch = d->epoch,
+                       .seq = seq_make(fr->lane, count),
+                       .kind = fr->kind,
+                       .samples = fr->samples,
+                       .payload = fr->payload};
     struct buf head = {0};
     int e;
 
@@ -214,8 +218,7 @@ int fixture_put(struct fixture *f, unsigned device, const struct fixture_record 
     buf_deinit(&head);
     e = intake_record(f->intake, s, &r);
     if (e == 0)
-        assert_int_equal(
-            spool_seen_add(archive_spool(f->archive), s, fr->lane, (struct interval){count, count}), 0);
+        assert_int_equal(spool_seen_add(archive_spool(f->archive), s, fr->lane, (struct interval){count, count}), 0);
     return e;
 }
 

@@ -46,7 +46,7 @@ void fixture_init(struct fixture *f);
 /* The same with the archive in a given folder, which stays. */
 void fixture_init_at(struct fixture *f, const char *path);
 void fixture_deinit(struct fixture *f);
-void fixture_open(struct fixture *f);  /* archive and intake */
+void fixture_open(struct fixture *f); /* archive and intake */
 void fixture_close(struct fixture *f);
 void fixture_commit(struct fixture *f);
 /* Closes the archive and opens it for reading. */
@@ -73,8 +73,8 @@ struct fixture_record {
     uint64_t count; /* 0: the next of the lane */
     bool forged;    /* a wrong tag */
 };
-/* Makes the record and hands it to the intake as the inbox would: not when seen before. Returns what the intake said, or
- * INBOX_DUPLICATE. ret_seq may be NULL. */
+/* Makes the record and hands it to the intake as the inbox would: not when seen before. Returns what the intake said,
+ * or INBOX_DUPLICATE. ret_seq may be NULL. */
 int fixture_put(struct fixture *f, unsigned device, const struct fixture_record *r, uint64_t *ret_seq);
 /* A block of one row: temperature only. */
 int fixture_put_value(struct fixture *f, unsigned device, int64_t time_ns, double value);

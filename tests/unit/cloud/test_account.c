@@ -143,8 +143,13 @@ static void cover_waits_for_what_it_needs(void **state)
     fixture_report(f, 0, 0, 6, NULL);
     f->reduce[0] = "north";
     fixture_put_descriptor(f, 1, "Cel");
-    put_ledger(f, 1, &(struct cover){.about = 0, .from = 3, .to = 4, .samples = 2, .needs = needed,
-                                     .reason = FOGLINE__V1__REASON__REASON_MERGED});
+    put_ledger(f, 1,
+               &(struct cover){.about = 0,
+                               .from = 3,
+                               .to = 4,
+                               .samples = 2,
+                               .needs = needed,
+                               .reason = FOGLINE__V1__REASON__REASON_MERGED});
     fixture_commit(f);
     assert_false(interval_set_has(explained(f, 0, 0), 3));
     balance_of(f, 0, lanes); /* opens anew: it still waits */
@@ -269,8 +274,12 @@ static void many_intervals_need_many_marks_and_lose_none(void **state)
     struct interval_set archived = {0}, explained = {0}, told = {0};
     struct id128 id = {{1}};
     uint8_t key[KEY_BYTES] = {2};
-    struct marks_subject m = {.archive_id = &id, .epoch = &id, .origin = "pump-0", .archived = &archived,
-                              .explained = &explained, .mark_key = key};
+    struct marks_subject m = {.archive_id = &id,
+                              .epoch = &id,
+                              .origin = "pump-0",
+                              .archived = &archived,
+                              .explained = &explained,
+                              .mark_key = key};
     Fogline__V1__Mark *marks[64];
     struct wire_arena *a;
     size_t n;

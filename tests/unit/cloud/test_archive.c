@@ -188,8 +188,7 @@ static void range_begins_early_enough_for_long_blocks(void **state)
     put_block_of(f, -50000, 1, 2);
     fixture_commit(f);
     seen.view = fixture_view(f);
-    assert_int_equal(
-        view_scan(seen.view, &view_find_device(seen.view, "pump-0")->sets[0], &range, collect, &seen), 0);
+    assert_int_equal(view_scan(seen.view, &view_find_device(seen.view, "pump-0")->sets[0], &range, collect, &seen), 0);
     assert_int_equal(seen.n_blocks, 11);
     assert_int_equal(seen.first[0], 1000);
     assert_int_equal(seen.first[1], 5000);
@@ -216,7 +215,8 @@ static void times_before_1970_come_first(void **state)
 static void archive_id_stays_over_reopening_and_reboot(void **state)
 {
     struct fixture *f = *state;
-    struct id128 id = *archive_id(f->archive), store = *spool_store_id(archive_spool(f->archive)), fresh = id128_random();
+    struct id128 id = *archive_id(f->archive), store = *spool_store_id(archive_spool(f->archive)),
+                 fresh = id128_random();
 
     fixture_close(f);
     remove(f->proof);

@@ -48,16 +48,24 @@ static void world_make(struct world *w, struct rng *rng)
         bool flags[NUMBERS + 1] = {false};
 
         random_set(rng, &w->parts[i], flags, 1 + (unsigned)rng_below(rng, 3));
-        w->covers[i] = (struct ledger_cover){.carrier = rng_below(rng, 3), .carrier_seq = i,
-                                             .reason = 1 + (unsigned)rng_below(rng, 7), .at = w->parts[i].at,
-                                             .n = w->parts[i].n, .samples = interval_set_count(&w->parts[i])};
+        w->covers[i] = (struct ledger_cover){.carrier = rng_below(rng, 3),
+                                             .carrier_seq = i,
+                                             .reason = 1 + (unsigned)rng_below(rng, 7),
+                                             .at = w->parts[i].at,
+                                             .n = w->parts[i].n,
+                                             .samples = interval_set_count(&w->parts[i])};
         for (unsigned x = 1; x <= NUMBERS; x++)
             if (flags[x] && w->covers[i].reason < w->m.reason[x])
                 w->m.reason[x] = (uint8_t)w->covers[i].reason;
     }
-    w->in = (struct ledger_lane){.archived = &w->archived, .archived_samples = interval_set_count(&w->archived),
-                                 .covers = w->covers, .n_covers = n_covers, .next = w->m.next, .held = &w->held,
-                                 .held_count = interval_set_count(&w->held), .held_by_relays = &w->relays,
+    w->in = (struct ledger_lane){.archived = &w->archived,
+                                 .archived_samples = interval_set_count(&w->archived),
+                                 .covers = w->covers,
+                                 .n_covers = n_covers,
+                                 .next = w->m.next,
+                                 .held = &w->held,
+                                 .held_count = interval_set_count(&w->held),
+                                 .held_by_relays = &w->relays,
                                  .lost = w->m.lost};
 }
 

@@ -1,9 +1,9 @@
 #include "fixture.h"
 
+#include "base/numfmt.h"
 #include "base/rng.h"
 #include "cloud/export.h"
 #include "cloud/query.h"
-#include "base/numfmt.h"
 
 #include <float.h>
 #include <math.h>
@@ -203,8 +203,12 @@ static void aggregates_agree_with_a_naive_count(void **state)
     static const int64_t widths[] = {0, NS_PER_S, 60 * NS_PER_S, 3600 * NS_PER_S};
 
     for (unsigned i = 0; i < 32; i++) {
-        struct query_options o = {.pattern = "**", .range = {INT64_MIN, INT64_MAX}, .bucket_ns = widths[i % 4],
-                                  .by_site = (i & 4) != 0, .by_device = (i & 8) != 0, .by_channel = (i & 16) != 0,
+        struct query_options o = {.pattern = "**",
+                                  .range = {INT64_MIN, INT64_MAX},
+                                  .bucket_ns = widths[i % 4],
+                                  .by_site = (i & 4) != 0,
+                                  .by_device = (i & 8) != 0,
+                                  .by_channel = (i & 16) != 0,
                                   .bad_too = i % 3 == 0};
 
         if (o.bucket_ns == NS_PER_S)
@@ -216,8 +220,11 @@ static void aggregates_agree_with_a_naive_count(void **state)
 static void pattern_takes_one_column_of_one_device(void **state)
 {
     const struct filled *w = *state;
-    struct query_options o = {.pattern = "north/pump-0/temperature", .range = {INT64_MIN, INT64_MAX}, .by_site = true,
-                              .by_device = true, .by_channel = true};
+    struct query_options o = {.pattern = "north/pump-0/temperature",
+                              .range = {INT64_MIN, INT64_MAX},
+                              .by_site = true,
+                              .by_device = true,
+                              .by_channel = true};
     struct query_result q = {0};
 
     assert_int_equal(query_run(w->f.view, &o, &q), 0);

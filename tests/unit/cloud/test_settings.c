@@ -88,8 +88,17 @@ static void times_are_read_in_every_form(void **state)
 
 static void what_is_no_time_is_refused(void **state)
 {
-    static const char *const texts[] = {"", "yesterday", "2026-13-01", "-5", "@", "@12x", "2026-01-01T", "1970-01-01Q", "-0s",
-                                        "1970-01-01T00:00:00+1", "-99999999999w"};
+    static const char *const texts[] = {"",
+                                        "yesterday",
+                                        "2026-13-01",
+                                        "-5",
+                                        "@",
+                                        "@12x",
+                                        "2026-01-01T",
+                                        "1970-01-01Q",
+                                        "-0s",
+                                        "1970-01-01T00:00:00+1",
+                                        "-99999999999w"};
     int64_t ns;
 
     (void)state;
