@@ -26,6 +26,8 @@ static void on_reset(void *ctx)
 
     if (heard != INT64_MIN && n->w->now_ms - heard < silence)
         violate(n->w, "%s makes new sockets though a State came %" PRId64 " ms ago", n->name, n->w->now_ms - heard);
+    if (n->w->quiet && n->w->now_ms > n->w->plan.noisy_ms + LINKED_MS)
+        violate(n->w, "%s makes new sockets though nothing is wrong any more", n->name);
     n->link++;
     note(n->w, n, "new sockets");
 }

@@ -159,6 +159,7 @@ void plan_make(struct plan *p, struct rng *r, uint32_t aimed_at)
     *p = (struct plan){.n_devices = 1 + (unsigned)rng_below(r, DEVICES_MAX), .n_fogs = 1 + (unsigned)rng_below(r, FOGS_MAX)};
     p->stage = one_in(r, 2) ? STAGE_FOLD : one_in(r, 4) ? STAGE_FILTER : STAGE_RELAY;
     p->noisy_ms = between(r, 10, 90) * 1000;
+    p->calm_ms = one_in(r, 8) || aimed_at & HOP_RULE_POLL ? 3 * LINKED_MS / 2 : 0;
     p->down_ms = one_in(r, 4) ? between(r, 1000, 40000) : between(r, 100, 5000);
     plan_network(p, r);
     plan_load(p, r);

@@ -278,7 +278,7 @@ static void run(struct world *w)
         if (!w->quiet || w->stopped)
             continue;
         backup_in_quiet(w);
-        if (all_settled(w))
+        if (w->now_ms - w->plan.noisy_ms >= w->plan.calm_ms && all_settled(w))
             break;
         if (w->now_ms - w->plan.noisy_ms > QUIET_MS_MAX)
             violate(w, "not settled after %d s of quiet:%s", QUIET_MS_MAX / 1000, unsettled(w, text, sizeof text));

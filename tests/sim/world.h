@@ -21,6 +21,7 @@ enum {
     FOLD_MAX = 24,          /* readings in an open window: they have to fit into one fact */
     MARKS_KEPT_MAX = 256,
     QUIET_MS_MAX = 30 * 60 * 1000,
+    LINKED_MS = 60 * 1000,  /* of quiet, and every link stands for good */
     QUIET_MESSAGES_MAX = 60000,
     PATH_BYTES = 256,
 };
@@ -55,6 +56,7 @@ struct plan {
     enum stage stage;
     bool backup;              /* the cloud counts a record as safe only when its backup has it, and is put back from it */
     int64_t noisy_ms;         /* faults and new readings end here */
+    int64_t calm_ms;          /* quiet lasts at least so long */
     double loss, doubled, late, to_next_life, blocked;
     int64_t delay_ms, late_ms;
     double crash[POINTS], reboot, commit_fails;
