@@ -346,6 +346,8 @@ static void finish(struct io *io)
     unsigned source;
 
     act_stop(io->act);
+    if (io->error != 0)
+        return;
     do {
         io_drain(io);
         io_commit(io);

@@ -51,6 +51,8 @@ struct io_source {
     bool replayable, has_ended, has_failed;
     bool is_stuck; /* its oldest payload found no room in this commit */
     uint64_t rows, samples;
+    uint32_t last_group; /* of its last row */
+    uint64_t last_entry; /* of the batch: its last block */
 };
 
 struct io_group {
@@ -90,7 +92,7 @@ struct io {
     struct io_source sources[SOURCES_MAX];
     unsigned n_sources;
     struct io_group groups[SOURCE_GROUPS_MAX];
-    uint32_t n_groups, last_group;
+    uint32_t n_groups;
     struct io_receipt receipts[IO_RECEIPTS_MAX];
     unsigned n_receipts;
     struct command commands[IO_COMMANDS_MAX];

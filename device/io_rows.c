@@ -56,7 +56,7 @@ static int add_descriptor(struct io *io, struct io_group *g)
     return 0;
 }
 
-static void close_pack(struct io *io, struct io_group *g, uint64_t *ret_entry)
+static void close_pack(struct io *io, struct io_group *g)
 {
     struct batch_entry e = {
         .kind = FOGLINE__V1__KIND__KIND_BLOCK, .source = (uint16_t)g->source, .lane = LANE_ORDINARY};
@@ -71,7 +71,7 @@ static void close_pack(struct io *io, struct io_group *g, uint64_t *ret_entry)
         e.position = block.position;
         e.time_first_ns = block.time_first_ns;
         e.time_last_ns = block.time_last_ns;
-        rc = batch_end(io->batch, &e, ret_entry);
+        rc = batch_end(io->batch, &e, &io->sources[g->source].last_entry);
     }
     if (rc != 0) {
         io_fail(io, rc); /* no memory: what was read is not lost, it was never produced; a restart says so */
@@ -109,7 +109,7 @@ static void on_row(struct io *io, const struct feed_message *m)
     int rc = pack_add(g->pack, m, now_ns);
 
     if (rc == PACK_CLOSE_FIRST) {
-        close_pack(io, g, NULL);
+        close_pack(io, g);
         rc = pack_add(g->pack, m, now_ns);
     }
     if (rc != 0) {
@@ -117,28 +117,26 @@ static void on_row(struct io *io, const struct feed_message *m)
         note_loss(io, m->n_samples, m->time_ns, m->time_ns);
         return;
     }
-    io->last_group = m->group;
+    s->last_group = m->group;
     io->counter[IO_ROWS]++;
     io->counter[IO_SAMPLES] += m->n_samples;
     s->rows++;
     s->samples += m->n_samples;
     if (pack_is_full(g->pack))
-        close_pack(io, g, NULL);
+        close_pack(io, g);
 }
 
 /* Follows its row: the block of that row is closed so that its commit can be waited for. */
 static void on_receipt(struct io *io, const struct feed_message *m)
 {
     struct io_receipt *r = &io->receipts[io->n_receipts];
-    struct io_group *g = &io->groups[io->last_group];
-    uint64_t entry = 0;
+    struct io_source *s = &io->sources[m->source];
+    struct io_group *g = &io->groups[s->last_group];
 
     if (pack_rows(g->pack) > 0)
-        close_pack(io, g, &entry);
-    else if (batch_n(io->batch) > 0)
-        entry = batch_at(io->batch, batch_n(io->batch) - 1)->no;
+        close_pack(io, g);
     r->to = m->receipt;
-    r->entry = entry;
+    r->entry = s->last_entry;
     io->n_receipts++;
     io->urgent = true;
 }
@@ -215,7 +213,7 @@ void io_close_packs(struct io *io, bool all, int64_t now_mono_ns)
 
         if (g->pack != NULL && pack_rows(g->pack) > 0 &&
             (all || now_mono_ns - pack_since_mono_ns(g->pack) >= age_ns))
-            close_pack(io, g, NULL);
+            close_pack(io, g);
     }
 }
 
