@@ -68,10 +68,17 @@ static void grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1_
 
 /* ---- contents ---- */
 
+enum {
+    STATE_BYTES = WIRE_DOWN_MAX_BYTES / 2, /* a State that has grown to this is sent before more goes in */
+    MARKS_PER_LANE = 64,                   /* at most 70 KB; the rest is asked for when these have been applied */
+    LANE_BYTES = 160, BOUND_BYTES = 10, MARK_BYTES = 40, DOCUMENT_BYTES = 512,
+};
+
 struct answer {
     struct inbox *ib;
     struct peer *peer;
     int64_t now_ms;
+    size_t bytes; /* of what is in it, at most */
     Fogline__V1__State state;
     Fogline__V1__Windows windows;
     Fogline__V1__LaneState *lanes[INBOX_LANES_PER_STATE];
@@ -85,6 +92,7 @@ static void answer_begin(struct answer *a, uint64_t session)
     Fogline__V1__State *st = &a->state;
 
     wire_arena_reset(ib->out);
+    a->bytes = 0;
     fogline__v1__state__init(st);
     st->version = HOP_VERSION;
     st->store = wire_bytes(span_of(spool_store_id(ib->spool)->bytes, ID128_BYTES));
@@ -144,21 +152,40 @@ static bool add_lane(struct answer *a, struct spool_stream *s, unsigned lane, st
     if (cut && ls->n_stored > 0)
         ls->to = ls->stored[ls->n_stored - 1];
     a->lanes[a->state.n_lanes++] = ls;
+    a->bytes += LANE_BYTES + ls->n_stored * BOUND_BYTES;
     return true;
 }
 
 static void add_marks(struct answer *a, struct spool_stream *s, unsigned lane, struct interval range)
 {
     const struct inbox_ops *ops = &a->ib->options.ops;
+    size_t left = INBOX_LANES_PER_STATE - a->state.n_marks, n;
 
-    if (ops->marks != NULL && a->state.n_marks < INBOX_LANES_PER_STATE)
-        a->state.n_marks += ops->marks(ops->ctx, a->ib->out, s, lane, range, a->marks + a->state.n_marks,
-                                       INBOX_LANES_PER_STATE - a->state.n_marks);
+    if (ops->marks == NULL)
+        return;
+    n = ops->marks(ops->ctx, a->ib->out, s, lane, range, a->marks + a->state.n_marks,
+                   left < MARKS_PER_LANE ? left : MARKS_PER_LANE);
+    for (; n > 0; n--)
+        a->bytes += MARK_BYTES + a->marks[a->state.n_marks++]->body.len;
+}
+
+/* Documents that do not fit come when the peer says that it has the first ones. */
+static void add_documents(struct answer *a, const Fogline__V1__Hello *hello)
+{
+    const struct inbox_ops *ops = &a->ib->options.ops;
+    size_t n, kept = 0;
+
+    if (ops->documents == NULL)
+        return;
+    n = ops->documents(ops->ctx, a->ib->out, a->peer->node, hello, a->documents, INBOX_DOCUMENTS_MAX);
+    for (; kept < n && (kept == 0 || a->bytes + a->documents[kept]->body.len + DOCUMENT_BYTES <= STATE_BYTES); kept++)
+        a->bytes += a->documents[kept]->body.len + DOCUMENT_BYTES;
+    a->state.n_documents = kept;
 }
 
 static void next_if_full(struct answer *a, uint64_t session)
 {
-    if (a->state.n_lanes < INBOX_LANES_PER_STATE && a->state.n_marks < INBOX_LANES_PER_STATE)
+    if (a->state.n_lanes < INBOX_LANES_PER_STATE && a->state.n_marks < INBOX_LANES_PER_STATE && a->bytes < STATE_BYTES)
         return;
     answer_send(a);
     answer_begin(a, session);
@@ -195,7 +222,6 @@ static void answer_report(struct answer *a, const char *origin, const Fogline__V
 
 static void answer_hello(struct answer *a)
 {
-    const struct inbox_ops *ops = &a->ib->options.ops;
     Fogline__V1__Up *up = NULL;
 
     /* The Hello is read again: between its arrival and this commit others may have come. */
@@ -203,9 +229,7 @@ static void answer_hello(struct answer *a)
     if (a->peer->hello.len == 0 ||
         wire_up_unpack(a->ib->in, span_of(a->peer->hello.data, a->peer->hello.len), &up) != 0 || up->hello == NULL)
         return;
-    if (ops->documents != NULL)
-        a->state.n_documents =
-            ops->documents(ops->ctx, a->ib->out, a->peer->node, up->hello, a->documents, INBOX_DOCUMENTS_MAX);
+    add_documents(a, up->hello);
     for (size_t i = 0; i < up->hello->n_epochs; i++)
         answer_report(a, a->peer->node, up->hello->epochs[i]);
     for (size_t i = 0; i < up->hello->n_asks; i++)

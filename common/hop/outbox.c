@@ -208,6 +208,20 @@ static int load_facts(struct outbox *ob)
     return rc;
 }
 
+/* The numbers of another epoch say nothing about this one: they are all `again` without a cut. Goes with the next commit. */
+static int clear_cut(struct outbox *ob)
+{
+    struct stream_out *so;
+    char name[32];
+    int rc = outbox_stream_out(ob, spool_own(ob->spool), &so);
+
+    for (unsigned l = 0; rc == 0 && l < LANE_COUNT; l++) {
+        so->lane[l].cut = 0;
+        rc = spool_fact_put_u64(ob->spool, cut_fact(name, l), 0);
+    }
+    return rc;
+}
+
 int outbox_new(struct outbox **ret_ob, const struct outbox_options *options, int64_t now_ms)
 {
     struct outbox *ob = calloc(1, sizeof *ob);
@@ -226,6 +240,8 @@ int outbox_new(struct outbox **ret_ob, const struct outbox_options *options, int
     rc = wire_arena_new(&ob->arena, 2 * 1024 * 1024);
     if (rc == 0)
         rc = load_facts(ob);
+    if (rc == 0 && spool_began_epoch(ob->spool))
+        rc = clear_cut(ob);
     if (rc == 0)
         rc = outbox_begin_session(ob, spool_began_epoch(ob->spool) ? unused_session(ob) : ob->session + 1, now_ms);
     if (rc != 0) {
@@ -319,6 +335,8 @@ static int force_epoch(struct outbox *ob, int64_t now_ms)
     ob->epochs_today++;
     ob->counter[OUTBOX_EPOCHS_FORCED]++;
     rc = spool_new_epoch(ob->spool);
+    if (rc == 0)
+        rc = clear_cut(ob);
     return rc == 0 ? outbox_begin_session(ob, unused_session(ob), now_ms) : rc;
 }
 

@@ -125,6 +125,31 @@ static int on_record(void *ctx, struct spool_stream *s, const struct record *r)
     return 0;
 }
 
+/* As large as marks get. */
+static size_t on_marks(void *ctx, struct wire_arena *a, struct spool_stream *stream, unsigned lane, struct interval range,
+                       Fogline__V1__Mark **out, size_t max)
+{
+    struct side *s = ctx;
+    size_t n = 0;
+
+    (void)stream;
+    (void)lane;
+    (void)range;
+    for (; n < s->n_marks && n < max; n++) {
+        uint8_t *bytes = wire_arena_alloc(a, 1000 + KEY_MAC_BYTES);
+
+        out[n] = wire_arena_alloc(a, sizeof **out);
+        assert_non_null(out[n]);
+        assert_non_null(bytes);
+        memset(bytes, 1, 1000 + KEY_MAC_BYTES);
+        fogline__v1__mark__init(out[n]);
+        out[n]->key_id = 1;
+        out[n]->body = (ProtobufCBinaryData){1000, bytes};
+        out[n]->mac = (ProtobufCBinaryData){KEY_MAC_BYTES, bytes + 1000};
+    }
+    return n;
+}
+
 static unsigned on_fill(void *ctx)
 {
     return ((struct side *)ctx)->fill;
@@ -140,7 +165,7 @@ void side_open_upper(struct side *s)
 {
     struct inbox_options o = {
         .node = s->node, .seed = 5 + (uint64_t)s->now_ms, .memory_bytes = s->memory_bytes, .window_max_bytes = 1 << 20,
-        .ops = {.ctx = s, .send = on_down, .may_carry = on_may_carry, .record = on_record, .fill = on_fill,
+        .ops = {.ctx = s, .send = on_down, .may_carry = on_may_carry, .record = on_record, .fill = on_fill, .marks = on_marks,
                 .forgetting = on_forgetting},
         .archive_id = s->archive, .forget_epochs = s->archive == NULL,
     };

@@ -29,7 +29,7 @@ struct side {
     int64_t now_ms;
     struct buf caught[CAUGHT_MAX]; /* what it sent, oldest first */
     char to[CAUGHT_MAX][16];       /* upper side: to whom */
-    size_t n_caught;
+    size_t n_caught, n_marks;
     unsigned resets, fill, forgotten;
     bool blocked, has_proof, relays;
     uint64_t map_bytes, quota_bytes, memory_bytes;

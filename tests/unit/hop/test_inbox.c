@@ -394,6 +394,23 @@ static void the_archive_forgets_no_epoch(void **state)
     assert_int_equal(last_state(s)->archive_id.len, ID128_BYTES);
 }
 
+static void much_to_say_is_said_in_several_states(void **state)
+{
+    struct side *s = side_of(state);
+    struct report r[8];
+    size_t marks = 0;
+
+    for (size_t i = 0; i < 8; i++)
+        r[i] = (struct report){(char)('e' + i), 10, 1};
+    s->n_marks = 1000;
+    give_hello(s, "dev", 1, r, 8);
+    commit(s);
+    for (size_t i = 0; i < s->n_caught; i++)
+        marks += state_at(s, i)->n_marks;
+    assert_true(s->n_caught > 2);
+    assert_int_equal(marks, 8 * 64);
+}
+
 static void garbage_from_below_is_counted(void **state)
 {
     struct side *s = side_of(state);
@@ -429,6 +446,7 @@ int main(void)
         FACT(the_oldest_of_very_many_gaps_is_forgotten_on_disk_too),
         ARCHIVED(the_archive_takes_any_number_of_gaps),
         ARCHIVED(the_archive_forgets_no_epoch),
+        FACT(much_to_say_is_said_in_several_states),
         FACT(garbage_from_below_is_counted),
     };
 

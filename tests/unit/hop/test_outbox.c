@@ -453,6 +453,33 @@ static void records_of_older_epochs_are_again(void **state)
     assert_false(again);
 }
 
+static void cut_of_an_older_epoch_does_not_count(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+    bool again = true;
+
+    make(s, LANE_ORDINARY, 10);
+    open_link(s, BIG, BIG);
+    assert_int_equal(outbox_new_session(s->ob, s->now_ms), 0);
+    tick(s);
+    state_init(&st, session(s), RUN, 't');
+    state_give(&st, s); /* a cut at 1 */
+    side_close(s);
+    remove(tmpdir_path(&s->dir, "proof"));
+    side_open_lower(s);
+    forget_caught(s);
+    tick(s);
+    state_init(&st, session(s), RUN, 't');
+    state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, 0); /* the old record is backlog */
+    state_give(&st, s);
+    forget_caught(s);
+    make(s, LANE_ORDINARY, 10);
+    tick(s);
+    assert_int_equal(times_sent(s, 1, &again), 1);
+    assert_false(again);
+}
+
 static void number_never_made_begins_an_epoch_four_times_a_day(void **state)
 {
     struct side *s = side_of(state);
@@ -605,6 +632,7 @@ int main(void)
         RELAYED(relay_asks_about_what_it_holds),
         FACT(records_before_a_change_of_store_are_again),
         FACT(records_of_older_epochs_are_again),
+        FACT(cut_of_an_older_epoch_does_not_count),
         FACT(number_never_made_begins_an_epoch_four_times_a_day),
         SMALL(evicted_stands_on_the_account_and_then_in_a_ledger_record),
         SMALL(ledger_records_are_never_evicted),
