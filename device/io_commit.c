@@ -36,6 +36,14 @@ static bool room_for_replay(const struct io *io, size_t bytes)
     return spool_held_bytes(io->spool) + bytes <= quota - quota / RESERVE_SHARE;
 }
 
+/* Room is made for more than one record at a time, but never so much that a small store is emptied for it, events and all. */
+static uint64_t spare_bytes(const struct io *io)
+{
+    uint64_t share = spool_quota_bytes(io->spool) / RESERVE_SHARE;
+
+    return share < MAKE_ROOM_BYTES ? share : MAKE_ROOM_BYTES;
+}
+
 static bool is_replayed(const struct io *io, const struct batch_entry *e)
 {
     return e->source != BATCH_NO_SOURCE && io->sources[e->source].replayable;
@@ -53,7 +61,7 @@ static int append(struct io *io, struct batch_entry *e)
     rc = maker_append(io->spool, io->outbox, io->keys.tag, &r, NULL);
     if (rc != SPOOL_FULL || is_replayed(io, e))
         return rc;
-    rc = outbox_make_room(io->outbox, e->len + MAKE_ROOM_BYTES);
+    rc = outbox_make_room(io->outbox, e->len + spare_bytes(io));
     if (rc < 0)
         return rc;
     return maker_append(io->spool, io->outbox, io->keys.tag, &r, NULL);
@@ -212,7 +220,7 @@ static int on_full(struct io *io, int64_t now_ms)
     io->retry_at_ms = now_ms + IO_RETRY_MS;
     rc = outbox_reload(io->outbox, now_ms);
     if (rc == 0)
-        rc = outbox_make_room(io->outbox, MAKE_ROOM_BYTES);
+        rc = outbox_make_room(io->outbox, spare_bytes(io));
     if (rc >= 0)
         rc = spool_commit(io->spool);
     return rc < 0 ? rc : 0;
