@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime, timezone
 
 from cluster import Cluster, ClusterError
 
@@ -57,6 +58,11 @@ def tcp_bytes(port):
     """Payload of the established connections to this local port, both directions."""
     out = subprocess.run(["ss", "-Htin", f"sport = :{port}"], stdout=subprocess.PIPE, text=True).stdout
     return sum(int(n) for n in re.findall(r"bytes_(?:sent|received):(\d+)", out))
+
+
+def unix_ns(text):
+    whole, _, frac = text.rstrip("Z").partition(".")
+    return int(datetime.fromisoformat(whole).replace(tzinfo=timezone.utc).timestamp()) * 10**9 + int((frac + "0" * 9)[:9])
 
 
 class Watch:
@@ -104,16 +110,12 @@ def latencies(c, watch):
         for line in f:
             row = json.loads(line)
             seen.append((row["seq"], row["time"]))
-    base = min(seq for seq, _ in seen)
-    from datetime import datetime, timezone
     for seq, text in sorted(seen):
-        whole, _, frac = text.rstrip("Z").partition(".")
-        sent = int(datetime.fromisoformat(whole).replace(tzinfo=timezone.utc).timestamp()) * 10**9 + int((frac + "0" * 9)[:9])
+        sent = unix_ns(text)
         while at < len(lines) and lines[at][1] < seq:
             at += 1
         if at < len(lines):
             out.append((lines[at][0] - sent) / 1e6)
-    del base
     return sorted(out)
 
 
@@ -200,7 +202,7 @@ def start_to_first_sample(folder):
     c = Cluster(folder, BUILD, by_relay=())
     with c:
         c.add_device("device", site="bench", fogs=[], config={"commit_ms": 0, "pack.rows": 1}, sources=[
-            {"type": "plant", "name": "plant", "interval": "10 ms"}])
+            {"type": "plant", "name": "plant", "interval_ms": 10}])
         c.nodes["device"].key = c.ctl_json("device", "init", "--node", "device", "--site", "bench", "--state-dir",
                                            c.nodes["device"].state_dir, "--run-dir", c.nodes["device"].run_dir)["key"]
         c.write_config("device")
@@ -210,10 +212,11 @@ def start_to_first_sample(folder):
         began = time.time_ns()
         c.start("device")
         ready = (time.time_ns() - began) / 1e6
-        c.wait_for("a sample", lambda: c.counter("device", "io_blocks_total", 0) or c.status("device"), 10)
+        c.wait_for("a sample", lambda: c.counter("device", "io.rows"), 10)
         c.stop("device")
-        p = c.ctl("device", "--json", "store", "ls", check=False)
-    first = [int(m) for m in re.findall(r'"time_first_ns": ?"?(\d+)', p.stdout) if int(m) > began]
+        p = c.ctl("device", "store", "ls")
+    times = [unix_ns(m) for m in re.findall(r"rows \d+ from (\S+)Z", p.stdout)]
+    first = [t for t in times if t > began]
     return {"ready_ms": round(ready, 1), "first_sample_ms": round((min(first) - began) / 1e6, 1) if first else None}
 
 
@@ -223,7 +226,7 @@ def idle(folder, interval_ms):
         c.add_cloud()
         c.add_fog("fog", site="bench")
         c.add_device("device", site="bench", fogs=["fog"], sources=[
-            {"type": "plant", "name": "plant", "interval": f"{interval_ms} ms"}],
+            {"type": "plant", "name": "plant", "interval_ms": interval_ms}],
             config={"pack.ms": 100 if interval_ms < 100 else 1000})
         c.setup()
         c.start()
