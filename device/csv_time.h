@@ -19,7 +19,8 @@ struct csv_zone;
 /* "UTC", "Z", "+08:00", "-0330", "+1", or a name such as "Europe/Berlin". 0, or -EINVAL with *err filled. */
 must_check int csv_zone_new(struct csv_zone **ret_z, const char *name, struct errmsg *err);
 struct csv_zone *csv_zone_free(struct csv_zone *z); /* accepts NULL */
-/* Seconds to take away from a local time to get UTC. A time that the zone has twice is the earlier one. */
+/* Seconds to take away from a local time to get UTC. A time that the zone has twice is the earlier
+ * one; a time that it leaves out has the offset from before. */
 int64_t csv_zone_offset(struct csv_zone *z, int64_t local_s);
 
 struct csv_stamp {

@@ -136,6 +136,9 @@ static void zones_by_offset_and_by_name(void **state)
     assert_int_equal(offset_of("Europe/Berlin", 1603593000),
                      7200); /* 25 October 2020 02:30, the first of two */
     assert_int_equal(offset_of("Europe/Berlin", 1603596600), 3600); /* 03:30 */
+    assert_int_equal(offset_of("Europe/Berlin", 1585447199), 3600); /* 29 March 2020 01:59:59 */
+    assert_int_equal(offset_of("Europe/Berlin", 1585449000), 3600); /* 02:30, which no clock shows */
+    assert_int_equal(offset_of("Europe/Berlin", 1585450800), 7200); /* 03:00 */
 }
 
 int main(void)
