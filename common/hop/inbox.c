@@ -312,8 +312,10 @@ size_t inbox_asks(struct inbox *ib, struct wire_arena *a, int64_t now_ms, Foglin
 {
     size_t n = 0;
 
+    /* Begins elsewhere each time: the caller may have no room for all. */
+    ib->next_ask = ib->n_peers > 0 ? (ib->next_ask + ASKS_STEP) % ib->n_peers : 0;
     for (size_t i = 0; i < ib->n_peers && n < max; i++) {
-        const struct peer *p = ib->peers[i];
+        const struct peer *p = ib->peers[(ib->next_ask + i) % ib->n_peers];
         Fogline__V1__Up *up;
         char *origin;
 

@@ -14,6 +14,7 @@ enum {
     INBOX_LANES_PER_STATE = 256,
     INBOX_DOCUMENTS_MAX = WIRE_DOCUMENTS_MAX,
     SESSION_FACT_BYTES = 32,
+    ASKS_STEP = 251, /* peers */
 };
 
 struct peer {
@@ -75,7 +76,7 @@ struct inbox {
     struct peer **peers;                 /* all, in order of arrival */
     size_t n_peers, peers_alloc;
     uint64_t batch_bytes, batch_records;
-    size_t n_answers;
+    size_t n_answers, next_ask;
     uint64_t counter[INBOX_COUNTERS];
 };
 

@@ -28,7 +28,8 @@ struct outbox_ops {
     void (*reset_link)(void *ctx);
     /* Fills clocks (pointers into static or arena memory). May be NULL. */
     void (*clocks)(void *ctx, Fogline__V1__Clocks *ret_clocks);
-    /* A fog adds what it asks for its devices; may be NULL. Returns how many reports were put at out (max entries). */
+    /* A relay adds what it asks for its devices (inbox_asks); what it holds of others the outbox asks about itself. NULL: not
+     * a relay. Returns how many reports were put at out (max entries); those that do not fit into a Hello are left out. */
     size_t (*asks)(void *ctx, struct wire_arena *a, Fogline__V1__EpochReport **out, size_t max);
     /* Versions of documents held here. May be NULL. */
     size_t (*documents_held)(void *ctx, struct wire_arena *a, Fogline__V1__DocumentVersion **out, size_t max);

@@ -60,6 +60,7 @@ struct outbox {
     int64_t rto_ms;
 
     size_t next_stream;     /* round robin over the streams of a relay */
+    size_t next_ask;        /* ... and over those asked about in a Hello */
     unsigned since_lowest;  /* records sent since the lowest missing one went */
     bool blocked;
     int64_t blocked_until_ms;

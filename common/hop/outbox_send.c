@@ -1,12 +1,20 @@
 /* Hello and Data: what goes up, and in which order. */
 #include "hop/outbox_private.h"
 
-enum { PICKS_MAX = 512, STREAM_REPORTS_MAX = WIRE_EPOCHS_MAX, DOCUMENTS_HELD_MAX = 16 };
+enum {
+    PICKS_MAX = 512,
+    STREAM_REPORTS_MAX = WIRE_EPOCHS_MAX,
+    DOCUMENTS_HELD_MAX = WIRE_DOCUMENTS_MAX,
+    RELAYED_INTERVALS_MAX = 16,      /* of held, in a report about another's stream */
+    RELAYED_BYTES_MAX = 64 * 1024,   /* of a Hello, for what is held of others ... */
+    ASKS_BYTES_MAX = 160 * 1024,     /* ... and with what the host asks: the rest is asked with a later one */
+};
 
 /* ---- Hello ---- */
 
 static Fogline__V1__LaneReport *lane_report(struct outbox *ob, const struct spool_stream *s, unsigned lane)
 {
+    size_t intervals = s->own ? WIRE_INTERVALS_MAX : RELAYED_INTERVALS_MAX;
     const struct spool_lane *sl = &s->lane[lane];
     Fogline__V1__LaneReport *r = wire_arena_alloc(ob->arena, sizeof *r);
     bool cut = false;
@@ -18,7 +26,7 @@ static Fogline__V1__LaneReport *lane_report(struct outbox *ob, const struct spoo
     r->next = sl->next;
     r->lowest_held = sl->held.n > 0 ? sl->held.at[0].from : 0;
     r->held_count = interval_set_count(&sl->held);
-    r->held = wire_bounds_of(ob->arena, &sl->held, 1, SEQ_COUNT_MAX, WIRE_INTERVALS_MAX, &r->n_held, &cut);
+    r->held = wire_bounds_of(ob->arena, &sl->held, 1, SEQ_COUNT_MAX, intervals, &r->n_held, &cut);
     r->held_cut = cut;
     r->samples_produced = sl->produced_samples;
     r->samples_held = sl->held_samples;
@@ -64,29 +72,61 @@ static size_t own_epochs(struct outbox *ob, Fogline__V1__EpochReport **out)
     return n;
 }
 
-/* A relay asks about every stream it holds records of, whoever is linked to it now: their owner may have gone elsewhere, and
- * marks are never sent twice unasked. */
-static size_t relayed_streams(struct outbox *ob, Fogline__V1__EpochReport **out, size_t max)
+/* How many of n reports fit. */
+static size_t fitting(Fogline__V1__EpochReport **reports, size_t n, size_t max_bytes, size_t *bytes)
 {
-    size_t n = 0;
+    size_t kept = 0;
 
-    for (size_t i = 0; i < spool_n_streams(ob->spool) && n < max; i++) {
-        struct spool_stream *s = spool_stream_at(ob->spool, i);
+    for (; kept < n; kept++) {
+        size_t one = fogline__v1__epoch_report__get_packed_size(reports[kept]) + 8;
+
+        if (*bytes + one > max_bytes)
+            break;
+        *bytes += one;
+    }
+    return kept;
+}
+
+/* A relay asks about every stream it holds records of, whoever is linked to it now: their owner may have gone elsewhere, and
+ * marks are never sent twice unasked. Those that do not fit have their turn with the next Hello. */
+static size_t relayed_streams(struct outbox *ob, Fogline__V1__EpochReport **out, size_t max, size_t *bytes)
+{
+    size_t streams = spool_n_streams(ob->spool), n = 0, i;
+
+    for (i = 0; i < streams && n < max; i++) {
+        struct spool_stream *s = spool_stream_at(ob->spool, (ob->next_ask + i) % streams);
 
         if (s->own || (s->lane[0].held.n == 0 && s->lane[1].held.n == 0))
             continue;
         out[n] = epoch_report(ob, s);
         if (out[n] == NULL)
             break;
-        out[n++]->origin = s->origin;
+        out[n]->origin = s->origin;
+        if (fitting(out + n, 1, RELAYED_BYTES_MAX, bytes) == 0)
+            break;
+        n++;
     }
+    ob->next_ask = streams > 0 ? (ob->next_ask + i) % streams : 0;
     return n;
+}
+
+static void add_asks(struct outbox *ob, Fogline__V1__Hello *h)
+{
+    const struct outbox_ops *ops = &ob->options.ops;
+    size_t bytes = 0, n;
+
+    h->asks = wire_arena_alloc(ob->arena, WIRE_ASKS_MAX * sizeof(*h->asks));
+    if (h->asks == NULL)
+        return;
+    h->n_asks = relayed_streams(ob, h->asks, WIRE_ASKS_MAX, &bytes);
+    n = ops->asks(ops->ctx, ob->arena, h->asks + h->n_asks, WIRE_ASKS_MAX - h->n_asks);
+    h->n_asks += fitting(h->asks + h->n_asks, n, ASKS_BYTES_MAX, &bytes);
 }
 
 int outbox_send_hello(struct outbox *ob, int64_t now_ms)
 {
     const struct outbox_ops *ops = &ob->options.ops;
-    Fogline__V1__EpochReport *epochs[STREAM_REPORTS_MAX], **asks = NULL;
+    Fogline__V1__EpochReport *epochs[STREAM_REPORTS_MAX];
     Fogline__V1__DocumentVersion *documents[DOCUMENTS_HELD_MAX];
     Fogline__V1__Up up = FOGLINE__V1__UP__INIT;
     Fogline__V1__Hello h = FOGLINE__V1__HELLO__INIT;
@@ -102,13 +142,8 @@ int outbox_send_hello(struct outbox *ob, int64_t now_ms)
         h.archive_id = wire_bytes(span_of(ob->archive_id.bytes, ID128_BYTES));
     h.epochs = epochs;
     h.n_epochs = own_epochs(ob, epochs);
-    if (ops->asks != NULL) {
-        asks = wire_arena_alloc(ob->arena, WIRE_ASKS_MAX * sizeof(*asks));
-        h.asks = asks;
-        h.n_asks = asks != NULL ? relayed_streams(ob, asks, WIRE_ASKS_MAX) : 0;
-        if (asks != NULL)
-            h.n_asks += ops->asks(ops->ctx, ob->arena, asks + h.n_asks, WIRE_ASKS_MAX - h.n_asks);
-    }
+    if (ops->asks != NULL)
+        add_asks(ob, &h);
     if (ops->documents_held != NULL) {
         h.documents = documents;
         h.n_documents = ops->documents_held(ops->ctx, ob->arena, documents, DOCUMENTS_HELD_MAX);
