@@ -151,8 +151,9 @@ class Report:
             return
         o = self.object
         screen.say(f"{screen.good('OK')}  {count(o['rows_in'])} rows, {count(o['samples_in'])} samples in; the same rows and "
-                   f"values out; none missing, none twice, none unexplained; {o['seconds']:.1f} s, {len(o['kills'])} kill, "
-                   f"{len(o['cuts'])} cut")
+                   f"values out")
+        screen.say(f"    none missing, none twice, none unexplained; {len(o['kills'])} kill, {len(o['cuts'])} cut, "
+                   f"{o['seconds']:.1f} s")
 
 
 def chart_series(path):
