@@ -50,6 +50,42 @@ static void fill_clocks(void *ctx, Fogline__V1__Clocks *ret)
 
 /* ---- setting up ---- */
 
+static int move_away(struct io *io, const char *why, struct errmsg *err)
+{
+    const char *path = io->daemon->paths.store;
+    char moved[CTL_FILE_CHARS + 32];
+    int rc = db_quarantine(path, moved, sizeof moved);
+
+    if (rc != 0)
+        return errmsg_set(err, rc, "%s: damaged, and cannot be moved away: %s", path, strerror(-rc));
+    log_error("spool_unreadable", "moved_to=%s why=%s msg=\"a new spool begins\"", log_quote(moved), log_quote(why));
+    return 0;
+}
+
+/* Damaged values are found when they are read, and a broken page ends the process, which comes back to this
+ * check: so a store too large for the time there is is opened all the same. */
+static int check_spool(struct io *io, const struct db_options *o, struct errmsg *err)
+{
+    struct db_verify_result verified = {0};
+    struct errmsg why = {""};
+    int rc = db_verify(o, VERIFY_S, &verified, &why);
+
+    switch (rc) {
+    case 0:
+        return 0;
+    case DB_UNREADABLE:
+        return move_away(io, why.text, err);
+    case DB_DAMAGED:
+        log_warn("spool_damaged", "values=%" PRIu64 " msg=%s", verified.n_damaged, log_quote(why.text));
+        return 0;
+    case -ETIMEDOUT:
+        log_info("spool_verify_cut", "after_s=%d", VERIFY_S);
+        return 0;
+    default:
+        return errmsg_set(err, rc, "%s", why.text);
+    }
+}
+
 static int open_spool(struct io *io, const struct device_tier *tier, struct errmsg *err)
 {
     const struct ctl_settings *s = io->daemon->settings;
@@ -62,22 +98,19 @@ static int open_spool(struct io *io, const struct device_tier *tier, struct errm
                               .quota_bytes = s->store_quota_bytes,
                               .proof_path = io->daemon->paths.continuity,
                               .boot_id = io->daemon->boot_id};
-    struct db_verify_result verified;
-    char moved[CTL_FILE_CHARS];
-    int rc = db_verify(&o.db, VERIFY_S, &verified, err);
+    struct errmsg why = {""};
+    int rc = check_spool(io, &o.db, err);
 
-    if (rc == DB_DAMAGED) {
-        log_warn("spool_damaged", "values=%" PRIu64 " msg=%s", verified.n_damaged, log_quote(err->text));
-    } else if (rc == DB_UNREADABLE) {
-        rc = db_quarantine(o.db.path, moved, sizeof moved);
-        if (rc != 0)
-            return errmsg_set(err, rc, "%s: unreadable, and cannot be moved away: %s", o.db.path,
-                              strerror(-rc));
-        log_error("spool_unreadable", "moved_to=%s msg=\"a new spool begins\"", log_quote(moved));
-    } else if (rc < 0) {
+    if (rc != 0)
         return rc;
+    rc = spool_open(&io->spool, &o, &why);
+    if (rc == SPOOL_DAMAGED || rc == -EUCLEAN) {
+        rc = move_away(io, why.text, err);
+        if (rc != 0)
+            return rc;
+        rc = spool_open(&io->spool, &o, &why);
     }
-    return spool_open(&io->spool, &o, err);
+    return rc == 0 ? 0 : errmsg_set(err, rc < 0 ? rc : -EUCLEAN, "%s", why.text);
 }
 
 static int open_port(struct io *io, struct errmsg *err)

@@ -321,6 +321,45 @@ static void a_replay_that_finds_no_room_waits_while_live_rows_go_on(void **state
     assert_int_equal(found.n_stops, 1);
 }
 
+/* Flips a bit in each copy of the row that names the device's epoch: 1, own, length of the name, name, epoch. */
+static void flip_stream_row(struct bench *b)
+{
+    static const uint8_t head[] = {1, 1, 3, 'd', 'e', 'v'};
+    static uint8_t all[4 << 20];
+    char file[700];
+    unsigned n = 0;
+    FILE *f;
+    size_t len;
+
+    snprintf(file, sizeof file, "%s/data.mdb", b->spool);
+    f = fopen(file, "r+");
+    assert_non_null(f);
+    len = fread(all, 1, sizeof all, f);
+    for (uint8_t *at = all; (at = memmem(at, len - (size_t)(at - all), head, sizeof head)) != NULL; at += sizeof head, n++)
+        at[sizeof head + 3] ^= 8;
+    assert_true(n > 0);
+    rewind(f);
+    assert_int_equal(fwrite(all, 1, len, f), len);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void a_spool_that_cannot_name_its_records_is_moved_away(void **state)
+{
+    struct bench *b = *state;
+    struct found found;
+    char moved[700];
+
+    write_config(b, "store:\n  map_bytes: 4 MiB\nsources:\n  - type: count\n    name: c\n    rows: 42\n");
+    assert_int_equal(run_daemon(b), 0);
+    flip_stream_row(b);
+    assert_int_equal(run_daemon(b), 0);
+    read_spool(b, &found);
+    assert_int_equal(found.n_rows, 42);
+    assert_int_equal(found.n_starts, 1);
+    snprintf(moved, sizeof moved, "%s.quarantine-1/data.mdb", b->spool);
+    assert_int_equal(access(moved, F_OK), 0);
+}
+
 static void a_source_that_does_not_open_stops_the_start(void **state)
 {
     struct bench *b = *state;
@@ -348,6 +387,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_clean_stop_keeps_the_rows_of_an_open_block, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_replay_that_finds_no_room_waits_while_live_rows_go_on, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_spool_that_cannot_name_its_records_is_moved_away, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_source_that_does_not_open_stops_the_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_replay_killed_at_any_row_is_in_the_spool_exactly_once, set_up,
                                         tear_down),
