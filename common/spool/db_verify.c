@@ -211,6 +211,9 @@ int db_verify(const struct db_options *o, unsigned timeout_s, struct db_verify_r
         *ret_result = (struct db_verify_result){0};
         return 0;
     }
+    /* What some file systems leave of a file after a power cut; LMDB would take it for one to be made. */
+    if (stat(data, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
+        return errmsg_set(err, DB_UNREADABLE, "%s: empty", data);
     if (pipe2(fds, O_CLOEXEC) < 0)
         return errmsg_set(err, -errno, "%s: no pipe for checking it: %s", o->path, strerror(errno));
     child = fork();

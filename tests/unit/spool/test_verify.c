@@ -103,6 +103,8 @@ static void broken_pages_are_told_and_the_parent_lives(void **state)
     assert_int_equal(ftruncate(fd, 100), 0);
     assert_int_equal(db_verify(&o, 10, &result, &err), DB_UNREADABLE);
     assert_true(strlen(err.text) > 10);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(db_verify(&o, 10, &result, &err), DB_UNREADABLE);
     close(fd);
     helper_dir_remove(dir);
 }
