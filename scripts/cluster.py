@@ -625,7 +625,7 @@ class Cluster:
                 raise ClusterError(f"{name} was not ready after {timeout} s; its log {node.log} ends with:\n{node.log_tail()}")
             tail = node.log_tail()
             tries += 1
-            if node.tier == "device" or tries > 3 or "ddress already in use" not in tail:
+            if node.tier == "device" or tries > 3 or " in use" not in tail:
                 raise ClusterError(f"{name} ended at its start with {node.process.returncode}; its log {node.log} ends "
                                    f"with:\n{tail}")
             self._move_port(node)

@@ -43,7 +43,9 @@ Then run this again."
     rm -f "$log"
 }
 
-# build_in DIR [meson option ...]: configures once, builds, says nothing unless it fails.
+# build_in DIR [meson option ...]: configures once, builds what build_targets names (nothing: all), says nothing unless it
+# fails.
+build_targets=()
 build_in() {
     local dir=$1 log
     shift
@@ -51,6 +53,6 @@ build_in() {
     if [ ! -e "$dir/build.ninja" ]; then
         meson setup "$dir" "$root" "$@" >"$log" 2>&1 || { cat "$log" >&2; die "meson setup failed (see above)"; }
     fi
-    ninja -C "$dir" >"$log" 2>&1 || { grep -v '^\[' "$log" | tail -n 60 >&2; die "the build failed (see above)"; }
+    ninja -C "$dir" "${build_targets[@]}" >"$log" 2>&1 || { grep -v '^\[' "$log" | tail -n 60 >&2; die "the build failed (see above)"; }
     rm -f "$log"
 }
