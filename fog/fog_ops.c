@@ -5,9 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 
-/* A Hello has room for 255 KiB; this much of it for what the fog asks about. */
-enum { ASKS_MAX_BYTES = 160 * 1024, HELD_INTERVALS_MAX = 16 };
-
 /* ---- upper side: devices ---- */
 
 static bool op_may_carry(void *ctx, const char *peer, const char *origin)
@@ -80,83 +77,12 @@ static void op_clocks(void *ctx, Fogline__V1__Clocks *ret)
     ret->error_us = error_us < 0 || error_us > UINT32_MAX ? UINT32_MAX : (uint32_t)error_us;
 }
 
-static Fogline__V1__LaneReport *held_lane(const struct spool_lane *sl, unsigned lane, struct wire_arena *a)
-{
-    Fogline__V1__LaneReport *r = wire_arena_alloc(a, sizeof(*r));
-    bool cut = false;
-
-    if (r == NULL)
-        return NULL;
-    fogline__v1__lane_report__init(r);
-    r->lane = lane;
-    r->lowest_held = sl->held.n > 0 ? sl->held.at[0].from : 0;
-    r->held_count = interval_set_count(&sl->held);
-    r->held = wire_bounds_of(a, &sl->held, 1, SEQ_COUNT_MAX, HELD_INTERVALS_MAX, &r->n_held, &cut);
-    r->held_cut = cut;
-    r->samples_held = sl->held_samples;
-    return r;
-}
-
-/* A stream that is held for the cloud: next 0 says "a relay, which does not know how many were made". */
-static Fogline__V1__EpochReport *held_report(const struct spool_stream *s, struct wire_arena *a)
-{
-    Fogline__V1__EpochReport *e = wire_arena_alloc(a, sizeof(*e));
-    Fogline__V1__LaneReport **lanes = wire_arena_alloc(a, SPOOL_LANES * sizeof(Fogline__V1__LaneReport *));
-    char *origin = wire_arena_alloc(a, sizeof(s->origin));
-    uint8_t *epoch = wire_arena_alloc(a, ID128_BYTES);
-
-    if (e == NULL || lanes == NULL || origin == NULL || epoch == NULL)
-        return NULL;
-    memcpy(origin, s->origin, sizeof(s->origin));
-    memcpy(epoch, s->epoch.bytes, ID128_BYTES);
-    fogline__v1__epoch_report__init(e);
-    e->origin = origin;
-    e->epoch = wire_bytes(span_of(epoch, ID128_BYTES));
-    e->lanes = lanes;
-    for (unsigned l = 0; l < SPOOL_LANES; l++) {
-        if (s->lane[l].held.n == 0)
-            continue;
-        lanes[e->n_lanes] = held_lane(&s->lane[l], l, a);
-        if (lanes[e->n_lanes] == NULL)
-            return NULL;
-        e->n_lanes++;
-    }
-    return e;
-}
-
-/* Keeps of `n` reports those that fit; the rest is asked with a later Hello. */
-static size_t cut_to_bytes(Fogline__V1__EpochReport **out, size_t n, uint64_t *bytes)
-{
-    size_t kept = 0;
-
-    for (; kept < n; kept++) {
-        size_t one = fogline__v1__epoch_report__get_packed_size(out[kept]) + 8;
-        if (*bytes + one > ASKS_MAX_BYTES)
-            break;
-        *bytes += one;
-    }
-    return kept;
-}
-
+/* What is held here of others the outbox asks about itself. */
 static size_t op_asks(void *ctx, struct wire_arena *a, Fogline__V1__EpochReport **out, size_t max)
 {
     struct fog *f = ctx;
-    uint64_t bytes = 0;
-    size_t n = inbox_asks(upper_port_inbox(f->upper), a, loop_now_ms(f->d->loop), out, max);
-    size_t n_streams = spool_n_streams(f->spool), i;
 
-    n = cut_to_bytes(out, n, &bytes);
-    for (i = 0; i < n_streams && n < max; i++) {
-        const struct spool_stream *s = spool_stream_at(f->spool, (f->next_ask + i) % n_streams);
-        if (s->own || (s->lane[0].held.n == 0 && s->lane[1].held.n == 0))
-            continue;
-        out[n] = held_report(s, a);
-        if (out[n] == NULL || cut_to_bytes(out + n, 1, &bytes) == 0)
-            break;
-        n++;
-    }
-    f->next_ask = n_streams == 0 ? 0 : (f->next_ask + i) % n_streams;
-    return n;
+    return inbox_asks(upper_port_inbox(f->upper), a, loop_now_ms(f->d->loop), out, max);
 }
 
 static size_t op_documents_held(void *ctx, struct wire_arena *a, Fogline__V1__DocumentVersion **out,

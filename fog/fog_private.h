@@ -54,7 +54,6 @@ struct fog {
     bool said_not_accepted;
     enum lower_port_link last_link;
     uint64_t refused_mark; /* what refused.json was written for */
-    size_t next_ask;       /* held streams are reported in turn when there are too many for one Hello */
     int failed;            /* the first fatal error */
     struct log_latch full_latch, status_latch, commit_latch;
     struct id128 boot_id;

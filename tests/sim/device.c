@@ -39,27 +39,6 @@ static size_t on_asks(void *ctx, struct wire_arena *a, Fogline__V1__EpochReport 
     return inbox_asks(n->ib, a, n->w->now_ms, out, max);
 }
 
-static void mark_keep(struct node *n, const Fogline__V1__MarkBody *body, const Fogline__V1__Mark *mark)
-{
-    struct kept_mark *k;
-
-    if (n->marks == NULL) {
-        n->marks = calloc(MARKS_KEPT_MAX, sizeof *n->marks);
-        if (n->marks == NULL)
-            abort();
-    }
-    k = &n->marks[n->next_mark];
-    n->next_mark = (n->next_mark + 1) % MARKS_KEPT_MAX;
-    if (n->n_marks < MARKS_KEPT_MAX)
-        n->n_marks++;
-    buf_deinit(&k->body);
-    *k = (struct kept_mark){.lane = body->lane, .from = body->from, .to = body->to};
-    snprintf(k->origin, sizeof k->origin, "%s", body->origin);
-    memcpy(k->epoch.bytes, body->epoch.data, ID128_BYTES);
-    memcpy(k->mac, mark->mac.data, KEY_MAC_BYTES);
-    buf_append(&k->body, mark->body.data, mark->body.len);
-}
-
 static void on_mark(void *ctx, const Fogline__V1__MarkBody *body, const Fogline__V1__Mark *mark)
 {
     struct node *n = ctx;
@@ -68,9 +47,8 @@ static void on_mark(void *ctx, const Fogline__V1__MarkBody *body, const Fogline_
 
     if (!wire_id128(body->epoch, &epoch))
         return;
-    mark_keep(n, body, mark);
     s = spool_find(n->sp, body->origin, &epoch);
-    if (s != NULL)
+    if (s != NULL && marks_put(n->marks, body, mark) == 0)
         inbox_marks_changed(n->ib, s, body->lane);
 }
 

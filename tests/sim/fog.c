@@ -150,24 +150,8 @@ static size_t on_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, 
                        Fogline__V1__Mark **out, size_t max)
 {
     struct node *n = ctx;
-    size_t k = 0;
 
-    for (size_t i = 0; i < n->n_marks && k < max; i++) {
-        const struct kept_mark *m = &n->marks[i];
-
-        if (m->lane != lane || m->to < range.from || m->from > range.to || !id128_equal(&m->epoch, &s->epoch) ||
-            strcmp(m->origin, s->origin) != 0)
-            continue;
-        out[k] = wire_arena_alloc(a, sizeof **out);
-        if (out[k] == NULL)
-            return k;
-        fogline__v1__mark__init(out[k]);
-        out[k]->key_id = MARKS_KEY_ID;
-        out[k]->body = wire_bytes(span_of(m->body.data, m->body.len));
-        out[k]->mac = wire_bytes(span_of(m->mac, KEY_MAC_BYTES));
-        k++;
-    }
-    return k;
+    return marks_get(n->marks, s, lane, range, a, out, max);
 }
 
 static unsigned on_fill(void *ctx)
@@ -183,6 +167,7 @@ static void on_forgetting(void *ctx, struct spool_stream *s)
     struct node *n = ctx;
 
     outbox_stream_drop(n->ob, s);
+    marks_drop(n->marks, s);
 }
 
 static int drop_old_life(struct node *n)
@@ -217,6 +202,8 @@ int fog_open(struct node *n)
     }
     io.spool = n->sp;
     rc = inbox_new(&n->ib, &io);
+    if (rc == 0)
+        rc = marks_new(&n->marks);
     fog_fold_load(n);
     if (rc == 0 && spool_began_epoch(n->sp) && rule_on(w, HOP_RULE_DROP_OLD_FOLD))
         rc = drop_old_life(n);

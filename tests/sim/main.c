@@ -19,7 +19,7 @@ static const char usage[] =
 
 struct totals {
     uint64_t seeds, failed, messages, commits, crashes, records, archived, aggregates, evicted, lost;
-    uint64_t first_failed;
+    uint64_t first_failed, slowest;
     int64_t settled_max_ms;
 };
 
@@ -36,8 +36,10 @@ static void add(struct totals *t, const struct sim_result *r, uint64_t seed)
     t->aggregates += r->aggregates;
     t->evicted += r->evicted;
     t->lost += r->lost_with_spool;
-    if (r->ok && r->settled_ms > t->settled_max_ms)
+    if (r->ok && r->settled_ms > t->settled_max_ms) {
         t->settled_max_ms = r->settled_ms;
+        t->slowest = seed;
+    }
 }
 
 static double seconds(void)
@@ -53,17 +55,17 @@ static void print_totals(const struct totals *t, double took_s, bool json)
     const char *form = json ? "{\"seeds\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"first_failed\":%" PRIu64
                               ",\"seeds_per_s\":%.1f,\"seconds\":%.1f,\"messages\":%" PRIu64 ",\"commits\":%" PRIu64
                               ",\"crashes\":%" PRIu64 ",\"records\":%" PRIu64 ",\"archived\":%" PRIu64 ",\"aggregates\":%" PRIu64
-                              ",\"evicted\":%" PRIu64 ",\"lost_with_spool\":%" PRIu64 ",\"settled_max_s\":%.1f}\n"
+                              ",\"evicted\":%" PRIu64 ",\"lost_with_spool\":%" PRIu64 ",\"settled_max_s\":%.1f,\"slowest\":%" PRIu64 "}\n"
                             : "%" PRIu64 " schedules, %" PRIu64 " failed (first %" PRIu64 "), %.1f/s, %.1f s; %" PRIu64
                               " messages, %" PRIu64 " commits, %" PRIu64 " deaths; records: %" PRIu64 " made, %" PRIu64
                               " archived, %" PRIu64 " aggregates, %" PRIu64 " evicted, %" PRIu64
-                              " lost with a spool; settled within %.1f s\n";
+                              " lost with a spool; settled within %.1f s (seed %" PRIu64 ")\n";
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     printf(form, t->seeds, t->failed, t->first_failed, (double)t->seeds / (took_s > 0 ? took_s : 1), took_s, t->messages,
            t->commits, t->crashes, t->records, t->archived, t->aggregates, t->evicted, t->lost,
-           (double)t->settled_max_ms / 1000);
+           (double)t->settled_max_ms / 1000, t->slowest);
 #pragma GCC diagnostic pop
 }
 

@@ -65,9 +65,7 @@ static void node_close(struct node *n)
         n->sp = NULL;
     }
     n->sp = spool_close(n->sp);
-    for (size_t i = 0; i < n->n_marks; i++)
-        buf_deinit(&n->marks[i].body);
-    n->n_marks = n->next_mark = 0;
+    n->marks = marks_free(n->marks);
     n->n_fold = 0;
     n->fold_dirty = false;
     oracle_drop_pending(n);
@@ -90,7 +88,6 @@ void node_deinit(struct node *n)
     node_close(n);
     oracle_mirror_forget(n);
     free(n->mirror);
-    free(n->marks);
     free(n->pending);
     copies_free(n->safe, n->n_safe);
     if (n->backup != NULL)

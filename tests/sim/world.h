@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "cloud/intake.h"
 #include "cloud/marks.h"
+#include "fog/marks.h"
 #include "hop/inbox.h"
 #include "hop/maker.h"
 #include "hop/outbox.h"
@@ -19,7 +20,6 @@ enum {
     NODES_MAX = DEVICES_MAX + FOGS_MAX + 1,
     FAULTS_MAX = 64,
     FOLD_MAX = 24,          /* readings in an open window: they have to fit into one fact */
-    MARKS_KEPT_MAX = 256,
     QUIET_MS_MAX = 30 * 60 * 1000,
     LINKED_MS = 60 * 1000,  /* of quiet, and every link stands for good */
     QUIET_MESSAGES_MAX = 60000,
@@ -112,15 +112,6 @@ struct fold_item {
     uint64_t count, value;
 };
 
-struct kept_mark {
-    char origin[SPOOL_NAME_BYTES];
-    struct id128 epoch;
-    unsigned lane;
-    uint64_t from, to;
-    uint8_t mac[KEY_MAC_BYTES];
-    struct buf body;
-};
-
 struct held_copy {
     char origin[SPOOL_NAME_BYTES];
     struct id128 epoch;
@@ -170,8 +161,7 @@ struct node {
     unsigned n_fold;
     int64_t fold_since_ms;
     bool fold_dirty;
-    struct kept_mark *marks;
-    size_t n_marks, next_mark;
+    struct marks *marks;     /* fog: of its devices */
     struct held_copy *mirror; /* as of the last commit */
     size_t n_mirror;
     size_t mirror_account;
