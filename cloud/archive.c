@@ -427,6 +427,17 @@ static int put_block(struct archive *a, struct arch_device *d, uint32_t stream, 
     return e;
 }
 
+/* One of a format to come is kept for a reader that knows it. */
+static int descriptor_check(struct archive *a, struct span payload)
+{
+    Fogline__V1__DescriptorSet *set;
+    int e;
+
+    wire_arena_reset(a->arena);
+    e = wire_descriptor_set_unpack(a->arena, payload, &set);
+    return e == WIRE_FORMAT_UNKNOWN ? 0 : e;
+}
+
 static int put_descriptor(struct archive *a, struct arch_device *d, uint32_t stream, const struct record *r)
 {
     struct arch_set *set;
@@ -434,6 +445,11 @@ static int put_descriptor(struct archive *a, struct arch_device *d, uint32_t str
 
     if (e != 0)
         return e;
+    e = descriptor_check(a, r->payload);
+    if (e != 0) {
+        a->counters[ARCHIVE_MALFORMED]++;
+        return e < 0 ? e : 0;
+    }
     e = set_of(a, d, wire_descriptor_set_id(r->payload), &set);
     if (e == ARCHIVE_LIMIT) {
         a->counters[ARCHIVE_LIMITS]++;

@@ -9,6 +9,7 @@
 const char *const archive_table_names[CLOUD_TABLES] = {CLOUD_TABLE_NAMES};
 
 #define ARCHIVE_ID_FACT "archive_id"
+enum { ARENA_BYTES = 1024 * 1024 };
 
 int archive_device_place(struct archive *a, uint32_t no, const char *name, const char *site)
 {
@@ -246,6 +247,9 @@ int archive_open(struct archive **ret_a, const struct archive_options *options, 
 
     if (a == NULL)
         return -ENOMEM;
+    r = wire_arena_new(&a->arena, ARENA_BYTES);
+    if (r != 0)
+        return r;
     so.db.tables = archive_table_names;
     so.db.n_tables = CLOUD_TABLES;
     so.db.role = "cloud";
@@ -270,6 +274,7 @@ struct archive *archive_close(struct archive *a)
     forget_all(a);
     free(a->dirty);
     buf_deinit(&a->scratch);
+    wire_arena_free(a->arena);
     spool_close(a->spool);
     free(a);
     return NULL;

@@ -36,6 +36,7 @@ struct archive {
     uint32_t *dirty;
     size_t n_dirty, alloc_dirty;
     struct buf scratch;
+    struct wire_arena *arena; /* of a descriptor that is looked at */
     uint64_t counters[ARCHIVE_COUNTERS];
 };
 

@@ -29,6 +29,9 @@ int reading_verdict(struct ctl *ctl, const struct reading *r, int code)
 {
     const struct view_faults *f = r->view != NULL ? view_faults(r->view) : NULL;
 
+    if (f != NULL && f->sets_undescribed > 0)
+        ctl_note(ctl, "left out: blocks of %" PRIu64 " sets of channels whose descriptor has not come or cannot be read",
+                 f->sets_undescribed);
     if (f == NULL || f->values_damaged + f->blocks_damaged + f->encodings_unknown + f->rows_malformed == 0)
         return code;
     ctl_note(ctl,

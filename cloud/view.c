@@ -234,6 +234,8 @@ static int unpack_set(struct view *v, struct span packed, Fogline__V1__Descripto
         if (a == NULL)
             return -ENOMEM;
         r = wire_descriptor_set_unpack(a, packed, ret_set);
+        if (r != 0) /* not the arena's fault: the next one is not to cost another */
+            wire_arena_free(v->arenas[--v->n_arenas]);
     }
     *ret_a = a;
     return r;
@@ -245,7 +247,7 @@ static int describe(struct view *v, struct view_set *s, struct span packed)
     int r = unpack_set(v, packed, &s->descriptor, &a);
 
     if (r != 0) {
-        v->faults.rows_malformed += r > 0;
+        v->faults.sets_undescribed += r > 0;
         return r < 0 ? r : 0;
     }
     s->channels = calloc(s->descriptor->n_channels + 1, sizeof *s->channels);
@@ -284,7 +286,10 @@ static int load_set(struct view *v, struct span key, struct span value)
     d->sets = at;
     at += d->n_sets++;
     *at = (struct view_set){.device = d, .no = row.no, .id = row.id, .span_max_ns = row.span_max_ns};
-    return row.descriptor.len > 0 ? describe(v, at, row.descriptor) : 0;
+    if (row.descriptor.len > 0)
+        return describe(v, at, row.descriptor);
+    v->faults.sets_undescribed++;
+    return 0;
 }
 
 static int load_stream(struct view *v, struct span key, struct span value)
@@ -362,6 +367,7 @@ int view_reload(struct view *v)
     int r;
 
     forget_all(v);
+    v->faults.sets_undescribed = 0;
     r = load_table(v, CLOUD_TABLE_DEVICES, load_device);
     if (r == 0)
         r = index_devices(v);

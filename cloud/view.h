@@ -106,6 +106,7 @@ void view_txn_done(struct view *v);
 
 struct view_faults {
     uint64_t values_damaged, blocks_damaged, encodings_unknown, rows_malformed;
+    uint64_t sets_undescribed; /* no fault of the store: the descriptor has not come, or cannot be read */
 };
 const struct view_faults *view_faults(const struct view *v);
 

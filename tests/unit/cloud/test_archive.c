@@ -119,6 +119,7 @@ static void descriptor_may_come_after_its_blocks(void **state)
     d = view_find_device(fixture_view(f), "pump-0");
     assert_int_equal(d->n_sets, 1);
     assert_null(d->sets[0].group);
+    assert_int_equal(view_faults(f->view)->sets_undescribed, 1);
     fixture_close(f);
     fixture_open(f);
     fixture_put_descriptor(f, 0, "Cel");
@@ -157,6 +158,23 @@ static void unknown_kinds_and_unreadable_blocks_are_kept_as_bytes(void **state)
     assert_int_equal(view_others(v, view_find_device(v, "pump-0"), 0, take_other, &b), 0);
     assert_int_equal(b.len, 2 * strlen("from the future") + 3);
     buf_deinit(&b);
+}
+
+static void an_unreadable_descriptor_is_no_damage_of_the_store(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture_record broken = {.kind = FOGLINE__V1__KIND__KIND_DESCRIPTOR, .payload = span_str("\xff\xff\xff")};
+    const struct view_faults *faults;
+    struct view *v;
+
+    assert_int_equal(fixture_put(f, 0, &broken, NULL), 0);
+    assert_int_equal(fixture_put_value(f, 1, 1000, 1), 0);
+    fixture_commit(f);
+    assert_int_equal(archive_counters(f->archive)[ARCHIVE_MALFORMED], 1);
+    v = fixture_view(f);
+    faults = view_faults(v);
+    assert_int_equal(faults->values_damaged + faults->blocks_damaged + faults->rows_malformed, 0);
+    assert_int_equal(view_find_device(v, "pump-0")->n_sets, 0);
 }
 
 static void put_block_of(struct fixture *f, int64_t first, int64_t step, uint32_t n)
@@ -352,6 +370,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_tag_and_strange_origins_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(descriptor_may_come_after_its_blocks, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_kinds_and_unreadable_blocks_are_kept_as_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_unreadable_descriptor_is_no_damage_of_the_store, setup, teardown),
         cmocka_unit_test_setup_teardown(range_begins_early_enough_for_long_blocks, setup, teardown),
         cmocka_unit_test_setup_teardown(times_before_1970_come_first, setup, teardown),
         cmocka_unit_test_setup_teardown(archive_id_stays_over_reopening_and_reboot, setup, teardown),
