@@ -7,7 +7,8 @@ int maker_append(struct spool *sp, struct outbox *ob, const uint8_t tag_key[KEY_
                  uint64_t *ret_seq)
 {
     owned(buf_deinit) struct buf head = {0};
-    struct spool_record record = {.kind = r->kind, .samples = r->samples, .payload = r->payload};
+    struct spool_record record = {.kind = r->kind, .flags = r->carries_covers ? MAKER_FLAG_COVERS : 0,
+                                  .samples = r->samples, .payload = r->payload};
     struct spool_stream *own = spool_own(sp);
     uint64_t seq;
     int rc;

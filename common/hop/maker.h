@@ -10,6 +10,9 @@
 
 struct outbox;
 
+/* In the spool only, of own records; never sent. */
+enum { MAKER_FLAG_COVERS = 1 << 8 };
+
 /* payload is packed bytes of the kind, at most 64 KiB; samples: what `produced` counts. Appends in the spool's open
  * transaction (begun when needed) and tells the outbox (may be NULL). tag_key: the node's end key for tags.
  * 0; SPOOL_FULL (nothing written); negative errno. */
@@ -17,6 +20,7 @@ struct maker_record {
     unsigned lane;
     uint32_t kind, samples;
     struct span payload;
+    bool carries_covers; /* others rest on it: never evicted */
 };
 must_check int maker_append(struct spool *sp, struct outbox *ob, const uint8_t tag_key[KEY_BYTES],
                             const struct maker_record *r, uint64_t *ret_seq);

@@ -218,16 +218,18 @@ static bool next_victims(const struct stream_out *so, unsigned lane, bool stored
     return false;
 }
 
-/* Ledger records are never evicted: cuts the range before the first one; *ret_some false when it begins with one. */
-static int spare_ledger(struct outbox *ob, const struct spool_stream *s, struct interval *range, bool *ret_some)
+/* Ledger records and what carries covers are never evicted: cuts the range before the first one; *ret_some false when it
+ * begins with one. */
+static int spare_covers(struct outbox *ob, const struct spool_stream *s, unsigned lane, struct interval *range,
+                        bool *ret_some)
 {
     for (uint64_t c = range->from; c <= range->to; c++) {
         struct spool_record r;
-        int rc = spool_get(ob->spool, s, seq_make(LANE_URGENT, c), &r);
+        int rc = spool_get(ob->spool, s, seq_make(lane, c), &r);
 
         if (rc < 0)
             return rc;
-        if (rc != 0 || r.kind != FOGLINE__V1__KIND__KIND_LEDGER)
+        if (rc != 0 || (r.kind != FOGLINE__V1__KIND__KIND_LEDGER && (r.flags & MAKER_FLAG_COVERS) == 0))
             continue;
         *ret_some = c > range->from;
         range->to = c - 1;
@@ -264,13 +266,16 @@ static bool fits(const struct outbox *ob, uint64_t bytes)
 
 static int evict_lane(struct outbox *ob, struct stream_out *so, unsigned lane, uint64_t bytes)
 {
+    /* In the ordinary lane only a relay has what is to be spared. */
+    bool spare = lane == LANE_URGENT || ob->options.ops.asks != NULL;
+
     for (int stored = 1; stored >= 0; stored--) {
         struct interval range;
         uint64_t low = 1;
 
         while (!fits(ob, bytes) && next_victims(so, lane, stored != 0, low, &range)) {
             bool some = true;
-            int rc = lane == LANE_URGENT ? spare_ledger(ob, so->stream, &range, &some) : 0;
+            int rc = spare ? spare_covers(ob, so->stream, lane, &range, &some) : 0;
 
             if (rc == 0 && some)
                 rc = evict(ob, so, lane, stored != 0, range);

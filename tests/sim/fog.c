@@ -52,7 +52,8 @@ static int fold_emit(struct node *n)
 {
     owned(buf_deinit) struct buf payload = {0}, covers = {0};
     bool together = rule_on(n->w, HOP_RULE_COVERS_TOGETHER);
-    struct maker_record r = {.lane = LANE_ORDINARY, .kind = FOGLINE__V1__KIND__KIND_BLOCK, .samples = 1};
+    struct maker_record r = {.lane = LANE_ORDINARY, .kind = FOGLINE__V1__KIND__KIND_BLOCK, .samples = 1,
+                             .carries_covers = true};
     int rc;
 
     payload_aggregate(&payload, n->fold, n->n_fold, n->w, together);
@@ -210,6 +211,27 @@ int fog_open(struct node *n)
     if (rc == 0)
         rc = spool_commit(n->sp);
     return rc == 0 ? outbox_make(n) : rc;
+}
+
+/* What a fog says of itself makes way at the quota, as a device's readings do. */
+void fog_make(struct node *n)
+{
+    owned(buf_deinit) struct buf payload = {0};
+    struct maker_record r = {.kind = FOGLINE__V1__KIND__KIND_BLOCK, .samples = 1,
+                             .lane = chance(n->w, 0.3) ? LANE_URGENT : LANE_ORDINARY};
+    int rc;
+
+    payload_reading(&payload, rng_below(&n->w->rng, 1000), rng_below(&n->w->rng, n->w->plan.small_bytes));
+    r.payload = span_of(payload.data, payload.len);
+    rc = maker_append(n->sp, n->ob, n->end.tag, &r, NULL);
+    if (rc == SPOOL_FULL) {
+        rc = outbox_make_room(n->ob, spool_charge_bytes(payload.len));
+        if (rc == 0)
+            rc = maker_append(n->sp, n->ob, n->end.tag, &r, NULL);
+    }
+    if (rc != SPOOL_FULL)
+        fatal(n, "make", rc);
+    fog_round(n);
 }
 
 /* ---- rounds ---- */

@@ -149,9 +149,9 @@ static void covers_take(struct world *w, unsigned carrier, Fogline__V1__Cover *c
         }
         for (size_t k = 0; k + 1 < c->n_bounds; k += 2)
             for (uint64_t count = c->bounds[k]; count <= c->bounds[k + 1]; count++) {
-                struct reading *r = oracle_reading(w, about->no, &epoch, c->lane, count, false);
+                struct reading *r = oracle_reading(w, about->no, &epoch, c->lane, count, about->role == ROLE_FOG);
 
-                if (r == NULL || !r->made)
+                if (r == NULL || (!r->made && about->role == ROLE_DEVICE))
                     violate(w, "a cover of %s speaks of %s %u/%" PRIu64 ", never made", name_of(w, carrier), about->name,
                             c->lane, count);
                 else if (c->reason == FOGLINE__V1__REASON__REASON_FILTERED)
@@ -187,6 +187,7 @@ static void aggregate_take(struct world *w, const struct pending *p)
     }
     if (n > 0 && sum != p->value)
         violate(w, "an aggregate of %s is not the sum of its readings", name_of(w, p->node));
+    oracle_reading(w, p->node, &p->epoch, seq_lane(p->seq), seq_count(p->seq), true)->sums = n > 0;
     w->oracle.n_aggregates += n > 0;
     w->result->aggregates += n > 0;
 }
@@ -302,8 +303,9 @@ static void let_go(struct node *n, const struct held_copy *m, unsigned lane, uin
 
     if (own && r != NULL)
         r->held = false;
-    if (n->role == ROLE_FOG) { /* its own and its copies: only what is archived */
-        if (r == NULL || !r->archived)
+    if (n->role == ROLE_FOG) { /* its own and its copies: only what is archived; or evicted, of its own */
+        if ((r == NULL || !r->archived) &&
+            !(own && ((r != NULL && r->evicted_archived) || excused(n, m->origin, &m->epoch, lane, count))))
             violate(w, "%s let go of %s %u/%" PRIu64 ", which is not archived", n->name, m->origin, lane, count);
         return;
     }
@@ -623,6 +625,8 @@ void oracle_end(struct world *w)
                     end_of_reading(w, b, l, c, r);
                 expect_rows += r->archived;
                 if (device && (r->archived || r->aggregates > 0))
+                    once += r->value;
+                if (!device && r->archived && !r->sums)
                     once += r->value;
                 if (device && r->archived && r->aggregates > 0)
                     both += r->value;

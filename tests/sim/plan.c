@@ -117,6 +117,7 @@ static void plan_load(struct plan *p, struct rng *r)
     }
     p->memory_bytes = memory[rng_below(r, sizeof memory / sizeof memory[0])];
     p->window_max_bytes = (uint64_t)between(r, HOP_WINDOW_MIN_BYTES, 256 << 10);
+    p->fog_makes = one_in(r, 2);
     p->fold_rows = (unsigned)between(r, 1, 20);
 }
 

@@ -172,8 +172,10 @@ static void dispatch(struct world *w, struct event *e)
         }
         break;
     case EVENT_MAKE:
-        if (n->up)
+        if (n->up && n->role == ROLE_DEVICE)
             device_make(n);
+        else if (n->up)
+            fog_make(n);
         if (!n->dead)
             make_later(w, e->node);
         break;
@@ -310,7 +312,7 @@ static void world_begin(struct world *w, const struct fixture *f)
     }
     for (unsigned i = w->n_nodes; i > 0 && !w->stopped; i--)
         node_open(&w->node[i - 1]);
-    for (unsigned i = 0; i < p->n_devices; i++)
+    for (unsigned i = 0; i < p->n_devices + (p->fog_makes ? p->n_fogs : 0); i++)
         make_later(w, i);
     for (size_t i = 0; i < p->n_faults; i++) {
         struct event e = {.kind = EVENT_FAULT, .node = p->fault[i].node, .at_ms = p->fault[i].at_ms, .token = i};

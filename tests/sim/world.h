@@ -54,6 +54,7 @@ struct fault {
 struct plan {
     unsigned n_devices, n_fogs;
     enum stage stage;
+    bool fog_makes;           /* fogs have records of their own */
     bool backup;              /* the cloud counts a record as safe only when its backup has it, and is put back from it */
     int64_t noisy_ms;         /* faults and new readings end here */
     int64_t calm_ms;          /* quiet lasts at least so long */
@@ -78,7 +79,7 @@ void plan_make(struct plan *p, struct rng *rng, uint32_t aimed_at);
 
 struct reading {
     uint64_t value;
-    bool made, held, archived, filtered, evicted, evicted_archived, merged_claimed, lost;
+    bool made, held, archived, filtered, evicted, evicted_archived, merged_claimed, lost, sums;
     uint8_t aggregates;
 };
 
@@ -268,6 +269,7 @@ void lower_tick(struct node *n);
 void device_make(struct node *n);
 void device_round(struct node *n);
 void fog_round(struct node *n);
+void fog_make(struct node *n);
 void fog_fold_load(struct node *n);
 void cloud_round(struct node *n);
 void cloud_backup(struct node *n);

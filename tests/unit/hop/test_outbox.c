@@ -558,6 +558,38 @@ static void ledger_records_are_never_evicted(void **state)
     assert_false(interval_set_has(&spool_own(s->sp)->lane[LANE_URGENT].held, 13));
 }
 
+static int setup_small_relay(void **state)
+{
+    struct side *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return -1;
+    side_init(s, "fog");
+    s->quota_bytes = 10 * (1000 + 64);
+    s->relays = true;
+    side_open_lower(s);
+    *state = s;
+    return 0;
+}
+
+static void what_carries_covers_and_what_is_relayed_is_never_evicted(void **state)
+{
+    static const uint8_t payload[1000];
+    struct maker_record r = {.kind = FOGLINE__V1__KIND__KIND_BLOCK, .payload = {payload, sizeof payload}, .carries_covers = true};
+    struct side *s = side_of(state);
+    struct id128 epoch = id_of('e');
+
+    relay(s, "dev", 'e', 1, 1);
+    make(s, LANE_ORDINARY, 1000);
+    assert_int_equal(maker_append(s->sp, s->ob, s->keys.tag, &r, NULL), 0);
+    for (int i = 0; i < 100; i++)
+        make_room_and(s, LANE_ORDINARY);
+    assert_false(interval_set_has(&spool_own(s->sp)->lane[0].held, 1));
+    assert_true(interval_set_has(&spool_own(s->sp)->lane[0].held, 2));
+    assert_false(interval_set_has(&spool_own(s->sp)->lane[0].held, 3));
+    assert_true(interval_set_has(&spool_find(s->sp, "dev", &epoch)->lane[0].held, 1));
+}
+
 static void stored_is_evicted_before_what_nobody_has(void **state)
 {
     struct side *s = side_of(state);
@@ -636,6 +668,7 @@ int main(void)
         FACT(number_never_made_begins_an_epoch_four_times_a_day),
         SMALL(evicted_stands_on_the_account_and_then_in_a_ledger_record),
         SMALL(ledger_records_are_never_evicted),
+        cmocka_unit_test_setup_teardown(what_carries_covers_and_what_is_relayed_is_never_evicted, setup_small_relay, teardown),
         SMALL(stored_is_evicted_before_what_nobody_has),
         FACT(refused_send_is_tried_again),
         FACT(garbage_from_above_is_counted),
