@@ -24,7 +24,9 @@ TICK_S = 0.25
 RUN_S = 30
 CUT_S = 4.0
 DRAIN_S = 60  # without any progress
-STORE = {"device": "16 MiB", "fog": "128 MiB", "cloud": "512 MiB"}
+STORE_MIB = {"device": 8, "fog": 32, "cloud": 64}  # and room for everything that comes: a full store is not the subject here
+SAMPLE_BYTES = 32
+HOST_SAMPLES_S = 500
 
 
 class Stopped(Exception):
@@ -118,12 +120,12 @@ class Demo:
         for remark in plan.remarks:
             say(self.screen.dim("  " + remark))
         self.cluster = c = Cluster(self.dir, self.o.build, remove=not self.o.keep)
-        c.add_cloud(config={"store.map_bytes": self._map("cloud")})
+        stores, poll = self._plan_stores(), {"up.poll": "1 s"}
+        c.add_cloud(config=stores["cloud"])
         for site, fog in self.fogs.items():
-            c.add_fog(fog, site, config={"store.map_bytes": self._map("fog"), "up.poll": "1 s"})
+            c.add_fog(fog, site, config={**stores[fog], **poll})
         for d in plan.devices:
-            c.add_device(d.name, d.site, [self.fogs[d.site]], [d.source],
-                         {"store.map_bytes": self._map("device"), "up.poll": "1 s"})
+            c.add_device(d.name, d.site, [self.fogs[d.site]], [d.source], {**stores[d.name], **poll})
         self.screen.progress("making keys and enrolling ...")
         c.setup()
         self.screen.progress("starting ...")
@@ -144,11 +146,23 @@ class Demo:
     def _fogs_know(self):
         return all(s and s["facts"]["node_list_version"] > 0 for s in map(self.cluster.status, self.fogs.values()))
 
-    def _map(self, tier):
-        """Room for everything twice over, so that a cut link never makes the demo a test of full disks."""
-        need = {"device": 0, "fog": 40 * self.expected // max(1, len(self.fogs)), "cloud": 60 * self.expected}[tier]
-        number, unit = STORE[tier].split()
-        return f"{max(int(number), -(-need // (1 << 20)))} {unit}"
+    def _plan_stores(self):
+        """Size of each store in MiB: they are taken from the disk at the start."""
+        mib = {}
+        for site, devices in self.p.sites.items():
+            for d in devices:
+                mib[d.name] = self._store_mib("device", [d])
+            mib[self.fogs[site]] = self._store_mib("fog", devices)
+        mib["cloud"] = self._store_mib("cloud", self.p.devices)
+        need, free = sum(mib.values()), shutil.disk_usage(self.dir).free >> 20
+        if need + 64 > free:
+            raise demo_plan.PlanError(f"the stores need {need} MiB in {self.dir}, which has {free} MiB free; "
+                                      "set TMPDIR to another folder, or take fewer --sites or --devices")
+        return {name: {"store.map_bytes": f"{n} MiB"} for name, n in mib.items()}
+
+    def _store_mib(self, tier, devices):
+        samples = sum(d.samples or int(self.run_s * HOST_SAMPLES_S) for d in devices)
+        return STORE_MIB[tier] + (samples * SAMPLE_BYTES >> 20)
 
     # ---- while it runs ----
 
