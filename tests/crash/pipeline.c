@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { QUEUE_MAX = 256, SETTLE_STEPS = 400, TEXT_MAX_BYTES = 250 };
+enum { QUEUE_MAX = 256, SETTLE_STEPS = 400, RESTART_EVERY = 20, TEXT_MAX_BYTES = 250 };
 
 struct letter {
     bool down;
@@ -32,6 +32,7 @@ struct letter {
 };
 
 struct pipe {
+    const char *folder;
     struct rng rng;
     struct clock_fake fake;
     struct clock clock;
@@ -248,7 +249,7 @@ static void keys_make(struct pipe *p)
              "keys");
 }
 
-static void lower_open(struct pipe *p, enum store_tier t, const char *folder)
+static void lower_open(struct pipe *p, enum store_tier t)
 {
     char path[STORE_PATH_CHARS] = "";
     struct spool_options o = {
@@ -260,7 +261,7 @@ static void lower_open(struct pipe *p, enum store_tier t, const char *folder)
                                 .ops = {.ctx = p, .send = device_send, .reset_link = on_reset}};
     struct errmsg err = {""};
 
-    snprintf(path, sizeof path, "%s/%s", folder, store_name[t]);
+    snprintf(path, sizeof path, "%s/%s", p->folder, store_name[t]);
     if (spool_open(&p->sp[t], &o, &err) != 0) {
         fprintf(stderr, "pipeline: %s\n", err.text);
         exit(1);
@@ -295,7 +296,7 @@ static void fog_upper_open(struct pipe *p)
     must(inbox_new(&p->ib[STORE_FOG], &o), "inbox");
 }
 
-static void cloud_open(struct pipe *p, const char *folder)
+static void cloud_open(struct pipe *p)
 {
     char path[STORE_PATH_CHARS] = "";
     struct archive_options o = {
@@ -315,7 +316,7 @@ static void cloud_open(struct pipe *p, const char *folder)
                                        .hello = cloud_hello}};
     struct errmsg err = {""};
 
-    snprintf(path, sizeof path, "%s/%s", folder, store_name[STORE_CLOUD]);
+    snprintf(path, sizeof path, "%s/%s", p->folder, store_name[STORE_CLOUD]);
     memset(nodes, 0, sizeof nodes);
     for (int t = 0; t < STORE_CLOUD; t++) {
         snprintf(nodes[t].id, sizeof nodes[t].id, "%s", store_name[t]);
@@ -466,7 +467,8 @@ static void put_descriptor(struct pipe *p)
     wire_pack(&packed, &set.base);
     must(packed.error, "pack");
     p->set_id = wire_descriptor_set_id(span_of(packed.data, packed.len));
-    must(packer_new(&p->packer, types, 2, 64), "packer");
+    if (p->packer == NULL)
+        must(packer_new(&p->packer, types, 2, 64), "packer");
     put_record(p, STORE_DEVICE, (struct maker_record){.kind = FOGLINE__V1__KIND__KIND_DESCRIPTOR}, &set.base);
 }
 
@@ -555,6 +557,28 @@ static void step(struct pipe *p, bool make)
     deliver(p);
 }
 
+/* A process ends and another takes up its store, without a proof that nothing came between: a new epoch, a new life. */
+static void restart(struct pipe *p, enum store_tier t)
+{
+    p->ib[t] = inbox_free(p->ib[t]);
+    p->ob[t] = outbox_free(p->ob[t]);
+    p->told[t] = 0;
+    if (t == STORE_CLOUD) {
+        p->intake = intake_free(p->intake);
+        p->archive = archive_close(p->archive);
+        cloud_open(p);
+        return;
+    }
+    p->sp[t] = spool_close(p->sp[t]);
+    lower_open(p, t);
+    if (t == STORE_FOG) {
+        p->marks = marks_free(p->marks);
+        fog_upper_open(p);
+    } else {
+        put_descriptor(p);
+    }
+}
+
 static bool empty(const struct pipe *p)
 {
     return spool_held_records(p->sp[STORE_DEVICE]) == 0 && spool_held_records(p->sp[STORE_FOG]) == 0;
@@ -620,13 +644,17 @@ int main(int argc, char **argv)
     p.fake = (struct clock_fake){.wall_unix_ns = INT64_C(1700000000) * NS_PER_S, .mono_ns = NS_PER_S};
     p.clock = clock_fake_of(&p.fake);
     keys_make(&p);
-    lower_open(&p, STORE_DEVICE, argv[1]);
-    lower_open(&p, STORE_FOG, argv[1]);
+    p.folder = argv[1];
+    lower_open(&p, STORE_DEVICE);
+    lower_open(&p, STORE_FOG);
     fog_upper_open(&p);
-    cloud_open(&p, argv[1]);
+    cloud_open(&p);
     put_descriptor(&p);
-    for (i = 0; i < steps; i++)
+    for (i = 0; i < steps; i++) {
         step(&p, true);
+        if (rng_below(&p.rng, RESTART_EVERY) == 0)
+            restart(&p, (enum store_tier)rng_below(&p.rng, STORE_TIERS));
+    }
     p.device_up = p.fog_up = true;
     for (i = 0; i < SETTLE_STEPS && !empty(&p); i++)
         step(&p, false);
