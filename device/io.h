@@ -41,6 +41,7 @@ enum io_counter {
     IO_ROWS_TOO_BIG,
     IO_COMMANDS,
     IO_COMMANDS_REFUSED,
+    IO_STORES_QUARANTINED,
     IO_COUNTERS
 };
 extern const struct counter_info io_counter_info[IO_COUNTERS];
