@@ -14,7 +14,7 @@ LOG_LINES = 40
 
 
 def pytest_configure(config):
-    config._seconds = []
+    config._seconds = {}
 
 
 def pytest_sessionstart(session):
@@ -42,8 +42,8 @@ def make_system(request):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    if call.when == "call":
-        item.config._seconds.append((report.duration, item.nodeid.split("/")[-1], report.outcome))
+    seconds, outcome = item.config._seconds.get(item.nodeid, (0, "passed"))
+    item.config._seconds[item.nodeid] = seconds + report.duration, report.outcome if report.outcome != "passed" else outcome
     if report.failed:
         for s, _ in getattr(item, "_systems", ()):
             for node in s.nodes.values():
@@ -53,6 +53,6 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_terminal_summary(terminalreporter, config):
     terminalreporter.section("seconds")
-    for seconds, name, outcome in config._seconds:
-        terminalreporter.write_line(f"{seconds:7.1f}  {outcome:7} {name}")
-    terminalreporter.write_line(f"{sum(s for s, _, _ in config._seconds):7.1f}  all")
+    for name, (seconds, outcome) in config._seconds.items():
+        terminalreporter.write_line(f"{seconds:7.1f}  {outcome:7} {name.split('/')[-1]}")
+    terminalreporter.write_line(f"{sum(s for s, _ in config._seconds.values()):7.1f}  all")
