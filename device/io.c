@@ -136,12 +136,14 @@ static int open_port(struct io *io, struct errmsg *err)
     if (rc != 0)
         return rc;
     /* Without a link key the cloud is not known yet: tags made now would mean nothing to it. */
-    if (memcmp(io->trust.cloud_end, none, KEY_BYTES) == 0)
+    if (memcmp(io->trust.cloud_end, none, KEY_BYTES) == 0) {
         log_warn("works_alone",
                  "msg=\"no up.keys: records made now cannot be authenticated to a cloud later\"");
-    else
+    } else {
+        o.outbox.operator_public = io->trust.operator_public;
         rc = end_keys_derive(io->daemon->keys.end_secret, io->daemon->keys.end_public, io->trust.cloud_end,
                              true, &io->keys);
+    }
     if (rc != 0)
         return errmsg_set(err, rc, "up.keys: the key of the cloud in it is not a valid key");
     if (getrandom(&o.outbox.seed, sizeof o.outbox.seed, 0) != (ssize_t)sizeof o.outbox.seed)

@@ -144,6 +144,7 @@ static int open_lower(struct fog *f, struct errmsg *err)
                                               .keys = &f->end_keys,
                                               .ops = fog_outbox_ops(f),
                                               .seed = seed(),
+                                              .operator_public = f->has_trust ? f->trust.operator_public : NULL,
                                               .poll_ms = (uint32_t)s->up_poll_ms}};
     struct link_key trust;
     int r = ctl_upstreams(s, o.upstreams, &o.n_upstreams, &trust, err);

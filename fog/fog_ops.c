@@ -1,6 +1,7 @@
 /* What the two halves of the hop ask the fog. */
 #include "fog/fog_private.h"
 #include "fog/stages.h"
+#include "hop/archive_word.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,12 +29,24 @@ static size_t op_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, 
     return marks_get(f->marks, s, lane, range, a, out, max);
 }
 
+/* The operator's word on the archive, for a device that does not have it. */
+static size_t add_archive_word(struct fog *f, const Fogline__V1__Hello *hello, struct wire_arena *a,
+                               Fogline__V1__Document **out, size_t max)
+{
+    uint64_t version;
+    struct span packed = outbox_archive_document(lower_port_outbox(f->lower), &version);
+
+    return hello != NULL && max > 0 && archive_word_held(hello) < version && packed.len > 0 &&
+           wire_document_unpack(a, packed, out) == 0;
+}
+
 static size_t op_documents(void *ctx, struct wire_arena *a, const char *peer, const Fogline__V1__Hello *hello,
                            Fogline__V1__Document **out, size_t max)
 {
     struct fog *f = ctx;
+    size_t n = add_archive_word(f, hello, a, out, max);
 
-    return letters_for(&f->letters, peer, hello, a, out, max);
+    return n + letters_for(&f->letters, peer, hello, a, out + n, max - n);
 }
 
 static unsigned op_fill(void *ctx)
@@ -148,6 +161,21 @@ static void op_mark(void *ctx, const Fogline__V1__MarkBody *body, const Fogline_
     inbox_marks_changed(upper_port_inbox(f->upper), s, body->lane);
 }
 
+/* Devices hold what the former archive had not told them; this fog may have let its copies go on that archive's word.
+ * With another store id and nothing seen but what is held, they give it again. Kept marks are the former one's. */
+static int op_archive_changes(void *ctx)
+{
+    struct fog *f = ctx;
+    int r = spool_new_store(f->spool);
+
+    if (r != 0)
+        return r;
+    marks_clear(f->marks);
+    inbox_new_run(upper_port_inbox(f->upper));
+    log_warn("archive_changed", "msg=\"the operator named another archive; devices give again what they hold\"");
+    return 0;
+}
+
 struct outbox_ops fog_outbox_ops(struct fog *f)
 {
     return (struct outbox_ops){.ctx = f,
@@ -155,5 +183,6 @@ struct outbox_ops fog_outbox_ops(struct fog *f)
                                .asks = op_asks,
                                .documents_held = op_documents_held,
                                .document = op_document,
-                               .mark = op_mark};
+                               .mark = op_mark,
+                               .archive_changes = op_archive_changes};
 }

@@ -46,12 +46,18 @@ static void lane_free(struct lane_marks *l)
     free(l);
 }
 
+void marks_clear(struct marks *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        lane_free(m->at[i]);
+    m->n = 0;
+}
+
 struct marks *marks_free(struct marks *m)
 {
     if (m == NULL)
         return NULL;
-    for (size_t i = 0; i < m->n; i++)
-        lane_free(m->at[i]);
+    marks_clear(m);
     free(m->at);
     free(m);
     return NULL;

@@ -25,6 +25,7 @@ must_check int marks_put(struct marks *m, const Fogline__V1__MarkBody *body, con
 size_t marks_get(const struct marks *m, const struct spool_stream *s, unsigned lane, struct interval range,
                  struct wire_arena *a, Fogline__V1__Mark **out, size_t max);
 void marks_drop(struct marks *m, const struct spool_stream *s); /* the stream is forgotten */
+void marks_clear(struct marks *m); /* another archive: none of them is believed any more */
 size_t marks_count(const struct marks *m);
 
 #endif

@@ -122,14 +122,21 @@ int inbox_touch(struct peer *p, struct spool_stream *s, unsigned lane, struct in
     return 0;
 }
 
+void inbox_new_run(struct inbox *ib)
+{
+    do
+        ib->run = rng_u64(&ib->rng);
+    while (ib->run == 0);
+}
+
 int inbox_new(struct inbox **ret_ib, const struct inbox_options *options)
 {
     struct inbox *ib = calloc(1, sizeof *ib);
-    struct rng rng = {options->seed};
     int rc;
 
     if (ib == NULL)
         return -ENOMEM;
+    ib->rng.state = options->seed;
     ib->spool = options->spool;
     ib->options = *options;
     snprintf(ib->node, sizeof ib->node, "%s", options->node);
@@ -138,9 +145,7 @@ int inbox_new(struct inbox **ret_ib, const struct inbox_options *options)
         ib->archive_id = *options->archive_id;
         ib->is_archive = true;
     }
-    do
-        ib->run = rng_u64(&rng);
-    while (ib->run == 0);
+    inbox_new_run(ib);
     rc = wire_arena_new(&ib->in, 4 * 1024 * 1024);
     if (rc == 0)
         rc = wire_arena_new(&ib->out, 4 * 1024 * 1024);

@@ -76,6 +76,8 @@ void inbox_tick(struct inbox *ib, int64_t now_ms, int64_t *ret_next_ms);
 
 uint64_t inbox_run(const struct inbox *ib);
 struct inbox_peer_info {
+/* Another run, as after a start: what is under way to this one is not taken, and the lower sides say Hello again. */
+void inbox_new_run(struct inbox *ib);
     const char *node, *role, *software; /* borrowed until the next inbox call */
     uint64_t session;
     int64_t last_heard_ms;

@@ -70,6 +70,7 @@ struct inbox {
     struct id128 archive_id;
     bool is_archive;
     uint64_t run;
+    struct rng rng; /* of runs */
     struct wire_arena *in, *out;         /* of the message taken, of the State built */
     struct buf packed;
     struct peer *bucket[INBOX_BUCKETS];

@@ -79,6 +79,12 @@ static void port_mark(void *ctx, const Fogline__V1__MarkBody *body, const Foglin
     p->options.outbox.ops.mark(p->options.outbox.ops.ctx, body, mark);
 }
 
+static int port_archive_changes(void *ctx)
+{
+    struct lower_port *p = ctx;
+    return p->options.outbox.ops.archive_changes(p->options.outbox.ops.ctx);
+}
+
 static void unwatch(struct lower_port *p)
 {
     loop_unwatch(p->sub_watch);
@@ -243,6 +249,7 @@ int lower_port_new(struct lower_port **ret_p, const struct lower_port_options *o
         .documents_held = options->outbox.ops.documents_held != NULL ? port_documents_held : NULL,
         .document = options->outbox.ops.document != NULL ? port_document : NULL,
         .mark = options->outbox.ops.mark != NULL ? port_mark : NULL,
+        .archive_changes = options->outbox.ops.archive_changes != NULL ? port_archive_changes : NULL,
     };
     rc = outbox_new(&p->outbox, &oo, now_ms);
     if (rc != 0)

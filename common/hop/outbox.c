@@ -1,3 +1,4 @@
+#include "hop/archive_word.h"
 #include "hop/outbox_private.h"
 
 #include <stdio.h>
@@ -16,6 +17,9 @@ const struct counter_info outbox_counter_info[OUTBOX_COUNTERS] = {
     [OUTBOX_WATCHDOG_RESETS] = {"watchdog_resets", COUNTER_TOTAL, "1", "Links made anew since no State came"},
     [OUTBOX_MARKS] = {"marks", COUNTER_TOTAL, "1", "Marks accepted"},
     [OUTBOX_MARKS_REFUSED] = {"marks_refused", COUNTER_TOTAL, "1", "Marks with a wrong authenticator or archive"},
+    [OUTBOX_ARCHIVES_TAKEN] = {"archives_taken", COUNTER_TOTAL, "1", "Times the operator's word named the archive"},
+    [OUTBOX_ARCHIVES_REFUSED] = {"archives_refused", COUNTER_TOTAL, "1",
+                                 "Documents naming an archive, forged or no newer than what is known"},
     [OUTBOX_RECORDS_SETTLED] = {"records_settled", COUNTER_TOTAL, "records", "Records let go since they are settled"},
     [OUTBOX_RECORDS_EVICTED] = {"records_evicted", COUNTER_TOTAL, "records", "Records let go at the quota"},
     [OUTBOX_SAMPLES_EVICTED] = {"samples_evicted", COUNTER_TOTAL, "samples", "Samples in records let go at the quota"},
@@ -191,14 +195,9 @@ static int load_facts(struct outbox *ob)
         memcpy(ob->peer_store.bytes, value.data, ID128_BYTES);
         ob->has_peer = true;
     }
-    buf_reset(&value);
-    rc = spool_fact_get(ob->spool, "archive", &value);
+    rc = outbox_archive_load(ob);
     if (rc < 0)
         return rc;
-    if (rc == 0 && value.len == ID128_BYTES) {
-        memcpy(ob->archive_id.bytes, value.data, ID128_BYTES);
-        ob->has_archive_id = true;
-    }
     rc = outbox_stream_out(ob, spool_own(ob->spool), &so);
     for (unsigned l = 0; rc == 0 && l < LANE_COUNT; l++) {
         rc = outbox_rule(ob, HOP_RULE_CUT_ON_DISK) ? spool_fact_get_u64(ob->spool, cut_fact(name, l), &so->lane[l].cut)
@@ -265,6 +264,7 @@ struct outbox *outbox_free(struct outbox *ob)
     }
     wire_arena_free(ob->arena);
     buf_deinit(&ob->out);
+    buf_deinit(&ob->archive_document);
     free(ob);
     return NULL;
 }
@@ -404,22 +404,6 @@ static int take_lane(struct outbox *ob, const Fogline__V1__LaneState *ls, int64_
     return rc == 0 ? lane_stored(ob, so, ls->lane, now_ms) : rc;
 }
 
-int outbox_set_archive(struct outbox *ob, const struct id128 *id)
-{
-    int rc;
-
-    if (ob->has_archive_id && id128_equal(id, &ob->archive_id))
-        return 0;
-    rc = spool_fact_put(ob->spool, "archive", span_of(id->bytes, ID128_BYTES));
-    if (rc == 0)
-        rc = spool_commit(ob->spool);
-    if (rc != 0)
-        return rc == DB_FULL ? -ENOSPC : rc;
-    ob->archive_id = *id;
-    ob->has_archive_id = true;
-    return 0;
-}
-
 /* First contact takes the archive it is told by the authenticated mark; later another one needs the operator's word. */
 static int check_archive(struct outbox *ob, const struct id128 *id, bool *ret_ok)
 {
@@ -552,6 +536,15 @@ static void take_windows(struct outbox *ob, const Fogline__V1__State *st, int64_
     ob->lease_until_ms = now_ms + st->windows->lease_ms;
 }
 
+static int take_document(struct outbox *ob, const Fogline__V1__Document *d)
+{
+    if (strcmp(d->kind, ARCHIVE_WORD_KIND) == 0)
+        return outbox_take_archive(ob, d);
+    if (ob->options.ops.document != NULL)
+        ob->options.ops.document(ob->options.ops.ctx, d);
+    return 0;
+}
+
 int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
 {
     const Fogline__V1__State *st;
@@ -576,12 +569,13 @@ int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
         ob->watch_from_ms = now_ms;
     backoff_reset(&ob->reset_backoff);
     take_windows(ob, st, now_ms);
+    /* Before the marks: those beside the operator's word are of the archive it names. */
+    for (size_t i = 0; rc == 0 && i < st->n_documents; i++)
+        rc = take_document(ob, st->documents[i]);
     for (size_t i = 0; rc == 0 && i < st->n_lanes; i++)
         rc = take_lane(ob, st->lanes[i], now_ms, &ahead);
     for (size_t i = 0; rc == 0 && i < st->n_marks; i++)
         rc = take_mark(ob, st->marks[i], &ahead);
-    for (size_t i = 0; rc == 0 && ob->options.ops.document != NULL && i < st->n_documents; i++)
-        ob->options.ops.document(ob->options.ops.ctx, st->documents[i]);
     if (rc == 0 && ahead)
         rc = force_epoch(ob, now_ms);
     ob->blocked = false;

@@ -31,18 +31,23 @@ struct outbox_ops {
     /* A relay adds what it asks for its devices (inbox_asks); what it holds of others the outbox asks about itself. NULL: not
      * a relay. Returns how many reports were put at out (max entries); those that do not fit into a Hello are left out. */
     size_t (*asks)(void *ctx, struct wire_arena *a, Fogline__V1__EpochReport **out, size_t max);
-    /* Versions of documents held here. May be NULL. */
+    /* Versions of documents held here, besides the one of kind "archive". May be NULL. */
     size_t (*documents_held)(void *ctx, struct wire_arena *a, Fogline__V1__DocumentVersion **out, size_t max);
-    /* A document came; the host verifies it. May be NULL. */
+    /* A document of another kind than "archive" came; the host verifies it. May be NULL. */
     void (*document)(void *ctx, const Fogline__V1__Document *d);
     /* A mark about another origin, already applied to relayed records: pass it on. May be NULL. */
     void (*mark)(void *ctx, const Fogline__V1__MarkBody *body, const Fogline__V1__Mark *mark);
+    /* Inside the transaction in which the operator's word names another archive than before: what a relay let go on the
+     * former one's word may be missing in the new one, so its own upper side begins a new life (spool_new_store). 0,
+     * DB_FULL (the word comes again), negative errno. NULL: not a relay. */
+    int (*archive_changes)(void *ctx);
 };
 
 struct outbox_options {
     struct spool *spool;          /* borrowed */
     const char *role, *software;  /* borrowed for ever */
     const struct end_keys *keys;  /* borrowed: tag key for ledger records, mark key */
+    const uint8_t *operator_public; /* borrowed, KEY_BYTES: who may name another archive. NULL: nobody */
     struct outbox_ops ops;
     uint64_t seed;
     uint32_t poll_ms;             /* 0: HOP_POLL_MS */
@@ -60,7 +65,7 @@ struct outbox *outbox_free(struct outbox *ob);
 must_check int outbox_new_session(struct outbox *ob, int64_t now_ms);
 /* A record was appended or put in the open transaction: it is sent after the commit. */
 void outbox_added(struct outbox *ob, struct spool_stream *s, uint64_t seq);
-/* The operator's word, in a document the host has verified: marks of this archive count from now on, no others. Commits. */
+/* Marks of this archive count from now on, no others. Commits. Documents of kind "archive" do it by themselves. */
 must_check int outbox_set_archive(struct outbox *ob, const struct id128 *id);
 /* Down message, already opened. Malformed ones are counted. 0 or negative errno (spool failure: exit). */
 must_check int outbox_on_down(struct outbox *ob, struct span down, int64_t now_ms);
@@ -79,6 +84,9 @@ must_check int outbox_reload(struct outbox *ob, int64_t now_ms);
 
 enum outbox_phase outbox_phase(const struct outbox *ob);
 bool outbox_has_archive_id(const struct outbox *ob, struct id128 *ret_id);
+/* The operator's word on the archive as it came, packed, for those below; version 0 and empty: none. Borrowed until the
+ * next outbox_on_down. */
+struct span outbox_archive_document(const struct outbox *ob, uint64_t *ret_version);
 int64_t outbox_last_state_ms(const struct outbox *ob); /* monotonic; INT64_MIN: never */
 
 struct outbox_waiting {
@@ -92,7 +100,8 @@ void outbox_waiting(const struct outbox *ob, struct outbox_waiting *ret_w);
 enum outbox_counter {
     OUTBOX_RECORDS_SENT, OUTBOX_RECORDS_RESENT, OUTBOX_DATA_SENT, OUTBOX_DATA_BYTES, OUTBOX_HELLOS,
     OUTBOX_STATES, OUTBOX_STATES_IGNORED, OUTBOX_STATES_MALFORMED, OUTBOX_SESSIONS, OUTBOX_CUTS, OUTBOX_WATCHDOG_RESETS,
-    OUTBOX_MARKS, OUTBOX_MARKS_REFUSED, OUTBOX_RECORDS_SETTLED, OUTBOX_RECORDS_EVICTED, OUTBOX_SAMPLES_EVICTED,
+    OUTBOX_MARKS, OUTBOX_MARKS_REFUSED, OUTBOX_ARCHIVES_TAKEN, OUTBOX_ARCHIVES_REFUSED,
+    OUTBOX_RECORDS_SETTLED, OUTBOX_RECORDS_EVICTED, OUTBOX_SAMPLES_EVICTED,
     OUTBOX_LEDGER_RECORDS, OUTBOX_RECORDS_DAMAGED, OUTBOX_EPOCHS_FORCED, OUTBOX_COUNTERS
 };
 extern const struct counter_info outbox_counter_info[OUTBOX_COUNTERS];

@@ -51,6 +51,8 @@ struct outbox {
     uint64_t session, run;
     struct id128 peer_store, archive_id;
     bool has_peer, has_archive_id;
+    uint64_t archive_version;    /* of the operator's word on the archive; 0: none came */
+    struct buf archive_document; /* that word, packed */
     int64_t hello_at_ms, poll_at_ms, hello_sent_ms, watch_from_ms, last_state_ms;
 
     struct window window[CLASS_COUNT];
@@ -87,6 +89,11 @@ must_check int outbox_begin_session(struct outbox *ob, uint64_t session, int64_t
 void outbox_flight_end(struct outbox *ob, struct flight *f);
 /* todo = held - stored - settled - in flight, from the spool's mirrors. */
 must_check int outbox_refill_todo(struct stream_out *so, unsigned lane);
+
+/* outbox_archive.c */
+must_check int outbox_archive_load(struct outbox *ob);
+must_check int outbox_take_archive(struct outbox *ob, const Fogline__V1__Document *d);
+size_t outbox_archive_held(const struct outbox *ob, Fogline__V1__DocumentVersion **out); /* how many: 0 or 1 */
 
 /* outbox_send.c */
 must_check int outbox_send_hello(struct outbox *ob, int64_t now_ms);

@@ -144,10 +144,11 @@ int outbox_send_hello(struct outbox *ob, int64_t now_ms)
     h.n_epochs = own_epochs(ob, epochs);
     if (ops->asks != NULL)
         add_asks(ob, &h);
-    if (ops->documents_held != NULL) {
-        h.documents = documents;
-        h.n_documents = ops->documents_held(ops->ctx, ob->arena, documents, DOCUMENTS_HELD_MAX);
-    }
+    h.documents = documents;
+    h.n_documents = outbox_archive_held(ob, documents);
+    if (ops->documents_held != NULL)
+        h.n_documents += ops->documents_held(ops->ctx, ob->arena, documents + h.n_documents,
+                                             DOCUMENTS_HELD_MAX - h.n_documents);
     if (ops->clocks != NULL) {
         ops->clocks(ops->ctx, &clocks);
         h.clocks = &clocks;

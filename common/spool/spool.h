@@ -92,6 +92,10 @@ const struct id128 *spool_store_id(const struct spool *sp);
 bool spool_began_epoch(const struct spool *sp); /* this open could not prove continuity (a new store never can) */
 /* Begins a new epoch now, in the open transaction; older own streams stay until they are empty. */
 must_check int spool_new_epoch(struct spool *sp);
+/* Begins a new life of the store now, in the open transaction: another store id, and `seen` is made anew from the records
+ * held. For a relay whose upper side lost what it had: what was let go is asked for again. Nothing held is touched. A
+ * rollback keeps the new id until the next start, which costs the lower sides a repetition. */
+must_check int spool_new_store(struct spool *sp);
 
 /* The batch transaction: begun on first use of anything that writes. */
 must_check int spool_txn(struct spool *sp, struct db_txn **ret_txn); /* begins when none is open */

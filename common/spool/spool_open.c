@@ -49,21 +49,34 @@ static must_check int forget_finished(struct spool *sp)
     return 0;
 }
 
-static must_check int begin_life(struct spool *sp, const struct spool_options *o)
+static must_check int renew_store(struct spool *sp, bool keep_seen)
 {
+    struct id128 id = id128_random();
     struct db_txn *t;
     int r = spool_txn(sp, &t);
 
     if (r == 0)
-        r = spool_new_epoch(sp);
+        r = db_put_id(t, SPOOL_TABLE_META, FACT_STORE_ID, &id);
+    if (r == 0)
+        r = spool_seen_rebuild(sp, keep_seen);
+    if (r == 0)
+        sp->store_id = id;
+    return r;
+}
+
+int spool_new_store(struct spool *sp)
+{
+    return renew_store(sp, false);
+}
+
+static must_check int begin_life(struct spool *sp, const struct spool_options *o)
+{
+    int r = spool_new_epoch(sp);
+
     if (r == 0)
         r = forget_finished(sp);
-    if (r == 0) {
-        sp->store_id = id128_random();
-        r = db_put_id(t, SPOOL_TABLE_META, FACT_STORE_ID, &sp->store_id);
-    }
     if (r == 0)
-        r = spool_seen_rebuild(sp, o->keep_seen);
+        r = renew_store(sp, o->keep_seen);
     if (r == 0)
         sp->began_epoch = true;
     return r;

@@ -75,6 +75,14 @@ static size_t on_asks(void *ctx, struct wire_arena *a, Fogline__V1__EpochReport 
     return 0;
 }
 
+static int on_archive_changes(void *ctx)
+{
+    struct side *s = ctx;
+
+    s->archive_changes++;
+    return s->archive_changes_result;
+}
+
 static void open_spool(struct side *s)
 {
     static const char *const tables[] = {SPOOL_TABLE_NAMES};
@@ -96,7 +104,9 @@ void side_open_lower(struct side *s)
 {
     struct outbox_options o = {
         .role = "device", .software = "test", .keys = &s->keys, .seed = 5,
-        .ops = {.ctx = s, .send = on_send, .reset_link = on_reset, .asks = s->relays ? on_asks : NULL},
+        .ops = {.ctx = s, .send = on_send, .reset_link = on_reset, .asks = s->relays ? on_asks : NULL,
+                .archive_changes = on_archive_changes},
+        .operator_public = s->operator_public,
     };
 
     open_spool(s);
@@ -327,6 +337,7 @@ void state_init(struct state *st, uint64_t session, uint64_t run, char store)
     st->s.node = "up";
     st->s.lanes = st->lanes;
     st->s.marks = st->marks;
+    st->s.documents = st->documents;
 }
 
 void state_windows(struct state *st, uint64_t urgent, uint64_t live, uint64_t backlog)

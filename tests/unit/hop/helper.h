@@ -34,6 +34,9 @@ struct side {
     bool blocked, has_proof, relays;
     uint64_t map_bytes, quota_bytes, memory_bytes;
     const struct id128 *archive;
+    const uint8_t *operator_public; /* lower side */
+    unsigned archive_changes;       /* lower side: calls of the op */
+    int archive_changes_result;
 };
 
 void side_init(struct side *s, const char *node);
@@ -68,6 +71,7 @@ struct state {
     Fogline__V1__Mark mark[LISTS_MAX], *marks[LISTS_MAX];
     struct id128 store, epoch[LISTS_MAX];
     uint64_t bounds[LISTS_MAX][2];
+    Fogline__V1__Document *documents[LISTS_MAX]; /* s.n_documents of them; the test's own */
     struct buf body[LISTS_MAX];
     uint8_t mac[LISTS_MAX][KEY_MAC_BYTES];
 };

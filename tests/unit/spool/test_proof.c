@@ -195,6 +195,38 @@ static void restored_relay_vouches_for_what_it_holds(void **state)
     helper_dir_remove(f.dir);
 }
 
+static void new_store_vouches_for_what_it_holds_and_goes_on(void **state)
+{
+    char text[64];
+    struct id128 epoch = id128_random(), id;
+    struct spool_stream *s;
+    struct fixture f;
+    struct spool *sp = begin(&f);
+    struct spool_record r = helper_record(8, 30);
+
+    (void)state;
+    assert_int_equal(spool_stream_make(sp, "dev-2", &epoch, &s), 0);
+    assert_int_equal(spool_seen_add(sp, s, 0, (struct interval){1, 20}), 0);
+    assert_int_equal(spool_put(sp, s, 8, &r), 0);
+    assert_int_equal(spool_commit(sp), 0);
+    assert_int_equal(spool_new_store(sp), 0);
+    assert_int_equal(spool_commit(sp), 0);
+    assert_string_equal(interval_set_format(&s->lane[0].seen, text, sizeof text), "8");
+    assert_false(id128_equal(spool_store_id(sp), &f.store_id));
+    id = *spool_store_id(sp);
+    assert_true(id128_equal(&spool_own(sp)->epoch, &f.epoch));
+    assert_int_equal(spool_own(sp)->lane[0].next, 6);
+    spool_close(sp);
+    sp = helper_open(&f.o);
+    assert_false(spool_began_epoch(sp));
+    assert_true(id128_equal(spool_store_id(sp), &id));
+    s = spool_find(sp, "dev-2", &epoch);
+    assert_string_equal(interval_set_format(&s->lane[0].seen, text, sizeof text), "8");
+    assert_int_equal(spool_held_records(sp), 6);
+    spool_close(sp);
+    helper_dir_remove(f.dir);
+}
+
 static void finished_epochs_are_forgotten_at_the_next(void **state)
 {
     struct fixture f;
@@ -241,6 +273,7 @@ int main(void)
         cmocka_unit_test(older_copy_in_the_same_file_begins_an_epoch),
         cmocka_unit_test(older_copy_of_a_relay_begins_an_epoch),
         cmocka_unit_test(equal_copy_in_another_file_begins_an_epoch),
+        cmocka_unit_test(new_store_vouches_for_what_it_holds_and_goes_on),
         cmocka_unit_test(restored_relay_vouches_for_what_it_holds),
         cmocka_unit_test(finished_epochs_are_forgotten_at_the_next),
         cmocka_unit_test(proof_that_cannot_be_made_is_an_error),
