@@ -81,6 +81,17 @@ static void on_round(void *ctx)
         cloud_store_grow(c);
 }
 
+/* What is refused stays below and takes room there: somebody has to know whose it is. */
+static void tell_refused(struct cloud *c)
+{
+    char origin[SPOOL_NAME_BYTES];
+    const char *why = intake_refused(c->intake, origin);
+
+    if (why != NULL && log_latch_open(&c->refused_latch, clock_mono_ns(&c->d->clock), NULL))
+        log_warn("records_refused", "origin=%s why=%s msg=\"those below hold them; a full fog lets go when it is revoked\"",
+                 origin, log_quote(why));
+}
+
 static void on_tick(void *ctx)
 {
     struct cloud *c = ctx;
@@ -92,6 +103,7 @@ static void on_tick(void *ctx)
     }
     cloud_nodes_tick(c);
     cloud_store_grow(c);
+    tell_refused(c);
     cloud_status_write(c);
     loop_timer_set(c->tick, now_ms + CLOUD_TICK_MS);
 }

@@ -40,6 +40,8 @@ struct intake {
     void *ctx;
     struct wire_arena *arena;
     int error; /* of a call that could not return it; told by intake_flush */
+    char refused_origin[SPOOL_NAME_BYTES];
+    const char *refused_why;
     uint64_t counters[INTAKE_COUNTERS];
 };
 
@@ -139,14 +141,33 @@ int intake_set_nodes(struct intake *in, const struct upper_port_node *nodes, siz
     return r;
 }
 
+static void note_refused(struct intake *in, const char *origin, const char *why)
+{
+    snprintf(in->refused_origin, sizeof in->refused_origin, "%s", origin);
+    in->refused_why = why;
+}
+
+const char *intake_refused(struct intake *in, char ret_origin[SPOOL_NAME_BYTES])
+{
+    const char *why = in->refused_why;
+
+    if (why != NULL)
+        memcpy(ret_origin, in->refused_origin, SPOOL_NAME_BYTES);
+    in->refused_why = NULL;
+    return why;
+}
+
 bool intake_may_carry(void *ctx, const char *peer, const char *origin)
 {
-    const struct intake *in = ctx;
+    struct intake *in = ctx;
     const struct upper_port_node *p = intake_node(in, peer), *o = intake_node(in, origin);
 
-    if (p == NULL || o == NULL || p->revoked)
+    if (p == NULL || p->revoked)
         return false;
-    return p == o || (strcmp(p->role, "fog") == 0 && strcmp(p->site, o->site) == 0);
+    if (o != NULL && (p == o || (strcmp(p->role, "fog") == 0 && strcmp(p->site, o->site) == 0)))
+        return true;
+    note_refused(in, origin, o == NULL ? "not on the list" : "carried by a node that is no fog of its site");
+    return false;
 }
 
 /* ---- policy ---- */
@@ -205,6 +226,9 @@ static struct origin *origin_admitted(struct intake *in, const struct spool_stre
     else
         return o;
     in->counters[refused]++;
+    note_refused(in, s->origin, refused == INTAKE_ORIGIN_UNKNOWN   ? "not on the list"
+                        : refused == INTAKE_ORIGIN_REVOKED ? "revoked"
+                                                           : "not confirmed by `cloudctl enroll accept`");
     return NULL;
 }
 
@@ -237,6 +261,8 @@ int intake_record(void *ctx, struct spool_stream *s, const struct record *r)
     }
     if (e == 0 && r->kind == FOGLINE__V1__KIND__KIND_REPLY)
         take_reply(in, r);
+    if (e == ARCHIVE_WRONG_TAG)
+        note_refused(in, s->origin, "not authenticated by the end key on the list");
     if (e > 0 && (e == ARCHIVE_FULL || e == ACCOUNT_FULL))
         in->error = ARCHIVE_FULL;
     return e > 0 ? INBOX_REFUSED : e;
@@ -329,6 +355,8 @@ int intake_new(struct intake **ret_in, const struct intake_options *options)
     in->reply = options->reply;
     in->ctx = options->ctx;
     e = account_new(&in->account, archive_spool(in->archive));
+    if (e == 0)
+        account_set_archive(in->account, archive_id(in->archive), archive_life(in->archive));
     if (e == 0)
         e = wire_arena_new(&in->arena, ARENA_BYTES);
     if (e == 0)

@@ -49,6 +49,9 @@ void intake_committed(struct intake *in, void (*fn)(void *ctx, struct spool_stre
 /* After a rollback. */
 must_check int intake_reload(struct intake *in);
 
+/* Why a record was refused that its carrier will hold for ever, and whose it was: the last since the last call. NULL: none. */
+const char *intake_refused(struct intake *in, char ret_origin[SPOOL_NAME_BYTES]);
+
 enum intake_counter { INTAKE_ORIGIN_UNKNOWN, INTAKE_ORIGIN_PROVISIONAL, INTAKE_ORIGIN_REVOKED, INTAKE_COUNTERS };
 extern const struct counter_info intake_counter_info[INTAKE_COUNTERS];
 const uint64_t *intake_counters(const struct intake *in);

@@ -92,9 +92,13 @@ static void wrong_tag_and_strange_origins_are_refused(void **state)
     struct fixture *f = *state;
     struct fixture_record r = {.kind = FOGLINE__V1__KIND__KIND_EVENT, .payload = span_str("x"), .forged = true};
     struct fixture_record object = {.kind = FOGLINE__V1__KIND__KIND_OBJECT, .payload = span_str("x")};
+    char origin[SPOOL_NAME_BYTES];
 
     assert_int_equal(fixture_put(f, 0, &r, NULL), INBOX_REFUSED);
     assert_int_equal(archive_counters(f->archive)[ARCHIVE_WRONG_TAGS], 1);
+    assert_non_null(intake_refused(f->intake, origin));
+    assert_string_equal(origin, "pump-0");
+    assert_null(intake_refused(f->intake, origin)); /* told once */
     assert_int_equal(fixture_put(f, 0, &object, NULL), INBOX_REFUSED);
     r.forged = false;
     f->nodes[0].provisional = true;
