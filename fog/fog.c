@@ -85,9 +85,11 @@ static void on_tick(void *ctx)
         db_check_readers(spool_db(f->spool));
         r = fog_note_alive(f);
     }
-    if (r != 0)
-        fog_fail(f, r < 0 ? r : -EIO, "record");
     fog_nodes_tick(f);
+    if (r >= 0)
+        r = fog_make_room(f);
+    if (r < 0) /* of a full map the commit says so */
+        fog_fail(f, r, "record");
     tap_look(f->tap);
     fog_link_watch(f);
     fog_status_write(f);
@@ -142,9 +144,9 @@ static int open_lower(struct fog *f, struct errmsg *err)
                                               .role = "fog",
                                               .software = FOGLINE_VERSION,
                                               .keys = &f->end_keys,
+                                              .operator_public = f->has_trust ? f->trust.operator_public : NULL,
                                               .ops = fog_outbox_ops(f),
                                               .seed = seed(),
-                                              .operator_public = f->has_trust ? f->trust.operator_public : NULL,
                                               .poll_ms = (uint32_t)s->up_poll_ms}};
     struct link_key trust;
     int r = ctl_upstreams(s, o.upstreams, &o.n_upstreams, &trust, err);

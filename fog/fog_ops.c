@@ -49,14 +49,6 @@ static size_t op_documents(void *ctx, struct wire_arena *a, const char *peer, co
     return n + letters_for(&f->letters, peer, hello, a, out + n, max - n);
 }
 
-static unsigned op_fill(void *ctx)
-{
-    struct fog *f = ctx;
-    uint64_t quota = spool_quota_bytes(f->spool), held = spool_held_bytes(f->spool);
-
-    return quota == 0 || held >= quota ? 1000 : (unsigned)(held * 1000 / quota);
-}
-
 static void op_forgetting(void *ctx, struct spool_stream *s)
 {
     struct fog *f = ctx;
@@ -72,7 +64,7 @@ struct inbox_ops fog_inbox_ops(struct fog *f)
                               .record = op_record,
                               .marks = op_marks,
                               .documents = op_documents,
-                              .fill = op_fill,
+                              .fill = fog_store_fill,
                               .forgetting = op_forgetting};
 }
 

@@ -26,6 +26,7 @@ enum fog_counter {
     FOG_DOCUMENTS_FORGED,
     FOG_MARKS_PASSED,
     FOG_NODE_LISTS,
+    FOG_RECORDS_REVOKED,
     FOG_COUNTERS
 };
 extern const struct counter_info fog_counter_info[FOG_COUNTERS];
@@ -68,6 +69,9 @@ struct outbox_ops fog_outbox_ops(struct fog *f);
 /* fog_nodes.c */
 must_check int fog_nodes_load(struct fog *f, struct errmsg *err);
 void fog_nodes_tick(struct fog *f);
+/* fog_room.c */
+unsigned fog_store_fill(void *ctx); /* thousandths of the quota */
+must_check int fog_make_room(struct fog *f); /* in the open transaction, which it begins when needed */
 /* fog_records.c: own records; all in the open transaction, which they begin when needed. */
 must_check int fog_say_start(struct fog *f, const char *quarantined);
 must_check int fog_say_stop(struct fog *f);

@@ -71,13 +71,15 @@ void inbox_committed(struct inbox *ib, int64_t now_ms);
 must_check int inbox_reload(struct inbox *ib); /* after a failed commit: forgets the batch */
 /* Fresh marks exist for a stream (a commit archived it, a mark came from above): tell its peer soon. */
 void inbox_marks_changed(struct inbox *ib, struct spool_stream *s, unsigned lane);
+/* Forgets a stream of which nothing is held, in the open transaction. 0; -EBUSY: something is, or is on the account. */
+must_check int inbox_forget(struct inbox *ib, struct spool_stream *s);
 /* Leases, pushes of marks. */
 void inbox_tick(struct inbox *ib, int64_t now_ms, int64_t *ret_next_ms);
 
-uint64_t inbox_run(const struct inbox *ib);
-struct inbox_peer_info {
 /* Another run, as after a start: what is under way to this one is not taken, and the lower sides say Hello again. */
 void inbox_new_run(struct inbox *ib);
+uint64_t inbox_run(const struct inbox *ib);
+struct inbox_peer_info {
     const char *node, *role, *software; /* borrowed until the next inbox call */
     uint64_t session;
     int64_t last_heard_ms;

@@ -47,6 +47,20 @@ static void drop_pointers(struct inbox *ib, const struct spool_stream *s)
     }
 }
 
+int inbox_forget(struct inbox *ib, struct spool_stream *s)
+{
+    int rc = spool_stream_forget(ib->spool, s); /* it stays readable until the commit */
+
+    if (rc != 0)
+        return rc;
+    drop_pointers(ib, s);
+    if (ib->options.ops.forgetting != NULL)
+        ib->options.ops.forgetting(ib->options.ops.ctx, s);
+    free(s->upper_state);
+    s->upper_state = NULL;
+    return 0;
+}
+
 /* A stream not listed by its owner and not held here is of no more use: nothing of it can come again in this session, and an
  * older session is not heard. One with rows on the account waits until they are in a ledger record. */
 static int forget_unlisted(struct inbox *ib, const struct peer *p)
@@ -58,16 +72,9 @@ static int forget_unlisted(struct inbox *ib, const struct peer *p)
         if (s->own || strcmp(s->origin, p->node) != 0 || listed(p, &s->epoch) || s->lane[0].held.n > 0 ||
             s->lane[1].held.n > 0)
             continue;
-        rc = spool_stream_forget(ib->spool, s); /* it stays readable until the commit */
-        if (rc == -EBUSY)
-            continue;
-        if (rc != 0)
+        rc = inbox_forget(ib, s);
+        if (rc != 0 && rc != -EBUSY)
             return rc;
-        drop_pointers(ib, s);
-        if (ib->options.ops.forgetting != NULL)
-            ib->options.ops.forgetting(ib->options.ops.ctx, s);
-        free(s->upper_state);
-        s->upper_state = NULL;
     }
     return 0;
 }
