@@ -566,7 +566,8 @@ static void end_of_reading(struct world *w, const struct book *b, unsigned lane,
 {
     const struct node *n = &w->node[b->node];
 
-    if (!r->made || r->lost || (n->dead && (r->held || r->evicted)))
+    /* What explains it may stand on a disk that never came back: of what the archive had and lost, too. */
+    if (!r->made || r->lost || (n->dead && (r->held || r->evicted || w->archive_renewed)))
         return;
     if (!settled(r))
         violate(w, "the end: %s %u/%" PRIu64 " is neither archived nor explained%s", n->name, lane, count,

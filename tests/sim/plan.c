@@ -69,6 +69,15 @@ static void plan_faults(struct plan *p, struct rng *r)
     }
     if (one_in(r, 10))
         fault_add(p, r, FAULT_PARTITION, (unsigned)rng_below(r, devices + fogs), 90000);
+    if (p->stage == STAGE_FOLD && one_in(r, 10)) { /* messages of former lives, many times */
+        p->late = 0.1 + rng_unit(r) * 0.2;
+        p->late_ms = between(r, 3000, 20000);
+        p->to_next_life = 0.5;
+        for (int i = 0; i < 3; i++)
+            restores_add(p, r, (unsigned)rng_below(r, devices));
+        for (int i = 0; i < 3; i++)
+            fault_add(p, r, FAULT_CRASH, devices + (unsigned)rng_below(r, fogs), 3000);
+    }
     p->backup = one_in(r, 8);
     for (int64_t at = 5000; p->backup && at < p->noisy_ms && p->n_faults < FAULTS_MAX - 2; at += 20000)
         p->fault[p->n_faults++] = (struct fault){.kind = FAULT_COPY, .node = all - 1, .at_ms = at};
