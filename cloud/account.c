@@ -17,7 +17,8 @@ const struct counter_info account_counter_info[ACCOUNT_COUNTERS] = {
     [ACCOUNT_REPORTS_STALE] = {"reports_stale_total", COUNTER_TOTAL, "1", "Lane reports older than what is known."},
 };
 
-enum { ARENA_BYTES = 1024 * 1024 };
+/* A relay asks with what its devices said last, which may be this old (HOP_LEASE_MS and a poll, doubled). */
+enum { ARENA_BYTES = 1024 * 1024, LOST_SETTLES_MS = 60000 };
 
 struct account_lane {
     struct interval_set explained;
@@ -45,6 +46,9 @@ struct account {
     struct pending *pending;
     size_t n_pending, alloc_pending;
     bool any_grown;
+    struct id128 archive_id;
+    uint64_t life;
+    bool peer_knows; /* the Hello whose reports come now names this archive */
     struct wire_arena *arena;
     struct buf scratch;
     uint64_t counters[ACCOUNT_COUNTERS];
@@ -328,6 +332,27 @@ static int64_t age_ns(const struct report_row *old, int64_t wall_unix_ns)
     return age < 0 ? INT64_MAX : age; /* the clock went back: write it anew */
 }
 
+/* An owner lets go on the former archive's word until it knows this one: what it has made by then and nobody has any more
+ * went with that archive. The number up to which that holds rises with its reports until a while after it knows. */
+static void note_lost(const struct account *ac, const struct report_row *old, struct report_row *row)
+{
+    bool settled;
+
+    if (ac->life == 0)
+        return;
+    row->life = ac->life;
+    row->lost_until_unix_ns = row->wall_unix_ns + LOST_SETTLES_MS * NS_PER_MS;
+    row->lost_below = row->next;
+    if (old == NULL || old->life != ac->life)
+        return;
+    settled = ac->peer_knows &&
+              (row->wall_unix_ns >= old->lost_until_unix_ns || row->lost_until_unix_ns < old->lost_until_unix_ns);
+    if (ac->peer_knows)
+        row->lost_until_unix_ns = old->lost_until_unix_ns;
+    if (settled || row->lost_below < old->lost_below)
+        row->lost_below = old->lost_below;
+}
+
 int account_report(struct account *ac, struct spool_stream *s, const char *peer, const Fogline__V1__LaneReport *r,
                    int64_t wall_unix_ns)
 {
@@ -359,7 +384,9 @@ int account_report(struct account *ac, struct spool_stream *s, const char *peer,
         ac->counters[ACCOUNT_REPORTS_STALE]++;
         return 0;
     }
-    if (found && !old.unlisted && says_the_same(&old, &row) &&
+    if (!relay)
+        note_lost(ac, found ? &old : NULL, &row);
+    if (found && !old.unlisted && old.life == row.life && says_the_same(&old, &row) &&
         age_ns(&old, wall_unix_ns) < ACCOUNT_REPORT_EVERY_MS * NS_PER_MS)
         return 0;
     return condition(report_write(ac, &key, &row));
@@ -400,8 +427,10 @@ static int unlist(struct account *ac, const struct spool_stream *s)
 
 int account_hello(struct account *ac, const char *peer, const Fogline__V1__Hello *hello)
 {
+    struct id128 known;
     int r = 0;
 
+    ac->peer_knows = wire_id128(hello->archive_id, &known) && id128_equal(&known, &ac->archive_id);
     if (hello->n_epochs >= WIRE_EPOCHS_MAX)
         return 0; /* there may be more than were listed */
     for (size_t i = 0; i < spool_n_streams(ac->spool) && r == 0; i++) {
@@ -526,4 +555,10 @@ struct account *account_free(struct account *ac)
 const uint64_t *account_counters(const struct account *ac)
 {
     return ac->counters;
+}
+
+void account_set_archive(struct account *ac, const struct id128 *id, uint64_t life)
+{
+    ac->archive_id = *id;
+    ac->life = life;
 }

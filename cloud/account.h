@@ -22,6 +22,9 @@ enum {
 struct account;
 
 must_check int account_new(struct account **ret_ac, struct spool *sp); /* borrows sp; reads the tables */
+/* The archive has this id, and this life (archive_life; 0: never renewed): reports then note what was made before their
+ * owners knew. To be told before the first report. */
+void account_set_archive(struct account *ac, const struct id128 *id, uint64_t life);
 struct account *account_free(struct account *ac);                      /* accepts NULL */
 must_check int account_reload(struct account *ac);
 

@@ -35,6 +35,12 @@ struct spool *archive_spool(struct archive *a);
  * it when an operator says that the archive was put back from a copy. */
 const struct id128 *archive_id(const struct archive *a);
 must_check int archive_renew_id(struct archive *a, const struct id128 *id); /* commits */
+/* Of an archive whose id the operator renewed: the first 8 bytes of that id, never 0; else 0. Numbers made before it that
+ * nobody has any more are explained by it (ledger.h, LOST_ARCHIVE). */
+uint64_t archive_life(const struct archive *a);
+uint64_t archive_life_of(struct span id_fact, struct span restored_fact); /* of facts as read; for readers */
+#define ARCHIVE_ID_FACT "archive_id"
+#define ARCHIVE_RESTORED_FACT "archive_restored" /* the id given by archive_renew_id */
 
 /* Who a record is from. */
 struct archive_origin {

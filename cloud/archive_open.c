@@ -8,7 +8,6 @@
 
 const char *const archive_table_names[CLOUD_TABLES] = {CLOUD_TABLE_NAMES};
 
-#define ARCHIVE_ID_FACT "archive_id"
 enum { ARENA_BYTES = 1024 * 1024 };
 
 int archive_device_place(struct archive *a, uint32_t no, const char *name, const char *site)
@@ -212,31 +211,55 @@ int archive_reload(struct archive *a)
     return load_all(a);
 }
 
-int archive_renew_id(struct archive *a, const struct id128 *id)
+uint64_t archive_life_of(struct span id_fact, struct span restored_fact)
 {
-    int r = spool_fact_put(a->spool, ARCHIVE_ID_FACT, span_of(id->bytes, ID128_BYTES));
+    uint64_t life;
 
+    if (id_fact.len != ID128_BYTES || restored_fact.len != ID128_BYTES ||
+        memcmp(id_fact.data, restored_fact.data, ID128_BYTES) != 0)
+        return 0;
+    life = load_le64(id_fact.data);
+    return life != 0 ? life : 1;
+}
+
+static int put_id(struct archive *a, const struct id128 *id, bool restored)
+{
+    struct span bytes = span_of(id->bytes, ID128_BYTES);
+    int r = spool_fact_put(a->spool, ARCHIVE_ID_FACT, bytes);
+
+    if (r == 0 && restored)
+        r = spool_fact_put(a->spool, ARCHIVE_RESTORED_FACT, bytes);
     if (r == 0)
         r = spool_commit(a->spool);
-    if (r == 0)
+    if (r == 0) {
         a->id = *id;
+        a->life = restored ? archive_life_of(bytes, bytes) : 0;
+    }
     return r > 0 ? -ENOSPC : r;
+}
+
+int archive_renew_id(struct archive *a, const struct id128 *id)
+{
+    return put_id(a, id, true);
 }
 
 static int load_id(struct archive *a)
 {
-    owned(buf_deinit) struct buf value = {0};
+    owned(buf_deinit) struct buf value = {0}, restored = {0};
     int r = spool_fact_get(a->spool, ARCHIVE_ID_FACT, &value);
     struct id128 fresh;
 
     if (r == DB_NOT_FOUND) {
         fresh = id128_random();
-        return archive_renew_id(a, &fresh);
+        return put_id(a, &fresh, false);
     }
     if (r != 0 || value.len != ID128_BYTES)
         return r < 0 ? r : -EIO;
     memcpy(a->id.bytes, value.data, ID128_BYTES);
-    return 0;
+    r = spool_fact_get(a->spool, ARCHIVE_RESTORED_FACT, &restored);
+    if (r == 0)
+        a->life = archive_life_of(span_of(value.data, value.len), span_of(restored.data, restored.len));
+    return r < 0 ? r : 0;
 }
 
 int archive_open(struct archive **ret_a, const struct archive_options *options, struct errmsg *err)
@@ -293,4 +316,9 @@ struct spool *archive_spool(struct archive *a)
 const struct id128 *archive_id(const struct archive *a)
 {
     return &a->id;
+}
+
+uint64_t archive_life(const struct archive *a)
+{
+    return a->life;
 }

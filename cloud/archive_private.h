@@ -27,6 +27,7 @@ struct arch_stream {
 struct archive {
     struct spool *spool;
     struct id128 id;
+    uint64_t life;
     struct arch_device **devices; /* index = number - 1 */
     size_t n_devices, alloc_devices;
     uint32_t *names;             /* open addressing over devices: number, 0 free */

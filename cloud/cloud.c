@@ -259,6 +259,7 @@ struct cloud *cloud_free(struct cloud *c)
     commands_deinit(&c->commands);
     nodes_deinit(&c->nodes);
     buf_deinit(&c->nodes_packed);
+    cloud_word_deinit(&c->word);
     free(c);
     return NULL;
 }

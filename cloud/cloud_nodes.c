@@ -76,6 +76,7 @@ int cloud_nodes_start(struct cloud *c, struct errmsg *err)
     if (load_nodes(c, &why) < 0) /* nobody gets in until there is a good list */
         log_error("nodes_refused", "msg=%s", log_quote(why.text));
     load_commands(c);
+    cloud_archive_start(c);
     return 0;
 }
 
@@ -123,10 +124,13 @@ size_t cloud_documents(void *ctx, struct wire_arena *a, const char *peer, const 
 {
     struct cloud *c = ctx;
     const struct upper_port_node *p = nodes_find(&c->nodes, peer);
+    const struct buf *word;
     size_t n = 0;
 
     if (p == NULL || hello == NULL)
         return 0;
+    if (cloud_archive_word(c, peer, hello, &word) && n < max)
+        n += add_document(c, a, word, &out[n]);
     if (n < max && strcmp(p->role, "fog") == 0 && c->nodes_packed.len > 0 &&
         version_held(hello, "nodes") < c->nodes.version)
         n += add_document(c, a, &c->nodes_packed, &out[n]);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cloud/cloud.h"
 #include "cloud/cloud_config.h"
+#include "cloud/cloud_tier.h"
 #include "cloud/intake.h"
 #include "ctl/commands.h"
 #include "ctl/nodes.h"
@@ -20,6 +21,7 @@ enum cloud_counter {
     CLOUD_NODE_LISTS,
     CLOUD_DOCUMENTS_SENT,
     CLOUD_REPLIES,
+    CLOUD_HELLOS_OTHER_ARCHIVE,
     CLOUD_COUNTERS
 };
 extern const struct counter_info cloud_counter_info[CLOUD_COUNTERS];
@@ -45,11 +47,13 @@ struct cloud {
     struct nodes nodes;
     struct nodes_watch nodes_watch, commands_watch;
     struct buf nodes_packed; /* the signed list as it is handed down */
+    struct cloud_word word;
+    int64_t other_archive_ms; /* when a node last said that it knows another archive; INT64_MIN: never */
     struct commands commands;
     struct cloud_reply replies[CLOUD_REPLIES_MAX];
     size_t n_replies;
     uint64_t refused_mark;
-    struct log_latch full_latch, grow_latch, refused_latch;
+    struct log_latch full_latch, grow_latch, refused_latch, other_latch;
     uint64_t counter[CLOUD_COUNTERS];
 };
 
@@ -67,6 +71,12 @@ size_t cloud_documents(void *ctx, struct wire_arena *a, const char *peer, const 
                        Fogline__V1__Document **out, size_t max); /* inbox op */
 void cloud_on_reply(void *ctx, const char *origin, uint64_t counter);
 void cloud_replies_done(struct cloud *c); /* after the commit */
+
+/* cloud_archive.c */
+void cloud_archive_start(struct cloud *c); /* after the operator's key is known */
+/* Does the peer lack the word? Then its document, borrowed. */
+size_t cloud_archive_word(struct cloud *c, const char *peer, const Fogline__V1__Hello *hello, const struct buf **ret_packed);
+void cloud_archive_status(const struct cloud *c, struct json *j);
 
 void cloud_status_write(struct cloud *c);
 

@@ -14,7 +14,9 @@ const struct counter_info cloud_counter_info[CLOUD_COUNTERS] = {
                                   "Broken archives moved away at this start."},
     [CLOUD_NODE_LISTS] = {"node_lists", COUNTER_TOTAL, "1", "Times the list of nodes was put into force."},
     [CLOUD_DOCUMENTS_SENT] = {"documents_sent", COUNTER_TOTAL, "1",
-                              "Node lists and commands sent down, repeats included."},
+                              "Node lists, commands and words on the archive sent down, repeats included."},
+    [CLOUD_HELLOS_OTHER_ARCHIVE] = {"hellos_other_archive", COUNTER_TOTAL, "1",
+                                    "Times a node said that it knows another archive: it keeps its records."},
     [CLOUD_REPLIES] = {"replies", COUNTER_TOTAL, "records", "Replies to commands that were archived."},
 };
 
@@ -103,6 +105,7 @@ void cloud_status_write(struct cloud *c)
 
         put_nodes(c, j);
         put_store(c, j);
+        cloud_archive_status(c, j);
         put_peers(c, loop_now_ms(c->d->loop), j);
         r = status_end(c->status, sets, sizeof sets / sizeof sets[0]);
     }

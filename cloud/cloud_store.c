@@ -26,6 +26,8 @@ static int move_away(struct cloud *c, const char *why, struct errmsg *err)
     c->counter[CLOUD_STORES_QUARANTINED]++;
     log_error("store_quarantined", "store=%s moved_to=%s why=%s", log_quote(c->d->paths.store), log_quote(where),
               log_quote(why));
+    log_error("archive_made_anew", "msg=\"nodes know the former archive and keep their records; put a copy back if there is "
+              "one, then, with the cloud stopped, run `cloudctl store restored`\"");
     return 0;
 }
 

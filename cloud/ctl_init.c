@@ -6,9 +6,11 @@
 #include "cloud/cloud_config.h"
 #include "cloud/cloud_tier.h"
 #include "ctl/commands.h"
+#include "hop/archive_word.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- init ---- */
@@ -227,12 +229,47 @@ int verb_command(struct ctl *ctl)
 
 /* ---- store restored ---- */
 
+/* Above every version given so far, also where the copy that was put back holds an old word or none: so the time in
+ * seconds, or one more than the last. */
+static uint64_t next_word(const struct cloud_word *last, int64_t now_unix_s)
+{
+    uint64_t now = now_unix_s > 0 ? (uint64_t)now_unix_s : 0;
+
+    return now > last->version ? now : last->version + 1;
+}
+
+static int write_word(struct ctl *ctl, const struct id128 *id, const struct operator_keys *k)
+{
+    owned(buf_deinit) struct buf packed = {0};
+    owned(cloud_word_deinit) struct cloud_word last = {0};
+    char path[CTL_FILE_CHARS + 32];
+    struct errmsg err = {""};
+    int r = cloud_word_load(ctl->paths.state_dir, k->public_key, &last, &err);
+
+    if (r < 0 && r != -EBADMSG)
+        return ctl_fail(ctl, CTL_FAILED, "%s", err.text);
+    snprintf(path, sizeof path, "%s/" CLOUD_ARCHIVE_DOC, ctl->paths.state_dir);
+    r = archive_word_make(id, next_word(&last, (int64_t)time(NULL)), k, &packed);
+    if (r == 0)
+        r = file_write_atomic(path, span_of(packed.data, packed.len), 0600);
+    return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s: %s", path, strerror(-r)) : CTL_OK;
+}
+
 int verb_store_restored(struct ctl *ctl)
 {
     char path[CTL_FILE_CHARS + 32], hex[ID128_HEX_CHARS + 2];
     struct id128 id = id128_random();
+    struct operator_keys operator;
+    struct errmsg err = {""};
     int code = ctl_load(ctl), r;
 
+    if (code != CTL_OK)
+        return code;
+    r = operator_keys_load(ctl->paths.operator_key, &operator, & err);
+    if (r < 0)
+        return ctl_fail(ctl, r == -ENOENT ? CTL_NOT_FOUND : CTL_UNAUTHORISED, "%s", err.text);
+    code = write_word(ctl, &id, &operator);
+    operator_keys_wipe(&operator);
     if (code != CTL_OK)
         return code;
     id128_hex(&id, hex);
@@ -242,6 +279,6 @@ int verb_store_restored(struct ctl *ctl)
     r = file_write_atomic(path, span_str(hex), 0600);
     if (r < 0)
         return ctl_fail(ctl, CTL_FAILED, "%s: %s", path, strerror(-r));
-    fprintf(ctl->out, "the archive goes on as %.32s at the next start of fogline-cloud\n", hex);
+    fprintf(ctl->out, "the archive goes on as %.32s at the next start of fogline-cloud, and the nodes are told\n", hex);
     return CTL_OK;
 }

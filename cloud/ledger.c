@@ -7,7 +7,13 @@
 
 static const char *const reason_names[LEDGER_REASONS] = {
     "unspecified", "evicted", "evicted_stored", "corrupt",    "filtered",
-    "merged",      "thinned", "local",          "lost_spool", "refused",
+    "merged",      "thinned", "local",          "lost_spool", "refused",  "lost_archive",
+};
+
+enum {
+    CORRUPT = FOGLINE__V1__REASON__REASON_CORRUPT,
+    LOST_SPOOL = FOGLINE__V1__REASON__REASON_LOST_SPOOL,
+    LOST_ARCHIVE = FOGLINE__V1__REASON__REASON_LOST_ARCHIVE,
 };
 
 const char *ledger_reason_name(unsigned reason)
@@ -165,16 +171,43 @@ static void balance_samples(const struct ledger_lane *in, struct ledger_balance 
         if (b->records.held == 0)
             s->held = 0;
         s->unexplained = left - s->held;
-    } else if (b->records.held > 0) {
+    } else if (b->records.held > 0 && b->records.by_reason[LOST_ARCHIVE] == 0) {
         s->held = left;
-    } else if (b->records.by_reason[FOGLINE__V1__REASON__REASON_LOST_SPOOL] > 0) {
-        s->by_reason[FOGLINE__V1__REASON__REASON_LOST_SPOOL] += left;
+    } else if (b->records.by_reason[LOST_ARCHIVE] > 0) {
+        if (b->records.held > 0)
+            s->held = left < in->held_samples ? left : in->held_samples;
+        s->by_reason[LOST_ARCHIVE] += left - s->held;
+        s->explained += left - s->held;
+    } else if (b->records.by_reason[LOST_SPOOL] > 0) {
+        s->by_reason[LOST_SPOOL] += left;
+        s->explained += left;
+    } else if (b->records.by_reason[CORRUPT] > 0) {
+        s->by_reason[CORRUPT] += left; /* its maker could not read how many there were */
         s->explained += left;
     } else if (b->estimated) {
         settle_estimate(b, left, 0);
     } else {
         s->unexplained = left;
     }
+}
+
+/* What is left open was lost with the archive as far as it was made before. */
+static int take_lost(const struct ledger_lane *in, struct interval_set *rest, struct ledger_balance *b, uint64_t *open)
+{
+    struct ledger_count *n = &b->records;
+    uint64_t below = in->lost_below > 1 ? interval_set_count_in(rest, 1, in->lost_below - 1) : 0;
+    int r = below > 0 ? interval_set_remove(rest, 1, in->lost_below - 1) : 0;
+
+    below = below < *open ? below : *open;
+    n->by_reason[LOST_ARCHIVE] += below;
+    n->explained += below;
+    *open -= below;
+    if (in->lost) {
+        n->by_reason[in->lost_with_archive ? LOST_ARCHIVE : LOST_SPOOL] += *open;
+        n->explained += *open;
+        *open = 0;
+    }
+    return r;
 }
 
 int ledger_lane_balance(const struct ledger_lane *in, struct ledger_balance *b)
@@ -197,13 +230,10 @@ int ledger_lane_balance(const struct ledger_lane *in, struct ledger_balance *b)
     if (r < 0)
         return r;
     open = n->produced - n->archived - n->explained - n->held;
-    if (in->lost) {
-        n->by_reason[FOGLINE__V1__REASON__REASON_LOST_SPOOL] += open;
-        n->explained += open;
-    } else {
-        n->unexplained = open;
+    r = take_lost(in, &rest, b, &open);
+    n->unexplained = open;
+    if (r == 0 && open > 0)
         r = interval_set_copy(&b->holes, &rest);
-    }
     balance_samples(in, b);
     return r;
 }

@@ -9,6 +9,8 @@
  *   held        = (what the owner and the relays say they hold) - archived - explained
  *   unexplained = U - archived - explained - held
  *   lost spool  : an epoch its owner no longer lists and nobody holds: unexplained becomes explained as LOST_SPOOL
+ *   lost archive: what the archive that was put back from a copy does not have, and nobody holds: unexplained numbers made
+ *                 before the owner knew become explained as LOST_ARCHIVE
  *
  * Samples follow the records: archived exactly; explained as the covers say, in proportion where a cover counts in part
  * (`estimated`); held is what is left of the produced ones when every record is accounted for. */
@@ -18,7 +20,7 @@
 #include "base/interval.h"
 #include "wire/wire.h"
 
-enum { LEDGER_REASONS = 10 }; /* proto Reason, 0 .. 9; higher ones count as 0 */
+enum { LEDGER_REASONS = 11 }; /* proto Reason, 0 .. 10; higher ones count as 0 */
 
 const char *ledger_reason_name(unsigned reason); /* "evicted", "merged" ...; "unspecified" */
 
@@ -43,6 +45,9 @@ struct ledger_lane {
     bool held_cut;                   /* held_count is more than what is listed: the rest is above the listed */
     const struct interval_set *held_by_relays; /* may be NULL */
     bool lost;                                 /* the owner no longer lists this epoch */
+    /* The archive was put back from a copy, or made anew: numbers below this were made before its owner knew (0: none). */
+    uint64_t lost_below;
+    bool lost_with_archive; /* with `lost`: its owner has not listed it since */
 };
 
 struct ledger_count {

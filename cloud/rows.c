@@ -274,12 +274,13 @@ void report_key_put(struct row_key *k, uint32_t stream, unsigned lane, const cha
         k->len = DB_KEY_MAX_BYTES;
 }
 
-enum { REPORT_UNLISTED = 1, REPORT_HELD_CUT = 2 };
+enum { REPORT_UNLISTED = 1, REPORT_HELD_CUT = 2, REPORT_LIFE = 4 };
 
 void report_value_put(struct buf *b, const struct report_row *r)
 {
     buf_u8(b, ROWS_FORMAT);
-    buf_u8(b, (uint8_t)((r->unlisted ? REPORT_UNLISTED : 0) | (r->held_cut ? REPORT_HELD_CUT : 0)));
+    buf_u8(b, (uint8_t)((r->unlisted ? REPORT_UNLISTED : 0) | (r->held_cut ? REPORT_HELD_CUT : 0) |
+                        (r->life != 0 ? REPORT_LIFE : 0)));
     buf_le64(b, r->next);
     buf_le64(b, r->lowest_held);
     buf_le64(b, r->held_count);
@@ -291,6 +292,11 @@ void report_value_put(struct buf *b, const struct report_row *r)
     buf_le32(b, r->n_bounds);
     for (uint32_t i = 0; i < r->n_bounds; i++)
         buf_le64(b, r->bounds[i]);
+    if (r->life != 0) {
+        buf_le64(b, r->life);
+        buf_le64(b, r->lost_below);
+        buf_le64(b, (uint64_t)r->lost_until_unix_ns);
+    }
 }
 
 bool report_get(struct span key, struct span value, struct report_row *ret_r)
@@ -318,6 +324,9 @@ bool report_get(struct span key, struct span value, struct report_row *ret_r)
         return false;
     for (uint32_t i = 0; i < ret_r->n_bounds; i++)
         ret_r->bounds[i] = reader_le64(&r);
+    ret_r->life = (flags & REPORT_LIFE) != 0 ? reader_le64(&r) : 0;
+    ret_r->lost_below = ret_r->life != 0 ? reader_le64(&r) : 0;
+    ret_r->lost_until_unix_ns = ret_r->life != 0 ? (int64_t)reader_le64(&r) : 0;
     return !r.bad;
 }
 

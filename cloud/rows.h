@@ -134,6 +134,10 @@ struct report_row {
     bool held_cut;             /* more intervals were held than are listed */
     uint64_t next, lowest_held, held_count, samples_produced, samples_held;
     int64_t wall_unix_ns;
+    /* Of an owner, in an archive that was put back from a copy or made anew; life 0: not said. */
+    uint64_t life;             /* archive_life when it was said */
+    uint64_t lost_below;       /* numbers below were made before the owner knew: what is missing of them went with the archive */
+    int64_t lost_until_unix_ns; /* until then reports still raise lost_below */
     uint32_t n_bounds;
     uint64_t bounds[2 * WIRE_INTERVALS_MAX]; /* held: from, to, ... */
 };

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cloud/account.h"
+#include "cloud/archive.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,6 +46,7 @@ static void facts_clear(struct lane_facts *f)
 struct gather {
     struct view *v;
     struct db_txn *txn;
+    uint64_t life;            /* archive_life */
     struct totals_row totals; /* of the same moment as the rest */
     struct lane_facts lane[SPOOL_LANES];
 };
@@ -208,6 +210,21 @@ static int gather_stream(struct gather *g, uint32_t stream)
     return r > 0 ? -EIO : r;
 }
 
+static int gather_life(struct gather *g)
+{
+    struct span id, restored;
+    int r = view_txn(g->v, &g->txn);
+
+    if (r != 0)
+        return r;
+    r = db_get(g->txn, SPOOL_TABLE_META, span_str(ARCHIVE_ID_FACT), &id);
+    if (r == 0)
+        r = db_get(g->txn, SPOOL_TABLE_META, span_str(ARCHIVE_RESTORED_FACT), &restored);
+    g->life = r == 0 ? archive_life_of(id, restored) : 0;
+    view_txn_done(g->v);
+    return r < 0 ? r : 0;
+}
+
 /* Newest report of any epoch of a device. */
 static int newest_report(struct gather *g, const struct view_device *d, int64_t *ret_unix_ns)
 {
@@ -233,7 +250,8 @@ static int newest_report(struct gather *g, const struct view_device *d, int64_t 
     return r > 0 ? -EIO : r;
 }
 
-static int balance_lane(const struct lane_facts *f, uint64_t archived_samples, bool dead, struct ledger_balance *b)
+static int balance_lane(const struct lane_facts *f, uint64_t life, uint64_t archived_samples, bool dead,
+                        struct ledger_balance *b)
 {
     owned(free_ptr) struct ledger_cover *covers = calloc(f->n_covers + 1, sizeof *covers);
     struct ledger_lane in = {.archived = &f->archived,
@@ -254,6 +272,8 @@ static int balance_lane(const struct lane_facts *f, uint64_t archived_samples, b
         in.held_cut = f->report.held_cut;
         in.produced_samples = f->report.samples_produced;
         in.held_samples = f->report.samples_held;
+        in.lost_below = life != 0 && f->report.life == life ? f->report.lost_below : 0;
+        in.lost_with_archive = life != 0 && f->report.life != life;
     }
     return ledger_lane_balance(&in, b);
 }
@@ -279,7 +299,7 @@ static int balance_stream(struct gather *g, const struct view_stream *s, int64_t
         const struct lane_facts *f = &g->lane[l];
         struct view_lane_balance told = {.stream = s, .lane = l, .balance = &b, .dead = is_dead(f, newest)};
 
-        r = balance_lane(f, g->totals.lane[l].samples, told.dead, &b);
+        r = balance_lane(f, g->life, g->totals.lane[l].samples, told.dead, &b);
         if (r < 0)
             break;
         told.reported_unix_ns = f->reported ? f->report.wall_unix_ns : 0;
@@ -310,7 +330,8 @@ int view_balance(struct view *v, const struct view_device *d, view_lane_fn fn, v
 
     if (sum != NULL)
         *sum = (struct ledger_balance){0};
-    if (d != NULL)
+    r = gather_life(&g);
+    if (d != NULL && r == 0)
         r = balance_device(&g, d, &t);
     for (size_t i = 0; d == NULL && i < view_n_devices(v) && r == 0; i++)
         r = balance_device(&g, view_device_at(v, i), &t);

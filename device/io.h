@@ -59,7 +59,7 @@ struct io_source {
 struct io_group {
     struct pack *pack;
     unsigned source;
-    uint64_t evicted_before; /* records evicted when its descriptor was written */
+    uint64_t taken_before; /* records evicted and archives changed when its descriptor was written */
     struct id128 epoch;      /* that it was written in; zero: not yet */
 };
 

@@ -34,25 +34,26 @@ static void added(struct io *io)
         io->batch_since_ms = loop_now_ms(io->daemon->loop);
 }
 
-/* A descriptor set stands in each epoch before its first block. It is written again after a start and after
- * evictions, which may have taken it. */
+/* A descriptor set stands in each epoch before its first block. It is written again after a start, and after evictions or
+ * when the archive is another one, which may have taken it. */
 static int add_descriptor(struct io *io, struct io_group *g)
 {
     const struct spool_stream *own = spool_own(io->spool);
-    uint64_t evicted = outbox_counters(io->outbox)[OUTBOX_RECORDS_EVICTED];
+    const uint64_t *count = outbox_counters(io->outbox);
+    uint64_t taken = count[OUTBOX_RECORDS_EVICTED] + count[OUTBOX_ARCHIVES_TAKEN];
     struct batch_entry e = {
         .kind = FOGLINE__V1__KIND__KIND_DESCRIPTOR, .source = BATCH_NO_SOURCE, .lane = LANE_ORDINARY};
     struct span descriptor = pack_descriptor(g->pack);
     int rc;
 
-    if (id128_equal(&g->epoch, &own->epoch) && g->evicted_before == evicted)
+    if (id128_equal(&g->epoch, &own->epoch) && g->taken_before == taken)
         return 0;
     buf_append(batch_begin(io->batch), descriptor.data, descriptor.len);
     rc = batch_end(io->batch, &e, NULL);
     if (rc != 0)
         return rc;
     g->epoch = own->epoch;
-    g->evicted_before = evicted;
+    g->taken_before = taken;
     return 0;
 }
 

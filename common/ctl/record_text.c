@@ -13,7 +13,7 @@ static const char *const event_names[] = {"unspecified",      "start",        "s
                                           "alarm_cleared",    "note"};
 static const char *const reason_names[] = {"unspecified", "evicted", "evicted_stored", "corrupt",
                                            "filtered",    "merged",  "thinned",        "local",
-                                           "lost_spool",  "refused"};
+                                           "lost_spool",  "refused", "lost_archive"};
 static const char *const severity_names[] = {"info", "warning", "error", "critical"};
 
 #define NAME_OF(names, i, other) ((size_t)(i) < sizeof(names) / sizeof(names[0]) ? names[i] : (other))

@@ -236,6 +236,96 @@ static void epoch_its_owner_lists_no_more_is_lost_with_the_spool(void **state)
     interval_set_deinit(&held);
 }
 
+enum { LOST_ARCHIVE = FOGLINE__V1__REASON__REASON_LOST_ARCHIVE };
+
+/* The operator says that the archive is another one, as at a start. */
+static void renew_archive(struct fixture *f)
+{
+    struct id128 id = id128_random();
+
+    assert_int_equal(archive_renew_id(f->archive, &id), 0);
+    fixture_close(f);
+    fixture_open(f);
+    assert_true(archive_life(f->archive) != 0);
+}
+
+static void hello_knowing(struct fixture *f, const struct id128 *archive)
+{
+    Fogline__V1__Hello hello = FOGLINE__V1__HELLO__INIT;
+    Fogline__V1__EpochReport e = FOGLINE__V1__EPOCH_REPORT__INIT, *epochs[1] = {&e};
+
+    e.epoch = wire_bytes(span_of(f->device[0].epoch.bytes, ID128_BYTES));
+    hello.epochs = epochs;
+    hello.n_epochs = 1;
+    hello.archive_id = wire_bytes(span_of(archive->bytes, ID128_BYTES));
+    intake_hello(f->intake, "pump-0", &hello);
+}
+
+static void report_after(struct fixture *f, int64_t seconds, uint64_t samples, struct ledger_count lanes[2])
+{
+    f->fake.wall_unix_ns += seconds * NS_PER_S;
+    fixture_report(f, 0, 0, samples, NULL);
+    fixture_commit(f);
+    balance_of(f, 0, lanes);
+}
+
+static void what_was_let_go_on_the_former_archives_word_is_lost_with_it(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_count lanes[2];
+    struct ledger_balance sum;
+    struct id128 former = *archive_id(f->archive);
+
+    put_with_hole(f);
+    fixture_report(f, 0, 0, 6, NULL);
+    fixture_commit(f);
+    renew_archive(f);
+    balance_of(f, 0, lanes);
+    assert_int_equal(lanes[0].unexplained, 2); /* its owner has not spoken since */
+    hello_knowing(f, &former);
+    report_after(f, 0, 6, lanes);
+    assert_int_equal(lanes[0].by_reason[LOST_ARCHIVE], 2);
+    f->device[0].next[0]++;
+    hello_knowing(f, &former);
+    report_after(f, 300, 7, lanes); /* it still lets go on the former's word */
+    assert_int_equal(lanes[0].by_reason[LOST_ARCHIVE], 3);
+    f->device[0].next[0]++;
+    hello_knowing(f, archive_id(f->archive));
+    report_after(f, 20, 8, lanes); /* a relay may speak of what was then */
+    assert_int_equal(lanes[0].by_reason[LOST_ARCHIVE], 4);
+    f->device[0].next[0]++;
+    hello_knowing(f, archive_id(f->archive));
+    report_after(f, 60, 9, lanes);
+    assert_int_equal(lanes[0].by_reason[LOST_ARCHIVE], 4);
+    assert_int_equal(lanes[0].unexplained, 1); /* this archive answers for it */
+    renew_archive(f);
+    hello_knowing(f, archive_id(f->archive));
+    fixture_report(f, 0, 0, 9, NULL);
+    fixture_commit(f);
+    sum = balance_of(f, 0, lanes);
+    assert_int_equal(lanes[0].by_reason[LOST_ARCHIVE], 5);
+    assert_int_equal(sum.records.unexplained, 0);
+    assert_int_equal(sum.samples.unexplained, 0);
+    assert_int_equal(sum.samples.by_reason[LOST_ARCHIVE], sum.samples.produced - sum.samples.archived);
+}
+
+static void epoch_over_before_the_archive_was_put_back_is_lost_with_it(void **state)
+{
+    struct fixture *f = *state;
+    Fogline__V1__Hello hello = FOGLINE__V1__HELLO__INIT;
+    struct ledger_count lanes[2];
+
+    put_with_hole(f);
+    fixture_report(f, 0, 0, 6, NULL);
+    fixture_commit(f);
+    renew_archive(f);
+    intake_hello(f->intake, "pump-0", &hello);
+    fixture_commit(f);
+    balance_of(f, 0, lanes);
+    assert_int_equal(lanes[0].by_reason[LOST_ARCHIVE], 2);
+    assert_int_equal(lanes[0].by_reason[FOGLINE__V1__REASON__REASON_LOST_SPOOL], 0);
+}
+
 static void mark_says_what_is_archived_and_explained_to_its_origin_only(void **state)
 {
     struct fixture *f = *state;
@@ -334,6 +424,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(older_report_does_not_replace_a_newer_one, setup, teardown),
         cmocka_unit_test_setup_teardown(held_records_are_held_and_not_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(epoch_its_owner_lists_no_more_is_lost_with_the_spool, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_let_go_on_the_former_archives_word_is_lost_with_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(epoch_over_before_the_archive_was_put_back_is_lost_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(mark_says_what_is_archived_and_explained_to_its_origin_only, setup, teardown),
         cmocka_unit_test(many_intervals_need_many_marks_and_lose_none),
         cmocka_unit_test_setup_teardown(peers_carry_their_own_and_fogs_their_site, setup, teardown),

@@ -9,8 +9,8 @@ enum { NUMBERS = 200, COVERS_MAX = 12, ROUNDS = 3000 };
 struct model {
     bool archived[NUMBERS + 1], held[NUMBERS + 1], relays[NUMBERS + 1];
     uint8_t reason[NUMBERS + 1]; /* lowest that covers it, 255: none */
-    uint64_t next;
-    bool lost;
+    uint64_t next, lost_below;
+    bool lost, with_archive;
 };
 
 struct world {
@@ -41,6 +41,8 @@ static void world_make(struct world *w, struct rng *rng)
     memset(w->m.reason, 255, sizeof w->m.reason);
     w->m.next = rng_below(rng, NUMBERS + 2);
     w->m.lost = rng_below(rng, 4) == 0;
+    w->m.lost_below = rng_below(rng, 3) == 0 ? rng_below(rng, NUMBERS + 20) : 0;
+    w->m.with_archive = rng_below(rng, 2) == 0;
     random_set(rng, &w->archived, w->m.archived, (unsigned)rng_below(rng, 10));
     random_set(rng, &w->held, w->m.held, (unsigned)rng_below(rng, 10));
     random_set(rng, &w->relays, w->m.relays, (unsigned)rng_below(rng, 3));
@@ -66,7 +68,9 @@ static void world_make(struct world *w, struct rng *rng)
                                  .held = &w->held,
                                  .held_count = interval_set_count(&w->held),
                                  .held_by_relays = &w->relays,
-                                 .lost = w->m.lost};
+                                 .lost = w->m.lost,
+                                 .lost_below = w->m.lost_below,
+                                 .lost_with_archive = w->m.with_archive};
 }
 
 static void world_deinit(struct world *w)
@@ -94,6 +98,9 @@ static void model_count(const struct model *m, struct ledger_count *c)
             c->by_reason[m->reason[x]]++;
         } else if (m->relays[x] || (m->held[x] && !m->lost)) {
             c->held++;
+        } else if (x < m->lost_below || (m->lost && m->with_archive)) {
+            c->explained++;
+            c->by_reason[FOGLINE__V1__REASON__REASON_LOST_ARCHIVE]++;
         } else if (m->lost) {
             c->explained++;
             c->by_reason[FOGLINE__V1__REASON__REASON_LOST_SPOOL]++;
@@ -201,12 +208,34 @@ static void samples_missing_with_no_record_missing_are_unexplained(void **state)
     interval_set_deinit(&archived);
 }
 
+static void samples_lost_with_the_archive_are_what_is_neither_there_nor_held(void **state)
+{
+    struct interval_set archived = {0}, held = {0};
+    struct ledger_balance b = {0};
+    struct ledger_lane in = {.archived = &archived, .held = &held, .next = 11, .archived_samples = 50, .lost_below = 11,
+                             .produced_samples = 100, .held_samples = 20, .held_count = 2};
+
+    (void)state;
+    assert_int_equal(interval_set_add(&archived, 1, 5), 0);
+    assert_int_equal(interval_set_add(&held, 9, 10), 0);
+    assert_int_equal(ledger_lane_balance(&in, &b), 0);
+    assert_int_equal(b.records.by_reason[FOGLINE__V1__REASON__REASON_LOST_ARCHIVE], 3);
+    assert_int_equal(b.samples.by_reason[FOGLINE__V1__REASON__REASON_LOST_ARCHIVE], 30);
+    assert_int_equal(b.samples.held, 20);
+    assert_int_equal(b.samples.unexplained, 0);
+    assert_string_equal(ledger_reason_name(FOGLINE__V1__REASON__REASON_LOST_ARCHIVE), "lost_archive");
+    ledger_balance_deinit(&b);
+    interval_set_deinit(&archived);
+    interval_set_deinit(&held);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(balance_agrees_with_a_count_of_every_number),
         cmocka_unit_test(order_and_repetition_of_covers_change_nothing),
         cmocka_unit_test(cut_list_counts_what_it_could_not_name),
+        cmocka_unit_test(samples_lost_with_the_archive_are_what_is_neither_there_nor_held),
         cmocka_unit_test(samples_missing_with_no_record_missing_are_unexplained),
     };
 
