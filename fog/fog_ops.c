@@ -168,6 +168,19 @@ static int op_archive_changes(void *ctx)
     return 0;
 }
 
+/* Another store id, nothing seen but what is held: the device gives the damaged record again, with whatever else it holds. */
+static int op_relay_damaged(void *ctx)
+{
+    struct fog *f = ctx;
+    int r = spool_new_store(f->spool);
+
+    if (r != 0)
+        return r;
+    inbox_new_run(upper_port_inbox(f->upper));
+    log_warn("record_damaged", "msg=\"a stored record of a device does not verify; devices give again what they hold\"");
+    return 0;
+}
+
 struct outbox_ops fog_outbox_ops(struct fog *f)
 {
     return (struct outbox_ops){.ctx = f,
@@ -176,5 +189,6 @@ struct outbox_ops fog_outbox_ops(struct fog *f)
                                .documents_held = op_documents_held,
                                .document = op_document,
                                .mark = op_mark,
-                               .archive_changes = op_archive_changes};
+                               .archive_changes = op_archive_changes,
+                               .relay_damaged = op_relay_damaged};
 }

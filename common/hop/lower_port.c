@@ -85,6 +85,12 @@ static int port_archive_changes(void *ctx)
     return p->options.outbox.ops.archive_changes(p->options.outbox.ops.ctx);
 }
 
+static int port_relay_damaged(void *ctx)
+{
+    struct lower_port *p = ctx;
+    return p->options.outbox.ops.relay_damaged(p->options.outbox.ops.ctx);
+}
+
 static void unwatch(struct lower_port *p)
 {
     loop_unwatch(p->sub_watch);
@@ -250,6 +256,7 @@ int lower_port_new(struct lower_port **ret_p, const struct lower_port_options *o
         .document = options->outbox.ops.document != NULL ? port_document : NULL,
         .mark = options->outbox.ops.mark != NULL ? port_mark : NULL,
         .archive_changes = options->outbox.ops.archive_changes != NULL ? port_archive_changes : NULL,
+        .relay_damaged = options->outbox.ops.relay_damaged != NULL ? port_relay_damaged : NULL,
     };
     rc = outbox_new(&p->outbox, &oo, now_ms);
     if (rc != 0)

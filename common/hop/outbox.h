@@ -41,6 +41,9 @@ struct outbox_ops {
      * former one's word may be missing in the new one, so its own upper side begins a new life (spool_new_store). 0,
      * DB_FULL (the word comes again), negative errno. NULL: not a relay. */
     int (*archive_changes)(void *ctx);
+    /* Inside the transaction in which a relayed record that turned out damaged is let go: its origin takes it for stored here
+     * and gives it again only to a new life of this store (spool_new_store). 0, DB_FULL, negative errno. NULL: not a relay. */
+    int (*relay_damaged)(void *ctx);
 };
 
 struct outbox_options {

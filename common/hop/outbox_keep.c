@@ -56,13 +56,23 @@ static int apply_lane(struct outbox *ob, struct stream_out *so, unsigned lane, u
 
         rc = spool_remove(ob->spool, so->stream, lane, range, &gone);
         row.samples = gone.n_samples;
-        /* A damaged copy in a relay explains nothing: the origin still has the record and gives it again elsewhere. */
+        /* A damaged copy in a relay explains nothing: the origin still has the record and gives it again. */
         if (rc == 0 && so->stream->own)
             rc = account(ob, so->stream, lane, &row);
+        else if (rc == 0)
+            ob->relay_was_damaged = true;
         if (rc == 0)
             rc = interval_set_remove(&lo->corrupt, range.from, range.to);
     }
     return rc;
+}
+
+static int tell_damage(struct outbox *ob)
+{
+    if (!ob->relay_was_damaged)
+        return 0;
+    ob->relay_was_damaged = false;
+    return ob->options.ops.relay_damaged != NULL ? ob->options.ops.relay_damaged(ob->options.ops.ctx) : 0;
 }
 
 /* Own streams of former epochs end when nothing of them is left. */
@@ -181,6 +191,8 @@ int outbox_apply(struct outbox *ob, int64_t now_ms, int64_t wall_unix_ns)
     }
     if (rc == 0 && left > 0)
         ob->settled_waits = false;
+    if (rc == 0)
+        rc = tell_damage(ob);
     if (rc == 0)
         rc = forget_empty_epochs(ob);
     if (rc == 0 && ledger_due(ob)) {
@@ -304,6 +316,8 @@ int outbox_make_room(struct outbox *ob, uint64_t bytes)
             for (unsigned l = 0; so != NULL && rc == 0 && l < LANE_COUNT; l++)
                 rc = apply_lane(ob, so, l, &left);
         }
+        if (rc == 0)
+            rc = tell_damage(ob);
     }
     for (unsigned l = 0; rc == 0 && l < LANE_COUNT; l++)
         for (size_t i = 0; rc == 0 && i < spool_n_streams(ob->spool) && !fits(ob, bytes); i++) {
