@@ -37,7 +37,8 @@ def test_an_order_waits_for_its_device_and_is_never_done_twice(make_system):
     s.start("cloud", "fog-a")
     s.ctl("cloud", "command", "dev-1", "identify")
     s.start("dev-1")
-    until("the device has done it", lambda: identified(s) == 1)
+    until("the device has done it, and its reply is durable", lambda: s.ctl("dev-1", "store", "ls", "--kind", "reply", "--json").stdout
+          or replies(s))
     s.link("fog-a", "cloud").cut()  # the cloud goes on announcing: it has no reply, or cannot be told that it is done
     for _ in range(3):
         s.kill("dev-1")

@@ -72,6 +72,56 @@ def test_a_damaged_fog_starts_and_nothing_is_lost(make_system, damage):
     assert g["samples"]["produced"] == g["samples"]["archived"] == s.produced_samples("dev-1")
 
 
+def flip_in_every(path, text):
+    """Wherever a text stands in the file, one bit of it."""
+    with open(path, "rb") as f:
+        raw = f.read()
+    assert text in raw
+    with open(path, "wb") as f:
+        f.write(raw.replace(text, text[:-1] + bytes([text[-1] ^ 1])))
+
+
+def test_a_damaged_record_in_a_fog_is_given_again_by_its_device(make_system):
+    """One value of many: the store goes on, the value is never forwarded, and the device does not take it for stored for ever."""
+    s = make_system(by_relay=("fog",)).one_of_each(rows=3000)
+    s.start("cloud", "fog-a")
+    until("the fog knows its devices", lambda: s.fact("fog-a", "node_list_version"))
+    s.link("fog-a", "cloud").cut()
+    s.start("dev-1")
+    s.wait_read()
+    until("the fog has it all", lambda: s.held_records("fog-a") >= s.held_records("dev-1") > 20)
+    s.stop("fog-a")
+    flip_in_every(data_file(s, "fog-a"), b"step 1000")
+    assert s.ctl("fog-a", "store", "verify", check=False).returncode == 7
+    s.link("fog-a", "cloud").restore()
+    s.start("fog-a")
+    assert "store_damaged" in s.log_of("fog-a") and "store_quarantined" not in s.log_of("fog-a")
+    g = s.wait_settled()
+    s.must_be_exact(g)
+    assert g["records"]["explained_total"] == 0
+    until("it is counted", lambda: s.counter("fog-a", "outbox.records_damaged") > 0)
+
+
+def test_a_damaged_record_of_a_device_is_explained(make_system):
+    """It is nowhere else: lost, and said so."""
+    s = make_system().one_of_each(rows=3000)
+    s.start("dev-1")
+    s.wait_read()
+    until("it is durable", lambda: s.held_records("dev-1") > 20)
+    s.stop("dev-1")
+    flip_in_every(data_file(s, "dev-1"), b"step 1000")
+    s.start()
+    g = s.wait_settled()
+    assert g["balanced"] and g["samples"]["unexplained"] == 0
+    mine = next(d for d in g["devices"] if d["device"] == "dev-1")
+    assert mine["records"]["explained"] == {"corrupt": 1}
+    j = s.judge("dev-1")
+    assert j["missing"] == 100 and j["foreign"] == j["archived_twice"] == 0
+    samples = mine["samples"]
+    assert samples["produced"] == j["samples_in"]
+    assert samples["archived"] == j["samples_exported"]
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_some_flipped_bytes_never_make_a_wrong_reading(make_system, seed):
     s = a_fog_full_of_what_the_cloud_has_not(make_system)
