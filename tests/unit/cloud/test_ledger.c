@@ -208,6 +208,24 @@ static void samples_missing_with_no_record_missing_are_unexplained(void **state)
     interval_set_deinit(&archived);
 }
 
+static void samples_of_a_corrupt_record_are_what_is_missing(void **state)
+{
+    struct interval_set archived = {0};
+    struct ledger_balance b = {0};
+    struct interval at = {11, 11};
+    struct ledger_cover cover = {.reason = FOGLINE__V1__REASON__REASON_CORRUPT, .at = &at, .n = 1};
+    struct ledger_lane in = {.archived = &archived, .next = 12, .archived_samples = 90, .produced_samples = 100,
+                             .covers = &cover, .n_covers = 1};
+
+    (void)state;
+    assert_int_equal(interval_set_add(&archived, 1, 10), 0);
+    assert_int_equal(ledger_lane_balance(&in, &b), 0);
+    assert_int_equal(b.samples.by_reason[FOGLINE__V1__REASON__REASON_CORRUPT], 10);
+    assert_int_equal(b.samples.unexplained, 0);
+    ledger_balance_deinit(&b);
+    interval_set_deinit(&archived);
+}
+
 static void samples_lost_with_the_archive_are_what_is_neither_there_nor_held(void **state)
 {
     struct interval_set archived = {0}, held = {0};
@@ -237,6 +255,7 @@ int main(void)
         cmocka_unit_test(cut_list_counts_what_it_could_not_name),
         cmocka_unit_test(samples_lost_with_the_archive_are_what_is_neither_there_nor_held),
         cmocka_unit_test(samples_missing_with_no_record_missing_are_unexplained),
+        cmocka_unit_test(samples_of_a_corrupt_record_are_what_is_missing),
     };
 
     return cmocka_run_group_tests_name("cloud_ledger", tests, NULL, NULL);
