@@ -78,9 +78,10 @@ static const struct cmd cloud_verbs[] = {
      "`cloudctl events NODE`.",
      NULL, verb_command},
     {"store ls", "[DEVICE]", 0, 1, "list the streams in the archive", NULL, NULL, verb_store_ls},
-    {"store restored", NULL, 0, 0, "say that the archive was put back from a copy",
+    {"store restored", NULL, 0, 0, "say that the archive was put back from a copy, or made anew",
      "Run it before fogline-cloud starts on the copy: the archive then goes on under another id, so that nobody takes "
-     "its word for what came after the copy was made. A reboot alone needs none of this.",
+     "its word for what came after the copy was made. Signed with operator.key, so that all nodes believe the new id, "
+     "give again what they hold and let go of what this archive has. A reboot alone needs none of this.",
      NULL, verb_store_restored},
     {NULL},
 };

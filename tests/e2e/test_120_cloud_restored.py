@@ -170,3 +170,51 @@ def test_an_archive_moved_away_is_replaced_when_the_operator_says_so(make_system
     s.wait_read("dev-2")
     s.wait_settled()
     assert archived(s, "dev-2") > 0
+
+
+def test_the_word_survives_a_death_of_tool_or_daemon_anywhere(make_system):
+    s = make_system().one_of_each(rows=50)
+    s.start()
+    s.wait_read()
+    s.wait_settled()
+    s.stop("cloud")
+    state = s.nodes["cloud"].state_dir
+    pending, word = os.path.join(state, "restored"), os.path.join(state, "archive.doc")
+
+    def id_now():
+        return until("the status is there", lambda: (s.fact("cloud", "store") or {}).get("archive_id"))
+    s.start("cloud")
+    first = id_now()
+    s.stop("cloud")
+    s.ctl("cloud", "store", "restored")
+    with open(pending) as f:
+        named = f.read().strip()
+    os.remove(pending)  # died between the word and the rest
+    s.start("cloud")
+    assert "archive_word_of_another" in s.log_of("cloud") and id_now() == first
+    s.stop("cloud")
+    s.ctl("cloud", "store", "restored")
+    with open(pending) as f:
+        renamed = f.read().strip()
+    assert renamed not in (first, named)
+    s.start("cloud")
+    until("it has the new name", lambda: id_now() == renamed)
+    s.kill("cloud")
+    with open(pending, "w") as f:  # died between the commit and the removal
+        f.write(renamed + "\n")
+    s.start("cloud")
+    assert id_now() == renamed and not os.path.exists(pending)
+    for name in ("fog-a", "dev-1"):
+        until(f"{name} knows", lambda: knows(s, name))
+    s.stop("cloud")
+    with open(word, "r+b") as f:  # not the operator's any more: not handed down, and said
+        f.seek(-1, os.SEEK_END)
+        last = f.read(1)
+        f.seek(-1, os.SEEK_END)
+        f.write(bytes([last[0] ^ 1]))
+    s.start("cloud")
+    until("it says so", lambda: "archive_word_refused" in s.log_of("cloud"))
+    s.ctl("cloud", "store", "restored")
+    os.rename(os.path.join(state, "operator.key"), os.path.join(s.dir, "operator.key"))
+    p = s.ctl("cloud", "store", "restored", check=False)
+    assert p.returncode == 6 and "operator.key" in p.stderr, p
