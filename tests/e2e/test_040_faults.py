@@ -9,7 +9,7 @@ import pytest
 from system import until
 
 RATE = {"interval_ms": 2, "speed": "1"}  # 500 rows/s, as recorded
-ROWS = 2000
+ROWS = 1500
 
 
 def flows(s, name="cloud", key="archive.samples_total"):

@@ -11,50 +11,47 @@ def refused(s, name="fog-a"):
     return s.ctl_json(name, "enroll", "list")["refused"]
 
 
-def strange_device(make_system, **kw):
-    """cloud, fog-a, and dev-1 that nobody has accepted."""
+def strangers(make_system, names, **kw):
+    """cloud, fog-a and dev-1, of which the named ones are not accepted."""
     s = make_system()
     s.accept = lambda name: None
     s.one_of_each(**kw)
     del s.accept
-    s.accept("fog-a")
+    for name in {"fog-a", "dev-1"} - set(names):
+        s.accept(name)
     return s
 
 
-def test_an_unknown_device_is_refused_listed_accepted_and_flows_by_itself(make_system):
-    s = strange_device(make_system, rows=500)
+def says(s, name, command):
+    """Its status tells what to run where, and with which key."""
+    key = s.ctl_json(name, "key", "show")["fingerprint"]
+    p = s.ctl(name, "status")
+    return p.stdout if command in p.stdout and key in p.stdout else None
+
+
+def test_strangers_are_refused_listed_accepted_and_flow_by_themselves(make_system):
+    """A fog that its cloud does not know and a device that its fog does not know: each says what to do, and where."""
+    s = strangers(make_system, ["fog-a", "dev-1"], rows=500)
     s.start()
-    key = s.ctl_json("dev-1", "key", "show")
-    entry = until("the refused key is listed", lambda: next(iter(refused(s)), None))
-    assert entry["fingerprint"] == key["fingerprint"] and entry["address"].startswith("127.0.0.1")
-    assert entry["count"] >= 1
-    until("tries are counted", lambda: refused(s)[0]["count"] > entry["count"], timeout=30)
-    text = s.ctl("fog-a", "enroll", "list").stdout
-    assert key["fingerprint"] in text and "127.0.0.1" in text
-
-    def hint():
-        p = s.ctl("dev-1", "status")
-        return p.stdout if "enroll accept" in p.stdout and key["fingerprint"] in p.stdout else None
-    said = until("the device says what to do", hint, timeout=20)
-    assert "dev-1" in said
-    until("its log says so too", lambda: "enroll accept" in s.log_of("dev-1"))
+    entries = {}
+    for name, upper in (("fog-a", "cloud"), ("dev-1", "fog-a")):
+        key = s.ctl_json(name, "key", "show")["fingerprint"]
+        entries[name] = until(f"{name} is listed", lambda: next((r for r in refused(s, upper) if r["fingerprint"] == key), None))
+        assert entries[name]["address"].startswith("127.0.0.1") and entries[name]["count"] >= 1
+        text = s.ctl(upper, "enroll", "list").stdout
+        assert key in text and "127.0.0.1" in text
+    until("tries are counted", lambda: refused(s)[0]["count"] > entries["dev-1"]["count"], timeout=30)
+    until("the device says what to do", lambda: says(s, "dev-1", "enroll accept dev-1"), timeout=20)
+    until("the fog says what to do", lambda: says(s, "fog-a", "cloudctl enroll accept fog-a"), timeout=20)
+    until("their logs say so too", lambda: all("enroll accept" in s.log_of(n) for n in ("dev-1", "fog-a")))
     assert s.held_records("dev-1") > 0 and s.counter("fog-a", "inbox.records") == 0
-    s.accept("dev-1")
     started = time.monotonic()
+    for name in ("fog-a", "dev-1"):
+        s.accept(name)
     s.must_be_exact(s.wait_settled(40))
-    print(f"everything had arrived {time.monotonic() - started:.1f} s after it was accepted")
-    assert not [r for r in s.ctl("fog-a", "enroll", "list").stdout.splitlines() if "REFUSED" in r]
-
-
-def test_a_fog_nobody_accepted_says_so_too(make_system):
-    s = make_system()
-    s.accept = lambda name: None
-    s.one_of_each(rows=100)
-    del s.accept
-    s.start("cloud", "fog-a")
-    key = s.ctl_json("fog-a", "key", "show")["fingerprint"]
-    until("the cloud lists the fog", lambda: [r for r in refused(s, "cloud") if r["fingerprint"] == key])
-    until("the fog says what to do", lambda: "cloudctl enroll accept" in s.ctl("fog-a", "status").stdout, timeout=25)
+    print(f"everything had arrived {time.monotonic() - started:.1f} s after they were accepted")
+    for upper in ("cloud", "fog-a"):
+        assert "REFUSED" not in s.ctl(upper, "enroll", "list").stdout
 
 
 def test_a_revoked_device_is_not_heard_any_more(make_system):
@@ -85,7 +82,7 @@ def test_a_revoked_device_is_not_heard_any_more(make_system):
 
 
 def test_a_provisional_device_is_held_by_the_fog_until_the_cloud_agrees(make_system):
-    s = strange_device(make_system, rows=800)
+    s = strangers(make_system, ["dev-1"], rows=800)
     s.start()
     s.ctl("fog-a", "enroll", "accept", "dev-1", s.nodes["dev-1"].key)
     s.wait_read()

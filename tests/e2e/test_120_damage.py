@@ -122,7 +122,7 @@ def test_a_damaged_record_of_a_device_is_explained(make_system):
     assert samples["archived"] == j["samples_exported"]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_some_flipped_bytes_never_make_a_wrong_reading(make_system, seed):
     s = a_fog_full_of_what_the_cloud_has_not(make_system)
     flip_bytes(data_file(s, "fog-a"), seed, 12)
