@@ -163,3 +163,11 @@ int file_sync_dir(const char *path)
         return -errno;
     return fsync(fd) < 0 ? -errno : 0;
 }
+
+int file_guard_std(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return -EBADF;
+    return 0;
+}

@@ -16,4 +16,8 @@ must_check int file_mkdirs(const char *path, mode_t mode);
 /* Opens and fsyncs a folder, so that names made in it survive a power cut. */
 must_check int file_sync_dir(const char *path);
 
+/* To be called before anything else is opened: a descriptor of 0 to 2 that is closed would go to the next file, a store
+ * perhaps, and that file would get what is printed. What is closed now fails when it is used. */
+must_check int file_guard_std(void);
+
 #endif

@@ -2,6 +2,7 @@
 #include "ctl/cmd.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "config/problem.h"
 #include "ctl/cmd_private.h"
 #include "link/keys.h"
@@ -313,6 +314,8 @@ int cmd_run(const struct ctl_tier *tier, int argc, char **argv, FILE *out, FILE 
 int cmd_main(const struct ctl_tier *tier, int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    if (file_guard_std() < 0)
+        return CTL_FAILED;
     if (keys_init() < 0) {
         fprintf(stderr, "%s: libsodium does not start\n", tier->cli);
         return CTL_FAILED;

@@ -1,6 +1,7 @@
 #include "ctl/daemon.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "link/keys.h"
@@ -221,6 +222,8 @@ int daemon_begin(struct daemon *d, const struct ctl_tier *tier, int argc, char *
     d->lock_fd = d->store_lock_fd = -1;
     d->tier = tier;
     d->clock = clock_real;
+    if (file_guard_std() < 0)
+        return CTL_FAILED;
     if (keys_init() < 0) {
         fprintf(stderr, "%s: libsodium does not start\n", tier->daemon);
         return CTL_FAILED;

@@ -5,7 +5,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static size_t count_names(const char *path)
 {
@@ -99,6 +102,33 @@ static void folders_are_made_all_the_way(void **state)
     assert_int_equal(access(dir.path, F_OK), -1);
 }
 
+/* In a process of its own: the test's output is at stake. */
+static void a_closed_standard_descriptor_goes_to_no_file(void **state)
+{
+    struct tmpdir dir;
+    int status;
+    pid_t pid;
+
+    (void)state;
+    tmpdir_init(&dir);
+    pid = fork();
+    if (pid == 0) {
+        int fd;
+
+        close(STDIN_FILENO);
+        close(STDOUT_FILENO);
+        if (file_guard_std() != 0)
+            _exit(1);
+        fd = open(tmpdir_path(&dir, "f"), O_RDWR | O_CREAT, 0600);
+        if (fd <= STDERR_FILENO)
+            _exit(2);
+        _exit(write(STDOUT_FILENO, "x", 1) == -1 && errno == EBADF ? 0 : 3);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    tmpdir_deinit(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +136,7 @@ int main(void)
         cmocka_unit_test(a_failed_write_keeps_the_old_content),
         cmocka_unit_test(reading_obeys_the_limit),
         cmocka_unit_test(folders_are_made_all_the_way),
+        cmocka_unit_test(a_closed_standard_descriptor_goes_to_no_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
