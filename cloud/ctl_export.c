@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum { TAIL_POLL_MS = 300, TAIL_SETS_MAX = 65536 };
@@ -47,13 +48,22 @@ static int read_options(struct ctl *ctl, struct export_options *o)
     return code;
 }
 
+/* A device, a pipe: a file under its name would take its place. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 /* A file of one's own is written whole or not at all: under another name, then renamed. */
 static int export_to_file(struct ctl *ctl, struct reading *rd, struct export_options *o, const char *path,
                           struct export_counts *counts)
 {
     owned(close_file) FILE *f = NULL;
     char part[CTL_FILE_CHARS + 16];
-    int r, n = snprintf(part, sizeof part, "%s.part", path);
+    bool special = is_special(path);
+    int r, n = snprintf(part, sizeof part, "%s%s", path, special ? "" : ".part");
 
     if (n < 0 || (size_t)n >= sizeof part)
         return ctl_fail(ctl, CTL_USAGE, "-o: too long a name");
@@ -64,10 +74,11 @@ static int export_to_file(struct ctl *ctl, struct reading *rd, struct export_opt
     r = export_run(rd->view, o, counts);
     if (r == 0 && fclose(TAKE(f)) != 0)
         r = -errno;
-    if (r == 0 && rename(part, path) < 0)
+    if (r == 0 && !special && rename(part, path) < 0)
         r = -errno;
     if (r < 0) {
-        remove(part);
+        if (!special)
+            remove(part);
         return ctl_fail(ctl, CTL_FAILED, "%s: %s", path, strerror(-r));
     }
     return CTL_OK;

@@ -45,6 +45,8 @@ int reading_failed(struct ctl *ctl, int r)
 {
     if (r == -EPIPE)
         return CTL_OK;
+    if (ferror(ctl->out))
+        return ctl_fail(ctl, CTL_FAILED, "cannot write the output: %s", strerror(-r));
     return ctl_fail(ctl, r == -EIO ? CTL_DAMAGED : CTL_FAILED, "%s: %s", ctl->paths.store, strerror(-r));
 }
 
