@@ -68,7 +68,8 @@ struct outbox *outbox_free(struct outbox *ob);
 must_check int outbox_new_session(struct outbox *ob, int64_t now_ms);
 /* A record was appended or put in the open transaction: it is sent after the commit. */
 void outbox_added(struct outbox *ob, struct spool_stream *s, uint64_t seq);
-/* Marks of this archive count from now on, no others. Commits. Documents of kind "archive" do it by themselves. */
+/* Marks of this archive count from now on, no others; archive_changes is called as for a word. Commits. Documents of kind
+ * "archive" do it by themselves. */
 must_check int outbox_set_archive(struct outbox *ob, const struct id128 *id);
 /* Down message, already opened. Malformed ones are counted. 0 or negative errno (spool failure: exit). */
 must_check int outbox_on_down(struct outbox *ob, struct span down, int64_t now_ms);

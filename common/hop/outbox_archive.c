@@ -25,22 +25,6 @@ int outbox_archive_load(struct outbox *ob)
     return rc < 0 ? rc : 0;
 }
 
-int outbox_set_archive(struct outbox *ob, const struct id128 *id)
-{
-    int rc;
-
-    if (ob->has_archive_id && id128_equal(id, &ob->archive_id))
-        return 0;
-    rc = spool_fact_put(ob->spool, FACT_ID, span_of(id->bytes, ID128_BYTES));
-    if (rc == 0)
-        rc = spool_commit(ob->spool);
-    if (rc != 0)
-        return rc == DB_FULL ? -ENOSPC : rc;
-    ob->archive_id = *id;
-    ob->has_archive_id = true;
-    return 0;
-}
-
 /* What the former archive said is settled and was not yet applied may be missing in this one: held on to. */
 static int forget_settled(struct outbox *ob)
 {
@@ -57,15 +41,16 @@ static int forget_settled(struct outbox *ob)
     return rc;
 }
 
-/* Id, version and document in one commit. DB_FULL: nothing happened. */
-static int commit_archive(struct outbox *ob, const struct id128 *id, uint64_t version, struct span packed, bool another)
+/* Id, and with a word (version not 0) that word, in one commit. DB_FULL: nothing happened. */
+static int commit_archive(struct outbox *ob, const struct id128 *id, uint64_t version, struct span packed)
 {
     const struct outbox_ops *ops = &ob->options.ops;
+    bool another = ob->has_archive_id && !id128_equal(id, &ob->archive_id);
     int rc = spool_fact_put(ob->spool, FACT_ID, span_of(id->bytes, ID128_BYTES));
 
-    if (rc == 0)
+    if (rc == 0 && version != 0)
         rc = spool_fact_put_u64(ob->spool, FACT_VERSION, version);
-    if (rc == 0)
+    if (rc == 0 && version != 0)
         rc = spool_fact_put(ob->spool, FACT_DOCUMENT, packed);
     if (rc == 0 && another && ops->archive_changes != NULL)
         rc = ops->archive_changes(ops->ctx);
@@ -73,14 +58,29 @@ static int commit_archive(struct outbox *ob, const struct id128 *id, uint64_t ve
         rc = spool_rollback(ob->spool);
         return rc == 0 ? DB_FULL : rc;
     }
-    return rc == 0 ? spool_commit(ob->spool) : rc;
+    if (rc == 0)
+        rc = spool_commit(ob->spool);
+    if (rc != 0)
+        return rc;
+    ob->archive_id = *id;
+    ob->has_archive_id = true;
+    return another ? forget_settled(ob) : 0;
+}
+
+int outbox_set_archive(struct outbox *ob, const struct id128 *id)
+{
+    int rc;
+
+    if (ob->has_archive_id && id128_equal(id, &ob->archive_id))
+        return 0;
+    rc = commit_archive(ob, id, 0, span_of(NULL, 0));
+    return rc == DB_FULL ? -ENOSPC : rc;
 }
 
 int outbox_take_archive(struct outbox *ob, const Fogline__V1__Document *d)
 {
     owned(buf_deinit) struct buf packed = {0};
     struct id128 id;
-    bool another;
     int rc = ob->options.operator_public == NULL || d->version <= ob->archive_version
                  ? ARCHIVE_WORD_FORGED
                  : archive_word_check(d, ob->options.operator_public, &id);
@@ -93,20 +93,17 @@ int outbox_take_archive(struct outbox *ob, const Fogline__V1__Document *d)
         rc = archive_word_pack(d, &packed);
     if (rc != 0)
         return rc;
-    another = ob->has_archive_id && !id128_equal(&id, &ob->archive_id);
-    rc = commit_archive(ob, &id, d->version, span_of(packed.data, packed.len), another);
+    rc = commit_archive(ob, &id, d->version, span_of(packed.data, packed.len));
     if (rc == DB_FULL)
         return 0; /* it comes again */
     if (rc != 0)
         return rc;
-    ob->archive_id = id;
-    ob->has_archive_id = true;
     ob->archive_version = d->version;
     buf_deinit(&ob->archive_document);
     ob->archive_document = packed;
     packed = (struct buf){0};
     ob->counter[OUTBOX_ARCHIVES_TAKEN]++;
-    return another ? forget_settled(ob) : 0;
+    return 0;
 }
 
 size_t outbox_archive_held(const struct outbox *ob, Fogline__V1__DocumentVersion **out)
