@@ -25,6 +25,7 @@ enum {
     HOP_GAPS_MAX = 4096,           /* of one lane's seen rows in all: then the lowest are forgotten */
     HOP_ACCOUNT_ROWS_MAX = 1000,   /* on the open account before a ledger record is cut while offline */
     HOP_EPOCHS_PER_DAY_MAX = 4,
+    HOP_FORGET_MS = 60000,         /* an epoch its owner no longer lists is forgotten after so long in one session */
     HOP_BATCH_BYTES = 4 * 1024 * 1024,
     HOP_MARK_PUSH_MS = 500,        /* an upper side volunteers fresh marks at most this often */
 };

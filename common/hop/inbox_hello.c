@@ -61,16 +61,38 @@ int inbox_forget(struct inbox *ib, struct spool_stream *s)
     return 0;
 }
 
-/* A stream not listed by its owner and not held here is of no more use: nothing of it can come again in this session, and an
- * older session is not heard. One with rows on the account waits until they are in a ledger record. */
-static int forget_unlisted(struct inbox *ib, const struct peer *p)
+/* Has the session now spoken for the stream been silent about it for long? One Hello is not enough: it may be of a former
+ * life whose session number was further on, come late; the owner overtakes it with its next Hello and lists its epoch again. */
+static bool long_unlisted(struct spool_stream *s, const struct peer *p, int64_t now_ms)
+{
+    struct stream_in *si;
+
+    if (inbox_stream_in(s, &si) != 0)
+        return false;
+    if (si->unlisted_session != p->session) {
+        si->unlisted_session = p->session;
+        si->unlisted_since_ms = now_ms;
+    }
+    return now_ms - si->unlisted_since_ms >= HOP_FORGET_MS;
+}
+
+/* A stream not listed by its owner for long and not held here is of no more use: nothing of it can come again in this
+ * session, and an older session is not heard. One with rows on the account waits until they are in a ledger record. */
+static int forget_unlisted(struct inbox *ib, const struct peer *p, int64_t now_ms)
 {
     for (size_t i = spool_n_streams(ib->spool); i-- > 0;) {
         struct spool_stream *s = spool_stream_at(ib->spool, i);
+        struct stream_in *si = s->upper_state;
         int rc;
 
-        if (s->own || strcmp(s->origin, p->node) != 0 || listed(p, &s->epoch) || s->lane[0].held.n > 0 ||
-            s->lane[1].held.n > 0)
+        if (s->own || strcmp(s->origin, p->node) != 0)
+            continue;
+        if (listed(p, &s->epoch)) {
+            if (si != NULL)
+                si->unlisted_session = 0;
+            continue;
+        }
+        if (!long_unlisted(s, p, now_ms) || s->lane[0].held.n > 0 || s->lane[1].held.n > 0)
             continue;
         rc = inbox_forget(ib, s);
         if (rc != 0 && rc != -EBUSY)
@@ -179,7 +201,6 @@ int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up
     const Fogline__V1__Hello *h = up->hello;
     int rc = 0;
 
-    (void)now_ms;
     if (h->version_min > HOP_VERSION || h->version_max < HOP_VERSION) {
         ib->counter[INBOX_MALFORMED]++;
         return 0;
@@ -212,7 +233,7 @@ int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up
             rc = take_report(ib, p, origin, h->asks[i]);
     }
     if (rc == 0 && ib->options.forget_epochs)
-        rc = forget_unlisted(ib, p);
+        rc = forget_unlisted(ib, p, now_ms);
     if (rc == 0)
         inbox_answer(ib, p, true);
     return rc;

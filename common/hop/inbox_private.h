@@ -53,6 +53,8 @@ struct dirty {
 };
 
 struct stream_in {
+    uint64_t unlisted_session;           /* in whose Hellos the epoch was not listed; 0: none */
+    int64_t unlisted_since_ms;
     struct peer *carrier[LANE_COUNT];    /* who brought or asked about it last */
     uint64_t asked_from[LANE_COUNT];     /* lowest held as last reported: where marks begin */
     uint64_t floor[LANE_COUNT];          /* nothing below it can come: lowest held, or next when nothing is held */

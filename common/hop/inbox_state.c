@@ -70,7 +70,10 @@ static void grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1_
 
 enum {
     STATE_BYTES = WIRE_DOWN_MAX_BYTES / 2, /* a State that has grown to this is sent before more goes in */
-    MARKS_PER_LANE = 64,                   /* at most 70 KB; the rest is asked for when these have been applied */
+    /* The lowest come first, the rest is asked for when these have been applied. A relay gives all it keeps of a lane, the
+     * archive no more than a relay keeps beside what was pushed to it: else the lowest would be the first to make room. */
+    MARKS_PER_LANE_ARCHIVE = 8,
+    MARKS_PER_LANE_RELAY = 16,
     LANE_BYTES = 160, BOUND_BYTES = 10, MARK_BYTES = 40, DOCUMENT_BYTES = 512,
 };
 
@@ -159,12 +162,13 @@ static bool add_lane(struct answer *a, struct spool_stream *s, unsigned lane, st
 static void add_marks(struct answer *a, struct spool_stream *s, unsigned lane, struct interval range)
 {
     const struct inbox_ops *ops = &a->ib->options.ops;
+    size_t most = a->ib->is_archive ? MARKS_PER_LANE_ARCHIVE : MARKS_PER_LANE_RELAY;
     size_t left = INBOX_LANES_PER_STATE - a->state.n_marks, n;
 
     if (ops->marks == NULL)
         return;
     n = ops->marks(ops->ctx, a->ib->out, s, lane, range, a->marks + a->state.n_marks,
-                   left < MARKS_PER_LANE ? left : MARKS_PER_LANE);
+                   left < most ? left : most);
     for (; n > 0; n--)
         a->bytes += MARK_BYTES + a->marks[a->state.n_marks++]->body.len;
 }

@@ -164,6 +164,22 @@ static void plan_faults_for_rules(struct plan *p, struct rng *r, uint32_t aim)
     }
 }
 
+/* Messages so late that an epoch is forgotten meanwhile. No disk is put back: numbers of sessions of such a disk's lives are in
+ * no order, and then only the minute protects before which nothing is forgotten. */
+static void plan_for_sessions(struct plan *p, struct rng *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_faults; i++)
+        if (p->fault[i].kind != FAULT_RESTORE)
+            p->fault[n++] = p->fault[i];
+    p->n_faults = n;
+    p->backup = false;
+    p->noisy_ms = 300 * 1000;
+    p->late = 0.05 + rng_unit(r) * 0.2;
+    p->late_ms = 200 * 1000;
+}
+
 void plan_make(struct plan *p, struct rng *r, uint32_t aimed_at)
 {
     *p = (struct plan){.n_devices = 1 + (unsigned)rng_below(r, DEVICES_MAX), .n_fogs = 1 + (unsigned)rng_below(r, FOGS_MAX)};
@@ -196,4 +212,6 @@ void plan_make(struct plan *p, struct rng *r, uint32_t aimed_at)
         fault_add(p, r, FAULT_RESTORE, p->n_devices + p->n_fogs, p->down_ms);
     }
     plan_faults_for_rules(p, r, aimed_at);
+    if (aimed_at & HOP_RULE_SESSION)
+        plan_for_sessions(p, r);
 }

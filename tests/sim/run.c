@@ -358,8 +358,10 @@ int sim_run(const struct sim_options *options, struct sim_result *ret)
     }
     w->options = options;
     w->result = ret;
-    w->rng.state = options->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-    sodium_rng.state = ~options->seed;
+    /* Mixed first: the states of neighbours are one step of the generator apart. */
+    w->rng.state = options->seed;
+    w->rng.state = rng_u64(&w->rng);
+    sodium_rng.state = rng_u64(&w->rng);
     plan_make(&w->plan, &w->rng, options->rules_off | options->aimed_at);
     world_begin(w, f);
     run(w);

@@ -146,16 +146,16 @@ static size_t on_marks(void *ctx, struct wire_arena *a, struct spool_stream *str
     (void)lane;
     (void)range;
     for (; n < s->n_marks && n < max; n++) {
-        uint8_t *bytes = wire_arena_alloc(a, 1000 + KEY_MAC_BYTES);
+        uint8_t *bytes = wire_arena_alloc(a, 3000 + KEY_MAC_BYTES);
 
         out[n] = wire_arena_alloc(a, sizeof **out);
         assert_non_null(out[n]);
         assert_non_null(bytes);
-        memset(bytes, 1, 1000 + KEY_MAC_BYTES);
+        memset(bytes, 1, 3000 + KEY_MAC_BYTES);
         fogline__v1__mark__init(out[n]);
         out[n]->key_id = 1;
-        out[n]->body = (ProtobufCBinaryData){1000, bytes};
-        out[n]->mac = (ProtobufCBinaryData){KEY_MAC_BYTES, bytes + 1000};
+        out[n]->body = (ProtobufCBinaryData){3000, bytes};
+        out[n]->mac = (ProtobufCBinaryData){KEY_MAC_BYTES, bytes + 3000};
     }
     return n;
 }

@@ -222,8 +222,31 @@ static void epoch_no_longer_listed_is_forgotten(void **state)
     commit(s);
     give_hello(s, "dev", 2, &other, 1);
     commit(s);
+    assert_non_null(stream(s, 'e')); /* it may be a late word of a former life */
+    s->now_ms += HOP_FORGET_MS;
+    give_hello(s, "dev", 2, &other, 1);
+    commit(s);
     assert_null(stream(s, 'e'));
     assert_int_equal(s->forgotten, 1);
+}
+
+static void epoch_listed_again_in_time_is_not_forgotten(void **state)
+{
+    struct side *s = side_of(state);
+    const struct report other = {'f', 1, 0};
+
+    hello(s, "dev", 1, 3, 1);
+    give_data(s, "dev", 1, inbox_run(s->ib), 'e', 1, 2);
+    commit(s);
+    give_hello(s, "dev", 7, &other, 1); /* of a former life, come late */
+    s->now_ms += HOP_FORGET_MS - 1;
+    hello(s, "dev", 8, 3, 1);
+    s->now_ms += HOP_FORGET_MS;
+    hello(s, "dev", 8, 3, 1);
+    give_data(s, "dev", 8, inbox_run(s->ib), 'e', 1, 2);
+    commit(s);
+    assert_int_equal(counter(s, INBOX_RECORDS), 2);
+    assert_int_equal(counter(s, INBOX_DUPLICATES), 2);
 }
 
 static void epoch_on_the_account_is_not_forgotten(void **state)
@@ -237,6 +260,8 @@ static void epoch_on_the_account_is_not_forgotten(void **state)
     row.stream = stream(s, 'e');
     assert_int_equal(spool_account_add(s->sp, &row), 0);
     commit(s);
+    give_hello(s, "dev", 2, &other, 1);
+    s->now_ms += HOP_FORGET_MS;
     give_hello(s, "dev", 2, &other, 1);
     commit(s);
     assert_non_null(stream(s, 'e'));
@@ -407,8 +432,8 @@ static void much_to_say_is_said_in_several_states(void **state)
     commit(s);
     for (size_t i = 0; i < s->n_caught; i++)
         marks += state_at(s, i)->n_marks;
-    assert_true(s->n_caught > 2);
-    assert_int_equal(marks, 8 * 64);
+    assert_true(s->n_caught > 1);
+    assert_int_equal(marks, 8 * 16);
 }
 
 static void garbage_from_below_is_counted(void **state)
@@ -437,6 +462,7 @@ int main(void)
         FACT(restart_has_a_new_run_and_knows_what_is_stored),
         FACT(epoch_that_no_hello_listed_is_dropped),
         FACT(epoch_no_longer_listed_is_forgotten),
+        FACT(epoch_listed_again_in_time_is_not_forgotten),
         FACT(epoch_on_the_account_is_not_forgotten),
         FACT(windows_of_all_fit_the_memory),
         FACT(every_peer_gets_a_window_in_turn),
