@@ -126,7 +126,7 @@ def test_what_a_fog_let_go_and_its_device_still_holds_comes_again(make_system):
 def test_the_same_copy_put_back_twice_and_a_device_linked_directly(make_system):
     s = make_system()
     s.add_cloud()
-    s.add_replay("dev-1", "s", ["cloud"], 3000, **SLOW)
+    s.add_replay("dev-1", "s", ["cloud"], 5000, **SLOW)
     s.setup()
     copy = run_copy_and_on(s)
     for _ in range(2):
