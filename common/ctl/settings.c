@@ -13,6 +13,27 @@ static bool link_keys_agree(const struct link_key *a, const struct link_key *b)
            memcmp(a->operator_public, b->operator_public, KEY_BYTES) == 0;
 }
 
+/* "tcp://HOST:PORT", with IPv6 in brackets, as the schema stores it. The port above is used too, and `*` is nowhere to go
+ * to. */
+static int split_endpoint(const char *endpoint, struct lower_port_upstream *out)
+{
+    const char *host = strncmp(endpoint, "tcp://", 6) == 0 ? endpoint + 6 : endpoint;
+    const char *colon = strrchr(host, ':');
+    int64_t port;
+
+    if (colon == NULL || colon == host || (size_t)(colon - host) >= sizeof(out->host) ||
+        host[0] == '*')
+        return -EINVAL;
+    char *end;
+    port = strtol(colon + 1, &end, 10);
+    if (*end != '\0' || port < 1 || port > 65534)
+        return -EINVAL;
+    memcpy(out->host, host, (size_t)(colon - host));
+    out->host[colon - host] = '\0';
+    out->port = (uint16_t)port;
+    return 0;
+}
+
 void ctl_settings_check(const struct ctl_settings *s, struct config_check *c)
 {
     struct link_key first = {0}, k;
@@ -33,6 +54,14 @@ void ctl_settings_check(const struct ctl_settings *s, struct config_check *c)
     if (s->up_keys.n > 1 && s->up_endpoints.n > 0 && s->up_keys.n != s->up_endpoints.n)
         config_complain(c, "up.keys", "give one key for each endpoint, or one for all",
                         "%zu keys for %zu endpoints", s->up_keys.n, s->up_endpoints.n);
+    for (size_t i = 0; i < s->up_endpoints.n; i++) {
+        struct lower_port_upstream up;
+
+        snprintf(field, sizeof(field), "up.endpoints[%zu]", i);
+        if (split_endpoint(s->up_endpoints.at[i], &up) < 0)
+            config_complain(c, field, "write tcp://HOST:PORT with the lower port of the node above",
+                            "not a host and a port of 1..65534");
+    }
     for (size_t i = 0; i < s->up_keys.n; i++) {
         snprintf(field, sizeof(field), "up.keys[%zu]", i);
         if (link_key_parse(s->up_keys.at[i], &k, &err) != 0) {
@@ -46,25 +75,6 @@ void ctl_settings_check(const struct ctl_settings *s, struct config_check *c)
             first = k;
         have_first = true;
     }
-}
-
-/* "tcp://HOST:PORT", with IPv6 in brackets, as the schema stores it. */
-static int split_endpoint(const char *endpoint, struct lower_port_upstream *out)
-{
-    const char *host = strncmp(endpoint, "tcp://", 6) == 0 ? endpoint + 6 : endpoint;
-    const char *colon = strrchr(host, ':');
-    int64_t port;
-
-    if (colon == NULL || colon == host || (size_t)(colon - host) >= sizeof(out->host))
-        return -EINVAL;
-    char *end;
-    port = strtol(colon + 1, &end, 10);
-    if (*end != '\0' || port < 1 || port > 65534)
-        return -EINVAL;
-    memcpy(out->host, host, (size_t)(colon - host));
-    out->host[colon - host] = '\0';
-    out->port = (uint16_t)port;
-    return 0;
 }
 
 int ctl_upstreams(const struct ctl_settings *s, struct lower_port_upstream out[LOWER_PORT_UPSTREAMS_MAX],

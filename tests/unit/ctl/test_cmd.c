@@ -168,6 +168,22 @@ static void link_keys_of_two_clouds_are_refused(void **state)
     assert_non_null(strstr(s->err, "another cloud"));
 }
 
+static void endpoints_that_lead_nowhere_are_found_by_the_check(void **state)
+{
+    static const char *const wrong[] = {"h:65535", "*:5510", "[::1]:*"};
+    struct link_key a = {.upper_transport = {1}, .cloud_end = {2}, .operator_public = {3}};
+    char text[KEY_TEXT_CHARS], line[600];
+
+    link_key_format(&a, text);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(line, sizeof(line), "up: {endpoints: ['h:1', '%s'], keys: ['%s']}\n", wrong[i], text);
+        bench_configure(*state, line);
+        const struct said *s = bench_run(*state, "config", "check", NULL);
+        assert_int_equal(s->code, CTL_FAILED);
+        assert_non_null(strstr(s->err, "up.endpoints[1]"));
+    }
+}
+
 static void upstreams_take_one_key_for_all(void **state)
 {
     struct link_key k = {.upper_transport = {7}, .cloud_end = {2}, .operator_public = {3}}, trust;
@@ -234,6 +250,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(link_key_of_a_fog_carries_the_cloud_of_its_own_link_key, bench_setup,
                                         bench_teardown),
         cmocka_unit_test_setup_teardown(link_keys_of_two_clouds_are_refused, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(endpoints_that_lead_nowhere_are_found_by_the_check, bench_setup, bench_teardown),
         cmocka_unit_test(upstreams_take_one_key_for_all),
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
     };
