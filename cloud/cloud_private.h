@@ -53,7 +53,7 @@ struct cloud {
     struct cloud_reply replies[CLOUD_REPLIES_MAX];
     size_t n_replies;
     uint64_t refused_mark;
-    struct log_latch full_latch, grow_latch, refused_latch, other_latch;
+    struct log_latch full_latch, grow_latch, refused_latch, other_latch, status_latch;
     uint64_t counter[CLOUD_COUNTERS];
 };
 

@@ -223,7 +223,7 @@ static int result_text(struct ctl *ctl, const struct query_options *q, const str
         cell_double(t, row->max);
         cell_double(t, average(row));
         cell_double(t, row->sum);
-        table_cell(t, row->unit != NULL ? row->unit : "");
+        table_cell(t, row->unit != NULL ? row->unit : "mixed");
     }
     return table_print(t, ctl->out, ctl->color) < 0 ? CTL_FAILED : CTL_OK;
 }
