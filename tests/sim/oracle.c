@@ -550,7 +550,7 @@ void oracle_restored(struct node *n)
         for (unsigned l = 0; l < LANE_COUNT; l++)
             for (uint64_t c = 1; c < b->n[l]; c++)
                 if (b->at[l][c].made && !b->at[l][c].lost && !(k < n->copied.n_books && c < n->copied.next[k][l]) &&
-                    (k < n->copied.n_books || !settled(&b->at[l][c])))
+                    (k < n->copied.n_books || b->at[l][c].held || !settled(&b->at[l][c])))
                     lose(w, &b->at[l][c]);
     }
 }
