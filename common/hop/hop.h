@@ -23,6 +23,8 @@ enum {
     HOP_LOWEST_EVERY_RECORDS = 64,
     HOP_INTERVALS_MAX = 256,       /* of one lane's seen rows, at and above what its owner still holds */
     HOP_GAPS_MAX = 4096,           /* of one lane's seen rows in all: then the lowest are forgotten */
+    HOP_STREAMS_MAX = 4096,        /* epochs of one origin in a relay: nobody takes the place of others */
+    HOP_STREAMS_ARCHIVE_MAX = 1 << 16, /* the same in an archive, which forgets none: a start a day for 180 years */
     HOP_ACCOUNT_ROWS_MAX = 1000,   /* on the open account before a ledger record is cut while offline */
     HOP_EPOCHS_PER_DAY_MAX = 4,
     HOP_FORGET_MS = 60000,         /* an epoch its owner no longer lists is forgotten after so long in one session */

@@ -29,13 +29,10 @@ static int stretch_stream(struct inbox *ib, struct peer *p, const Fogline__V1__S
         ib->counter[INBOX_DROPPED_EPOCH] += t->n_records;
         return 0;
     }
-    s = spool_find(ib->spool, origin, &epoch);
-    if (s == NULL) {
-        rc = spool_stream_make(ib->spool, origin, &epoch, &s);
-        if (rc != 0) {
-            ib->counter[INBOX_DROPPED_EPOCH] += t->n_records;
-            return rc < 0 ? rc : 0;
-        }
+    rc = inbox_stream_make(ib, origin, &epoch, &s);
+    if (rc != 0) {
+        ib->counter[INBOX_DROPPED_EPOCH] += t->n_records;
+        return rc < 0 ? rc : 0;
     }
     if (s->own) {
         ib->counter[INBOX_DROPPED_CARRY] += t->n_records;

@@ -13,6 +13,16 @@ static size_t streams_of(const struct inbox *ib, const char *origin)
     return n;
 }
 
+int inbox_stream_make(struct inbox *ib, const char *origin, const struct id128 *epoch, struct spool_stream **ret_s)
+{
+    size_t max = ib->is_archive ? HOP_STREAMS_ARCHIVE_MAX : HOP_STREAMS_MAX;
+
+    *ret_s = spool_find(ib->spool, origin, epoch);
+    if (*ret_s != NULL)
+        return 0;
+    return streams_of(ib, origin) >= max ? SPOOL_LIMIT : spool_stream_make(ib->spool, origin, epoch, ret_s);
+}
+
 static bool listed(const struct peer *p, const struct id128 *epoch)
 {
     for (size_t i = 0; i < p->n_listed; i++)
@@ -126,14 +136,9 @@ static int take_report(struct inbox *ib, struct peer *p, const char *origin, con
 
     if (!wire_id128(e->epoch, &epoch))
         return 0;
-    s = spool_find(ib->spool, origin, &epoch);
-    if (s == NULL) {
-        if (streams_of(ib, origin) >= INBOX_STREAMS_PER_ORIGIN_MAX)
-            return 0;
-        rc = spool_stream_make(ib->spool, origin, &epoch, &s);
-        if (rc != 0)
-            return rc < 0 ? rc : 0;
-    }
+    rc = inbox_stream_make(ib, origin, &epoch, &s);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
     if (s->own)
         return 0;
     for (size_t l = 0; rc == 0 && l < e->n_lanes; l++)

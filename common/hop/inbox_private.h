@@ -9,7 +9,6 @@
 enum {
     INBOX_PEERS_MAX = 8192,
     INBOX_HELLO_KEPT_BYTES = WIRE_UP_MAX_BYTES, /* a Hello kept to be answered and asked about */
-    INBOX_STREAMS_PER_ORIGIN_MAX = 4096,
     INBOX_DIRTY_MAX = 1024,              /* marks waiting to be pushed to one peer */
     INBOX_LANES_PER_STATE = 256,
     INBOX_DOCUMENTS_MAX = WIRE_DOCUMENTS_MAX,
@@ -101,6 +100,9 @@ void inbox_answer(struct inbox *ib, struct peer *p, bool to_hello);
 must_check int inbox_touch(struct peer *p, struct spool_stream *s, unsigned lane, struct interval range);
 
 /* inbox_hello.c */
+/* The stream, made when missing. 0; SPOOL_LIMIT: its origin, or all together, have too many. */
+must_check int inbox_stream_make(struct inbox *ib, const char *origin, const struct id128 *epoch,
+                                 struct spool_stream **ret_s);
 must_check int inbox_load_session(struct inbox *ib, struct peer *p);
 must_check int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up, struct span raw, int64_t now_ms);
 

@@ -119,7 +119,7 @@ must_check int spool_grow(struct spool *sp, uint64_t map_bytes);
 /* Streams. Pointers stay valid until the stream is forgotten or the spool is reloaded (then the same objects are refilled). */
 struct spool_stream *spool_own(struct spool *sp); /* of the current epoch */
 struct spool_stream *spool_find(struct spool *sp, const char *origin, const struct id128 *epoch); /* NULL: unknown */
-enum { SPOOL_LIMIT = 1, SPOOL_STREAMS_MAX = 1 << 18 };
+enum { SPOOL_LIMIT = 1, SPOOL_STREAMS_MAX = 1 << 20 };
 /* The stream, made when missing. 0, SPOOL_LIMIT, -EINVAL for a bad name, ... */
 must_check int spool_stream_make(struct spool *sp, const char *origin, const struct id128 *epoch,
                                  struct spool_stream **ret_s);

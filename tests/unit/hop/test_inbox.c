@@ -212,6 +212,28 @@ static void epoch_that_no_hello_listed_is_dropped(void **state)
     assert_null(stream(s, 'x'));
 }
 
+static void epochs_of_one_origin_take_no_place_from_others(void **state)
+{
+    struct side *s = side_of(state);
+    struct spool_stream *made;
+
+    for (uint32_t i = 0; i < HOP_STREAMS_MAX; i++) {
+        struct id128 id = {{1}};
+
+        store_be32(id.bytes + 1, i);
+        assert_int_equal(spool_stream_make(s->sp, "dev", &id, &made), 0);
+    }
+    assert_int_equal(spool_commit(s->sp), 0);
+    hello(s, "dev", 1, 3, 1);
+    give_data(s, "dev", 1, inbox_run(s->ib), 'e', 1, 2);
+    hello(s, "pump", 1, 3, 1);
+    give_data(s, "pump", 1, inbox_run(s->ib), 'e', 1, 2);
+    assert_int_equal(counter(s, INBOX_DROPPED_EPOCH), 2);
+    assert_int_equal(counter(s, INBOX_RECORDS), 2);
+    assert_null(stream(s, 'e'));
+    commit(s);
+}
+
 static void epoch_no_longer_listed_is_forgotten(void **state)
 {
     struct side *s = side_of(state);
@@ -461,6 +483,7 @@ int main(void)
         FACT(session_outlives_a_restart),
         FACT(restart_has_a_new_run_and_knows_what_is_stored),
         FACT(epoch_that_no_hello_listed_is_dropped),
+        FACT(epochs_of_one_origin_take_no_place_from_others),
         FACT(epoch_no_longer_listed_is_forgotten),
         FACT(epoch_listed_again_in_time_is_not_forgotten),
         FACT(epoch_on_the_account_is_not_forgotten),
