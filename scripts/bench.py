@@ -2,6 +2,7 @@
 
   bench pipeline [--json] [--rounds 3] [--rows N]   the bare pipeline and Fogline in turn: single, batch, paced
   bench footprint [--json]                          sizes of programs, memory idle and under load, start times
+  bench connections [--devices N] [--json]          what a connected, silent device costs its fog
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
 Input: the CSV files below $FOGLINE_TRACE_DIR (DIR/x/x.csv, `;`), or a seeded walk of the same shape. A row is a time, a source
@@ -238,6 +239,42 @@ def idle(folder, interval_ms):
                     "cpu_percent_of_core": round((cpu_seconds(c.nodes[t].pid) - before[t]) / took * 100, 2)} for t in TIERS}
 
 
+def connections(args):
+    """Devices that are connected and silent: handshakes, memory and CPU of the fog."""
+    n = args.devices
+    many = os.path.join(LIMITS, "many_devices")
+    folder = tempfile.mkdtemp(prefix="fogline-bench-")
+    try:
+        with Cluster(folder, BUILD, by_relay=()) as c:
+            c.add_cloud()
+            c.add_fog("fog", site="bench")
+            c.setup()
+            keys = os.path.join(folder, "keys")
+            out = subprocess.run([many, "keys", str(n), keys], stdout=subprocess.PIPE, text=True, check=True).stdout
+            for line in out.splitlines():
+                name, key = line.split()
+                c.ctl("cloud", "enroll", "accept", name, key, "--site", "bench")
+            c.start()
+            c.wait_for("the fog has the list of nodes", lambda: c.counter("fog", "fog.node_lists") and
+                       c.counter("fog", "fog.documents_taken"), 20)
+            time.sleep(1)
+            pid = c.nodes["fog"].pid
+            kib, cpu = status_kib(pid, "RssAnon"), cpu_seconds(pid)
+            p = subprocess.Popen([many, "link", str(n), keys, "127.0.0.1", str(c.nodes["fog"].pair.port),
+                                  c.nodes["fog"].link_key], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                 preexec_fn=Cluster.die_with_parent())
+            got = json.loads(p.stdout.readline())
+            cpu = cpu_seconds(pid) - cpu
+            time.sleep(1)
+            kib = status_kib(pid, "RssAnon") - kib
+            p.stdin.close()
+            p.wait(30)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(json.dumps({"devices": n, **got, "rss_anon_kib_per_device": round(kib / n, 1),
+                      "fog_cpu_ms_per_device": round(cpu * 1000 / n, 2), "handshakes_per_device": 2}))
+
+
 def footprint(args):
     out = {"stripped_bytes": {}, "idle_1_hz": {}, "load_1_khz": {}}
     with tempfile.TemporaryDirectory() as d:
@@ -281,6 +318,10 @@ def main():
     q = sub.add_parser("footprint")
     q.add_argument("--json", action="store_true")
     q.set_defaults(fn=footprint)
+    q = sub.add_parser("connections")
+    q.add_argument("--json", action="store_true")
+    q.add_argument("--devices", type=int, default=500)
+    q.set_defaults(fn=connections)
     q = sub.add_parser("peer-line")
     q.add_argument("rows_n", type=int, metavar="ROWS")
     q.set_defaults(fn=peer_line)
