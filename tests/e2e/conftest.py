@@ -25,7 +25,7 @@ def pytest_sessionstart(session):
 
 @pytest.fixture
 def make_system(request):
-    """A function that makes a System; all end with the test, their folders too unless it fails."""
+    """A function that makes a System; all end with the test, cleanly, and their folders too."""
     request.node._systems = made = []
 
     def make(**kw):
@@ -33,10 +33,11 @@ def make_system(request):
         made.append((system.System(tmp.name, **kw), tmp))
         return made[-1][0]
     yield make
+    complaints = []
     for s, tmp in made:
-        s.close()
+        complaints += s.end()
         tmp.cleanup()
-        s.must_be_quiet()
+    assert not complaints
 
 
 @pytest.hookimpl(hookwrapper=True)

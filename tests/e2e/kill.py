@@ -71,7 +71,7 @@ class Sender:
 class Kill:
     def __init__(self, folder, rounds, tier, seed):
         self.rng, self.rounds, self.tier = random.Random(f"{tier}/{seed}"), rounds, tier
-        self.kills = 0
+        self.kills = self.crashed = 0
         rows = int(ROWS_PER_S * ROUND_S * (rounds + 2))
         self.s = s = system.System(folder)
         s.add_cloud(config={"store.map_bytes": f"{192 + rows // 2000} MiB"})
@@ -99,6 +99,9 @@ class Kill:
             if self.s.nodes[name].running:
                 self.s.signal(name, signal.SIGKILL)
                 self.kills += 1
+            else:
+                print(f"kill: {name} had ended by itself\n{self.s.nodes[name].log_tail()}", file=sys.stderr)
+                self.crashed += 1
         for name in names:
             self.s.nodes[name].process.wait()
 
@@ -126,7 +129,9 @@ class Kill:
             self.s.write_config(name)
             self.s.restart(name)
         held = self._drain()
-        self.s.stop()
+        complaints = self.s.end()
+        print(*(f"kill: {c}" for c in complaints), sep="\n", end="", file=sys.stderr)
+        self.crashed += len(complaints)
         return self._judge(held, time.monotonic() - started)
 
     def _drain(self):
@@ -143,7 +148,7 @@ class Kill:
         g = self.s.gaps()
         out = {"rounds": self.rounds, "tier": self.tier, "kills": self.kills, "lost": 0, "twice": 0,
                "unexplained": g["records"]["unexplained"] + g["samples"]["unexplained"], "held": held, "rows": 0,
-               "foreign": 0, "acked": len(self.sender.acked), "explained": g["records"]["explained"]}
+               "foreign": 0, "crashed": self.crashed, "acked": len(self.sender.acked), "explained": g["records"]["explained"]}
         for name in self.s.inputs:
             j = self.s.judge(name)
             out["rows"] += j["rows_in"]
@@ -183,7 +188,7 @@ def run(rounds, tier, seed, keep=None):
 
 
 def is_clean(result):
-    return all(result[k] == 0 for k in ("lost", "twice", "unexplained", "held", "foreign"))
+    return all(result[k] == 0 for k in ("lost", "twice", "unexplained", "held", "foreign", "crashed"))
 
 
 def main():

@@ -131,7 +131,15 @@ class System(Cluster):
         assert g["balanced"] and g["records"]["unexplained"] == 0 and g["samples"]["unexplained"] == 0, g
         assert g["records"]["produced"] == g["records"]["archived"] + g["records"]["held"] + g["records"]["explained_total"]
 
-    def must_be_quiet(self):
-        """No process of this system lives any more."""
-        alive = [n.name for n in self.nodes.values() if n.running]
-        assert not alive, f"still running: {alive}"
+    def end(self):
+        """Stops what still runs. Returns what was not right about it, and what a sanitizer said before."""
+        running = [n.name for n in self.nodes.values() if n.running]
+        codes = self.stop(*running) if running else {}
+        complaints = [f"{name} ended with {code}" for name, code in codes.items() if code != 0]
+        for name, node in self.nodes.items():
+            if node.running:
+                complaints.append(f"{name} still runs")
+            said = [line for line in self.log_of(name).splitlines() if "Sanitizer" in line or "runtime error:" in line]
+            complaints += [f"{name}: {line}" for line in said[:3]]
+        self.close()
+        return complaints

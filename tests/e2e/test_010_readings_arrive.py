@@ -1,7 +1,8 @@
 """Readings go from a file through a device and a fog to the cloud, and come out of it exactly."""
 import json
+import os
 
-from system import until
+from system import ledger, until
 
 
 def test_csv_arrives_bit_for_bit_and_the_ledger_is_even(make_system):
@@ -63,3 +64,28 @@ def test_dead_nodes_give_the_answers_of_living_ones(make_system):
         assert s.ctl_json(name, "store", "verify")["damaged"] == 0
         status = s.ctl_json(name, "status")
         assert status["running"] is False and status["age_ms"] >= 0
+
+
+def test_the_judge_sees_what_is_missing_doubled_and_changed(make_system):
+    """All other tests rest on it."""
+    s = make_system().one_of_each(rows=300)
+    s.start()
+    s.wait_read()
+    s.wait_settled()
+    s.judge("dev-1")
+    path = os.path.join(s.dir, "export-dev-1.jsonl")
+    rows = open(path).read().splitlines()
+
+    def judged(lines):
+        with open(path, "w") as f:
+            f.write("\n".join(lines) + "\n")
+        j = ledger.judge(path, s.inputs["dev-1"], "dev-1")
+        return j["missing"], j["archived_twice"], j["foreign"]
+    again = json.loads(rows[7])
+    again["seq"] += 1000
+    last_digit = rows[5][:-3] + str((int(rows[5][-3]) + 1) % 10) + rows[5][-2:] if rows[5][-3].isdigit() else None
+    assert judged(rows) == (0, 0, 0)
+    assert judged(rows[:5] + rows[6:]) == (1, 0, 0)
+    assert judged(rows + [rows[5]]) == (0, 1, 0)
+    assert judged(rows + [json.dumps(again)]) == (0, 1, 0), "the same reading under another number"
+    assert last_digit and judged(rows[:5] + [last_digit] + rows[6:]) == (1, 0, 1)

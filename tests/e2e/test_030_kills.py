@@ -22,7 +22,7 @@ def test_a_daemon_killed_while_it_checks_its_store_starts_again_at_once(make_sys
     s.start()
     s.wait_read()
     s.stop(name)
-    for _ in range(8):
+    for _ in range(5):
         s.start(name, wait=False)
         try:
             until("it has a child that checks", lambda: children(s.nodes[name]), timeout=5, every=0)
