@@ -135,10 +135,9 @@ static int open_port(struct io *io, struct errmsg *err)
 
     if (rc != 0)
         return rc;
-    /* Without a link key the cloud is not known yet: tags made now would mean nothing to it. */
+    /* Without a link key the cloud is not known yet: the outbox makes the tags when it is. */
     if (memcmp(io->trust.cloud_end, none, KEY_BYTES) == 0) {
-        log_warn("works_alone",
-                 "msg=\"no up.keys: records made now cannot be authenticated to a cloud later\"");
+        log_warn("works_alone", "msg=\"no up.keys: what is made is kept until a node above is named\"");
     } else {
         o.outbox.operator_public = io->trust.operator_public;
         rc = end_keys_derive(io->daemon->keys.end_secret, io->daemon->keys.end_public, io->trust.cloud_end,

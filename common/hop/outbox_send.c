@@ -1,4 +1,5 @@
 /* Hello and Data: what goes up, and in which order. */
+#include "hop/maker.h"
 #include "hop/outbox_private.h"
 
 enum {
@@ -250,6 +251,11 @@ static int draft_record(struct draft *d, struct pick *p, uint64_t count)
     m->samples = r.samples;
     m->flags = flagged_again(ob, p, count, r.flags) ? RECORD_FLAG_AGAIN : 0;
     m->payload = wire_bytes(r.payload);
+    if (p->so->stream->own && maker_lacks_tag(r.tag)) { /* made before the cloud was known */
+        rc = maker_tag(p->so->stream, m->seq, &r, ob->options.keys->tag, r.tag);
+        if (rc < 0)
+            return rc;
+    }
     m->tag = (ProtobufCBinaryData){WIRE_TAG_BYTES, memcpy(m + 1, r.tag, WIRE_TAG_BYTES)};
     d->records[d->n_records++] = m;
     d->bytes += weight;

@@ -40,6 +40,36 @@ static int teardown(void **state)
     return 0;
 }
 
+static void record_made_before_the_cloud_is_known_is_authenticated_when_sent(void **state)
+{
+    struct side *s = side_of(state);
+    const Fogline__V1__Record *sent = NULL;
+    struct spool_record r;
+    struct db_txn *txn;
+    uint8_t tag[WIRE_TAG_BYTES];
+    uint64_t seq;
+
+    memset(&s->keys, 0, sizeof s->keys);
+    seq = make(s, LANE_ORDINARY, 100);
+    memset(&s->keys, 'k', sizeof s->keys);
+    open_link(s, 1 << 20, 1 << 20);
+    tick(s);
+    for (size_t i = 0; i < s->n_caught && sent == NULL; i++) {
+        const Fogline__V1__Up *up = up_at(s, i);
+
+        if (up->body_case == FOGLINE__V1__UP__BODY_DATA)
+            sent = up->data->stretches[0]->records[0];
+    }
+    assert_non_null(sent);
+    assert_true(sent->seq == seq);
+    assert_int_equal(spool_read(s->sp, &txn), 0);
+    assert_int_equal(spool_get(s->sp, spool_own(s->sp), seq, &r), 0);
+    assert_true(maker_lacks_tag(r.tag));
+    assert_int_equal(maker_tag(spool_own(s->sp), seq, &r, s->keys.tag, tag), 0);
+    spool_read_done(s->sp);
+    assert_memory_equal(sent->tag.data, tag, WIRE_TAG_BYTES);
+}
+
 static void hello_goes_at_once_and_then_backs_off(void **state)
 {
     struct side *s = side_of(state);
@@ -640,6 +670,7 @@ int main(void)
 #define RELAYED(name) cmocka_unit_test_setup_teardown(name, setup_relay, teardown)
 #define SMALL(name) cmocka_unit_test_setup_teardown(name, setup_small, teardown)
     const struct CMUnitTest tests[] = {
+        FACT(record_made_before_the_cloud_is_known_is_authenticated_when_sent),
         FACT(hello_goes_at_once_and_then_backs_off),
         FACT(nothing_but_hello_goes_before_it_is_answered),
         FACT(zero_window_is_no_fault),
