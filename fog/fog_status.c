@@ -24,7 +24,7 @@ const struct counter_info fog_counter_info[FOG_COUNTERS] = {
                               "Node lists without the operator's signature."},
     [FOG_MARKS_PASSED] = {"marks_passed", COUNTER_TOTAL, "1", "Marks of the cloud kept for devices."},
     [FOG_RECORDS_REVOKED] = {"records_revoked", COUNTER_TOTAL, "records",
-                             "Records of revoked nodes removed to make room."},
+                             "Records of nodes revoked or of another site removed to make room."},
     [FOG_NODE_LISTS] = {"node_lists", COUNTER_TOTAL, "1", "Times the list of nodes was put into force."},
 };
 

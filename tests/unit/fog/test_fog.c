@@ -200,13 +200,15 @@ static void a_broken_store_is_moved_away_and_the_fog_starts(void **state)
     assert_true(spool_held_records(p->fog->spool) >= 2); /* it says so itself: start, and what happened */
 }
 
-static void revoke_device(struct plant *p)
+static void change_list(struct plant *p, bool revoked, const char *site)
 {
     struct upper_port_node gone = plant_node(p, false);
     struct nodes l = {0};
     struct errmsg err;
 
-    gone.revoked = true;
+    gone.revoked = revoked;
+    if (site != NULL)
+        snprintf(gone.site, sizeof(gone.site), "%s", site);
     assert_int_equal(nodes_set(&l, &gone), 0);
     assert_int_equal(nodes_save_local(p->d.paths.nodes_local, &l, &err), 0);
     nodes_deinit(&l);
@@ -217,7 +219,7 @@ static bool device_was_revoked(struct plant *p)
     const struct upper_port_node *n = upper_port_find(p->fog->upper, "pump-1");
 
     if (relayed(p) == RECORDS && n != NULL && !n->revoked)
-        revoke_device(p);
+        change_list(p, true, NULL);
     return n != NULL && n->revoked;
 }
 
@@ -226,8 +228,30 @@ static bool revoked_records_made_room(struct plant *p)
     const struct upper_port_node *n = upper_port_find(p->fog->upper, "pump-1");
 
     if (p->fog->counter[FOG_RECORDS_NO_ROOM] > 0 && n != NULL && !n->revoked)
-        revoke_device(p);
+        change_list(p, true, NULL);
     return p->fog->counter[FOG_RECORDS_REVOKED] > 0 && !spool_txn_open(p->fog->spool);
+}
+
+static bool records_of_another_site_made_room(struct plant *p)
+{
+    if (p->fog->counter[FOG_RECORDS_NO_ROOM] > 0 && upper_port_find(p->fog->upper, "pump-1") != NULL)
+        change_list(p, false, "elsewhere");
+    return p->fog->counter[FOG_RECORDS_REVOKED] > 0 && !spool_txn_open(p->fog->spool);
+}
+
+static void a_full_fog_lets_go_of_what_a_device_of_another_site_made(void **state)
+{
+    struct plant *p = *state;
+
+    log_set_level(LOG_LEVEL_ERROR);
+    p->quota_bytes = 512 * 1024;
+    enrol_by_fog(p);
+    plant_start_fog(p, false);
+    plant_start_device(p);
+    plant_make_records(p, 1000, 2000);
+    plant_run(p, records_of_another_site_made_room);
+    assert_int_equal(relayed(p), 0);
+    assert_int_equal(held_by_device(p), 1000);
 }
 
 static void a_full_fog_lets_go_of_what_a_revoked_device_made(void **state)
@@ -269,6 +293,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_unknown_key_is_turned_away_and_listed, plant_setup,
                                         plant_teardown),
         cmocka_unit_test_setup_teardown(a_broken_store_is_moved_away_and_the_fog_starts, plant_setup,
+                                        plant_teardown),
+        cmocka_unit_test_setup_teardown(a_full_fog_lets_go_of_what_a_device_of_another_site_made, plant_setup,
                                         plant_teardown),
         cmocka_unit_test_setup_teardown(a_full_fog_lets_go_of_what_a_revoked_device_made, plant_setup,
                                         plant_teardown),
