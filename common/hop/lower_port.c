@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { FAILOVER_MS = 3000, DOWN_ROUND_MAX = 64 };
+enum { FAILOVER_MS = 3000, RENEWED_GRACE_MS = 2000, DOWN_ROUND_MAX = 64 };
 
 struct lower_port {
     struct lower_port_options options;
@@ -15,7 +15,7 @@ struct lower_port {
     struct loop_timer *timer;
     unsigned at;                    /* upstream in use */
     enum lower_port_link state;
-    int64_t state_since_ms, tried_since_ms;
+    int64_t state_since_ms, tried_since_ms, renewed_ms;
     bool reset_wanted, writable_wanted;
     char fingerprint[KEY_FINGERPRINT_CHARS + 1];
 };
@@ -132,6 +132,7 @@ static int renew_link(struct lower_port *p)
     int rc;
 
     p->reset_wanted = false;
+    p->renewed_ms = loop_now_ms(p->options.loop);
     unwatch(p);
     rc = link_lower_reset(p->link);
     return rc == 0 ? watch(p) : rc;
@@ -165,6 +166,9 @@ static void note_state(struct lower_port *p, int64_t now_ms)
         state = LOWER_PORT_REACHED;
     else if (outbox_phase(p->outbox) == OUTBOX_OPEN)
         state = LOWER_PORT_OPEN;
+    /* Sockets that the watchdog made anew a moment ago say nothing new about the other side. */
+    if (state == LOWER_PORT_UNREACHABLE && p->state != LOWER_PORT_ALONE && now_ms - p->renewed_ms < RENEWED_GRACE_MS)
+        return;
     if (state == p->state)
         return;
     if (p->state == LOWER_PORT_OPEN)
@@ -247,6 +251,7 @@ int lower_port_new(struct lower_port **ret_p, const struct lower_port_options *o
     p->options = *options;
     p->state = options->n_upstreams == 0 ? LOWER_PORT_ALONE : LOWER_PORT_UNREACHABLE;
     p->state_since_ms = p->tried_since_ms = now_ms;
+    p->renewed_ms = INT64_MIN / 2;
     key_fingerprint(options->keys->transport_public, p->fingerprint);
     oo.ops = (struct outbox_ops){
         .ctx = p, .send = port_send, .reset_link = port_reset_link,
