@@ -2,6 +2,7 @@
 
   bench pipeline [--json] [--rounds 3] [--rows N]   the bare pipeline and Fogline in turn: single, batch, paced
   bench footprint [--json]                          sizes of programs, memory idle and under load, start times
+  bench drain [--rows N] [--json]                   a backlog after a cut, with live rows overtaking it
   bench connections [--devices N] [--json]          what a connected, silent device costs its fog
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
@@ -239,6 +240,45 @@ def idle(folder, interval_ms):
                     "cpu_percent_of_core": round((cpu_seconds(c.nodes[t].pid) - before[t]) / took * 100, 2)} for t in TIERS}
 
 
+def drain(args):
+    """A cut between fog and cloud while rows are made, then both together: the backlog drains, live rows overtake it."""
+    rows, live_rate = args.rows or 4_000_000, 1000
+    folder = tempfile.mkdtemp(prefix="fogline-bench-")
+    try:
+        with make_cluster(folder, "batch", rows) as c:
+            live = c.add_device("live", site="bench", fogs=["fog"], config={"pack.ms": 100, "commit_ms": 50}, sources=[
+                {"type": "trace", "name": "trace", "sources": 1, "run": 1, "rows": live_rate * 600, "rate": live_rate}])
+            live.daemon = os.path.join(LIMITS, "bench_device")
+            # What the cloud has not settled the device keeps, too.
+            c.nodes["device"].config["store.map_bytes"] = "1 GiB"
+            c.write_config("device")
+            c.start("cloud", "fog", "device", "live")
+            c.stop("cloud")
+            c.wait_for("all rows are made", lambda: c.counter("device", "act.rows") == rows and
+                       c.status("device")["facts"]["waiting_records"] == 0, 240)
+            held = c.counter("fog", "spool.held_records")
+            c.start("cloud")
+            began, lags = time.monotonic(), []
+            watch = Watch(c, 2000)
+            while time.monotonic() < began + 240:
+                out = c.ctl("cloud", "query", "bench/live").stdout.splitlines()
+                if len(out) > 1:
+                    lags.append(time.time() - unix_ns(next(w for w in out[1].split() if w.endswith("Z"))) / 1e9)
+                if c.counter("fog", "spool.held_records") < held * 0.01:
+                    break
+            lines = watch.lines()
+            watch.stop()
+            # The rate between a tenth and nine tenths of the backlog: start and end belong to the live rows.
+            top = lines[-1][1]
+            at = [next(t for t, n in lines if n >= lines[0][1] + (top - lines[0][1]) * q) for q in (0.1, 0.9)]
+            rate = (top - lines[0][1]) * 0.8 * 100 / ((at[1] - at[0]) / 1e9)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    lags = lags[1:]
+    print(json.dumps({"backlog_records": held, "drain_rows_s": round(rate), "live_lag_s_median": round(median(lags), 3),
+                      "live_lag_s_max": round(max(lags), 3), "looks": len(lags)}))
+
+
 def connections(args):
     """Devices that are connected and silent: handshakes, memory and CPU of the fog."""
     n = args.devices
@@ -318,6 +358,10 @@ def main():
     q = sub.add_parser("footprint")
     q.add_argument("--json", action="store_true")
     q.set_defaults(fn=footprint)
+    q = sub.add_parser("drain")
+    q.add_argument("--json", action="store_true")
+    q.add_argument("--rows", type=int)
+    q.set_defaults(fn=drain)
     q = sub.add_parser("connections")
     q.add_argument("--json", action="store_true")
     q.add_argument("--devices", type=int, default=500)
