@@ -10,11 +10,13 @@ const struct counter_info account_counter_info[ACCOUNT_COUNTERS] = {
     [ACCOUNT_COVERS] = {"covers_total", COUNTER_TOTAL, "1", "Covers taken by this run."},
     [ACCOUNT_COVERS_REFUSED] = {"covers_refused_total", COUNTER_TOTAL, "1",
                                 "Covers about others than their carrier that reduce_sites does not allow."},
-    [ACCOUNT_COVERS_WAITING] = {"covers_waiting", COUNTER_GAUGE, "1", "Covers waiting for records they need."},
+    [ACCOUNT_COVERS_WAITING] = {"covers_waiting", COUNTER_GAUGE, "1",
+                                "Covers waiting for records they need."},
     [ACCOUNT_MALFORMED] = {"malformed_total", COUNTER_TOTAL, "records",
                            "Ledger records and covers that do not unpack."},
     [ACCOUNT_REPORTS] = {"reports_total", COUNTER_TOTAL, "1", "Lane reports written."},
-    [ACCOUNT_REPORTS_STALE] = {"reports_stale_total", COUNTER_TOTAL, "1", "Lane reports older than what is known."},
+    [ACCOUNT_REPORTS_STALE] = {"reports_stale_total", COUNTER_TOTAL, "1",
+                               "Lane reports older than what is known."},
 };
 
 /* A relay asks with what its devices said last, which may be this old (HOP_LEASE_MS and a poll, doubled). */
@@ -90,8 +92,8 @@ const struct interval_set *account_explained(struct account *ac, const struct sp
 
 /* ---- covers ---- */
 
-static int put_in_force(struct account *ac, struct spool_stream *target, unsigned lane, const struct interval *at,
-                        size_t n)
+static int put_in_force(struct account *ac, struct spool_stream *target, unsigned lane,
+                        const struct interval *at, size_t n)
 {
     struct account_stream *as;
     int r = stream_of(ac, target, &as);
@@ -272,7 +274,8 @@ int account_put(struct account *ac, struct spool_stream *s, const struct record 
     return condition(r);
 }
 
-void account_committed(struct account *ac, void (*fn)(void *ctx, struct spool_stream *s, unsigned lane), void *ctx)
+void account_committed(struct account *ac, void (*fn)(void *ctx, struct spool_stream *s, unsigned lane),
+                       void *ctx)
 {
     if (!ac->any_grown)
         return;
@@ -288,7 +291,8 @@ void account_committed(struct account *ac, void (*fn)(void *ctx, struct spool_st
 
 /* ---- reports ---- */
 
-static int report_read(struct account *ac, const struct row_key *key, struct report_row *ret_row, bool *ret_found)
+static int report_read(struct account *ac, const struct row_key *key, struct report_row *ret_row,
+                       bool *ret_found)
 {
     struct db_txn *txn;
     struct span value;
@@ -320,8 +324,9 @@ static int report_write(struct account *ac, const struct row_key *key, const str
 
 static bool says_the_same(const struct report_row *a, const struct report_row *b)
 {
-    return a->next == b->next && a->held_count == b->held_count && a->samples_produced == b->samples_produced &&
-           a->samples_held == b->samples_held && a->held_cut == b->held_cut && a->n_bounds == b->n_bounds &&
+    return a->next == b->next && a->held_count == b->held_count &&
+           a->samples_produced == b->samples_produced && a->samples_held == b->samples_held &&
+           a->held_cut == b->held_cut && a->n_bounds == b->n_bounds &&
            memcmp(a->bounds, b->bounds, a->n_bounds * sizeof a->bounds[0]) == 0;
 }
 
@@ -332,8 +337,9 @@ static int64_t age_ns(const struct report_row *old, int64_t wall_unix_ns)
     return age < 0 ? INT64_MAX : age; /* the clock went back: write it anew */
 }
 
-/* An owner lets go on the former archive's word until it knows this one: what it has made by then and nobody has any more
- * went with that archive. The number up to which that holds rises with its reports until a while after it knows. */
+/* An owner lets go on the former archive's word until it knows this one: what it has made by then and nobody
+ * has any more went with that archive. The number up to which that holds rises with its reports until a while
+ * after it knows. */
 static void note_lost(const struct account *ac, const struct report_row *old, struct report_row *row)
 {
     bool settled;
@@ -345,16 +351,16 @@ static void note_lost(const struct account *ac, const struct report_row *old, st
     row->lost_below = row->next;
     if (old == NULL || old->life != ac->life)
         return;
-    settled = ac->peer_knows &&
-              (row->wall_unix_ns >= old->lost_until_unix_ns || row->lost_until_unix_ns < old->lost_until_unix_ns);
+    settled = ac->peer_knows && (row->wall_unix_ns >= old->lost_until_unix_ns ||
+                                 row->lost_until_unix_ns < old->lost_until_unix_ns);
     if (ac->peer_knows)
         row->lost_until_unix_ns = old->lost_until_unix_ns;
     if (settled || row->lost_below < old->lost_below)
         row->lost_below = old->lost_below;
 }
 
-int account_report(struct account *ac, struct spool_stream *s, const char *peer, const Fogline__V1__LaneReport *r,
-                   int64_t wall_unix_ns)
+int account_report(struct account *ac, struct spool_stream *s, const char *peer,
+                   const Fogline__V1__LaneReport *r, int64_t wall_unix_ns)
 {
     struct report_row row = {.stream = s->no, .lane = r->lane, .wall_unix_ns = wall_unix_ns}, old;
     bool relay = r->next == 0, found;
@@ -379,7 +385,8 @@ int account_report(struct account *ac, struct spool_stream *s, const char *peer,
     e = report_read(ac, &key, &old, &found);
     if (e != 0)
         return condition(e);
-    /* For one `next` an owner's held set only shrinks: of two reports the one that holds more is the older. */
+    /* For one `next` an owner's held set only shrinks: of two reports the one that holds more is the older.
+     */
     if (found && !relay && (r->next < old.next || (r->next == old.next && r->held_count > old.held_count))) {
         ac->counters[ACCOUNT_REPORTS_STALE]++;
         return 0;

@@ -18,7 +18,8 @@ const struct counter_info archive_counter_info[ARCHIVE_COUNTERS] = {
                             "Refused: not authenticated by their origin."},
     [ARCHIVE_MALFORMED] = {"malformed_total", COUNTER_TOTAL, "records",
                            "Kept as bytes: of a known kind but unreadable."},
-    [ARCHIVE_UNKNOWN_KINDS] = {"unknown_kinds_total", COUNTER_TOTAL, "records", "Kept as bytes: of an unknown kind."},
+    [ARCHIVE_UNKNOWN_KINDS] = {"unknown_kinds_total", COUNTER_TOTAL, "records",
+                               "Kept as bytes: of an unknown kind."},
     [ARCHIVE_OBJECTS_REFUSED] = {"objects_refused_total", COUNTER_TOTAL, "records",
                                  "Refused: the reserved kind object."},
     [ARCHIVE_LIMITS] = {"limits_total", COUNTER_TOTAL, "records",
@@ -129,7 +130,9 @@ int archive_device_write(struct archive *a, const struct arch_device *d)
     if (a->scratch.error != 0)
         return a->scratch.error;
     r = spool_txn(a->spool, &txn);
-    return r != 0 ? r : db_put(txn, CLOUD_TABLE_DEVICES, row_key_span(&key), span_of(a->scratch.data, a->scratch.len));
+    return r != 0 ? r
+                  : db_put(txn, CLOUD_TABLE_DEVICES, row_key_span(&key),
+                           span_of(a->scratch.data, a->scratch.len));
 }
 
 static int device_of(struct archive *a, const char *name, const char *site, struct arch_device **ret_d)
@@ -260,7 +263,8 @@ int archive_flush(struct archive *a)
     return 0;
 }
 
-void archive_committed(struct archive *a, void (*fn)(void *ctx, struct spool_stream *s, unsigned lane), void *ctx)
+void archive_committed(struct archive *a, void (*fn)(void *ctx, struct spool_stream *s, unsigned lane),
+                       void *ctx)
 {
     for (size_t i = 0; i < a->n_dirty; i++) {
         struct arch_stream *as = &a->streams[a->dirty[i]];
@@ -305,7 +309,8 @@ int archive_sets_reach(struct arch_device *d, size_t n)
     return 0;
 }
 
-int archive_set_write(struct archive *a, const struct arch_device *d, const struct arch_set *s, struct span descriptor)
+int archive_set_write(struct archive *a, const struct arch_device *d, const struct arch_set *s,
+                      struct span descriptor)
 {
     uint8_t head[ROWS_SET_HEAD_BYTES];
     struct db_txn *txn;
@@ -319,7 +324,8 @@ int archive_set_write(struct archive *a, const struct arch_device *d, const stru
     return db_put2(txn, CLOUD_TABLE_SETS, row_key_span(&key), span_of(head, sizeof head), descriptor);
 }
 
-/* Allots a number by id, whether or not the DescriptorSet came first: urgent records and backlogs overtake it. */
+/* Allots a number by id, whether or not the DescriptorSet came first: urgent records and backlogs overtake
+ * it. */
 static int set_of(struct archive *a, struct arch_device *d, uint64_t id, struct arch_set **ret_s)
 {
     struct arch_set *s = set_find(d, id);
@@ -342,8 +348,8 @@ static int set_of(struct archive *a, struct arch_device *d, uint64_t id, struct 
     return 0;
 }
 
-/* A range query starts earlier by the longest block, so the row must say so in the transaction of that block. Rounded
- * up to a power of two: at most 64 rewrites in the life of a set. */
+/* A range query starts earlier by the longest block, so the row must say so in the transaction of that block.
+ * Rounded up to a power of two: at most 64 rewrites in the life of a set. */
 static int set_grow_span(struct archive *a, const struct arch_device *d, struct arch_set *s, uint64_t span_ns)
 {
     struct db_txn *txn;
@@ -390,7 +396,8 @@ static int put_other(struct archive *a, const struct arch_device *d, uint32_t st
 }
 
 /* r->samples is what the block's own header says when it can be read. */
-static int put_block(struct archive *a, struct arch_device *d, uint32_t stream, struct record *r, bool *ret_has_covers)
+static int put_block(struct archive *a, struct arch_device *d, uint32_t stream, struct record *r,
+                     bool *ret_has_covers)
 {
     uint8_t head[ROWS_RECORD_HEAD_BYTES];
     struct block_head h;
@@ -490,12 +497,12 @@ static bool tag_ok(struct archive *a, const struct record *r, const uint8_t *tag
 {
     buf_reset(&a->scratch);
     wire_tag_head(&a->scratch, r->origin, &r->epoch, r->seq, r->kind, r->payload.len);
-    return a->scratch.error == 0 &&
-           end_mac_ok(tag_key, span_of(a->scratch.data, a->scratch.len), r->payload, span_of(r->tag, WIRE_TAG_BYTES));
+    return a->scratch.error == 0 && end_mac_ok(tag_key, span_of(a->scratch.data, a->scratch.len), r->payload,
+                                               span_of(r->tag, WIRE_TAG_BYTES));
 }
 
-int archive_put(struct archive *a, struct spool_stream *s, const struct record *r, const struct archive_origin *o,
-                bool *ret_has_covers)
+int archive_put(struct archive *a, struct spool_stream *s, const struct record *r,
+                const struct archive_origin *o, bool *ret_has_covers)
 {
     struct record checked = *r;
     struct arch_stream *as;

@@ -67,8 +67,8 @@ static int load_set(struct archive *a, struct span key, struct span value)
     r = archive_sets_reach(d, row.no);
     if (r < 0)
         return r;
-    d->sets[row.no - 1] =
-        (struct arch_set){.id = row.id, .span_max_ns = row.span_max_ns, .no = row.no, .known = row.descriptor.len > 0};
+    d->sets[row.no - 1] = (struct arch_set){
+        .id = row.id, .span_max_ns = row.span_max_ns, .no = row.no, .known = row.descriptor.len > 0};
     if (d->n_sets < row.no)
         d->n_sets = row.no;
     return 0;

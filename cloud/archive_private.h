@@ -60,7 +60,8 @@ must_check int archive_device_place(struct archive *a, uint32_t no, const char *
 /* Each writes into the open transaction. -EIO: what was lost cannot be told from the rest. */
 must_check int archive_repair_device(struct archive *a, const struct archive_damage *d);
 must_check int archive_repair_set(struct archive *a, const struct archive_damage *d);
-/* Totals and seen rows that do not agree are made anew from the records. Reads all of them when there are any. */
+/* Totals and seen rows that do not agree are made anew from the records. Reads all of them when there are
+ * any. */
 must_check int archive_repair_totals(struct archive *a);
 
 #endif

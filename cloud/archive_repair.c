@@ -1,5 +1,5 @@
-/* What a damaged value took away and the rest still tells: names by the gap in the numbers, totals and the archived set
- * from the records themselves. */
+/* What a damaged value took away and the rest still tells: names by the gap in the numbers, totals and the
+ * archived set from the records themselves. */
 #include "cloud/archive_private.h"
 
 #include "base/cleanup.h"

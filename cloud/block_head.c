@@ -2,7 +2,14 @@
 
 #include "codec/block.h"
 
-enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5, WIRE_TYPE_BITS = 3, WIRE_TYPE_MASK = 7 };
+enum {
+    WIRE_VARINT = 0,
+    WIRE_FIXED64 = 1,
+    WIRE_BYTES = 2,
+    WIRE_FIXED32 = 5,
+    WIRE_TYPE_BITS = 3,
+    WIRE_TYPE_MASK = 7
+};
 enum {
     FIELD_FORMAT = 1,
     FIELD_SET_ID = 2,

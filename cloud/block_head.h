@@ -1,8 +1,9 @@
 /* block_head.h - reads the header of a Block without unpacking it: what ingest and scans need of each block.
  *
- * A plain walk over the protobuf fields of proto/record.proto, Block; the body stays where it is. Unknown fields are
- * skipped, repeated scalars: the last one counts, as in protobuf. Fields of the wrong wire type, cut lengths and rows
- * out of range are refused. The full, validated form (covers) is wire_block_unpack's. Pure; bounded by the payload. */
+ * A plain walk over the protobuf fields of proto/record.proto, Block; the body stays where it is. Unknown
+ * fields are skipped, repeated scalars: the last one counts, as in protobuf. Fields of the wrong wire type,
+ * cut lengths and rows out of range are refused. The full, validated form (covers) is wire_block_unpack's.
+ * Pure; bounded by the payload. */
 #ifndef FOGLINE_CLOUD_BLOCK_HEAD_H
 #define FOGLINE_CLOUD_BLOCK_HEAD_H
 

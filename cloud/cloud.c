@@ -22,7 +22,8 @@ static void on_failed(void *ctx, int error)
 
 /* ---- commits ---- */
 
-/* The store did not take the batch: nothing of it happened, nobody was told, and the lower sides give it again. */
+/* The store did not take the batch: nothing of it happened, nobody was told, and the lower sides give it
+ * again. */
 static int batch_did_not_fit(struct cloud *c)
 {
     int r = intake_reload(c->intake);
@@ -88,7 +89,8 @@ static void tell_refused(struct cloud *c)
     const char *why = intake_refused(c->intake, origin);
 
     if (why != NULL && log_latch_open(&c->refused_latch, clock_mono_ns(&c->d->clock), NULL))
-        log_warn("records_refused", "origin=%s why=%s msg=\"those below hold them; a full fog lets go when it is revoked\"",
+        log_warn("records_refused",
+                 "origin=%s why=%s msg=\"those below hold them; a full fog lets go when it is revoked\"",
                  origin, log_quote(why));
 }
 
@@ -152,8 +154,8 @@ static void op_hello(void *ctx, const char *peer, const Fogline__V1__Hello *hell
     intake_hello(((struct cloud *)ctx)->intake, peer, hello);
 }
 
-static size_t op_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane, struct interval range,
-                       Fogline__V1__Mark **out, size_t max)
+static size_t op_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane,
+                       struct interval range, Fogline__V1__Mark **out, size_t max)
 {
     return intake_marks(((struct cloud *)ctx)->intake, a, s, lane, range, out, max);
 }
@@ -196,9 +198,9 @@ static int open_intake(struct cloud *c, struct errmsg *err)
                                .ctx = c};
     int r = intake_new(&c->intake, &o);
 
-    return r == 0
-               ? 0
-               : errmsg_set(err, r, "%s: cannot read the account of the archive: %s", c->d->paths.store, strerror(-r));
+    return r == 0 ? 0
+                  : errmsg_set(err, r, "%s: cannot read the account of the archive: %s", c->d->paths.store,
+                               strerror(-r));
 }
 
 static int start(struct cloud *c, struct errmsg *err)
@@ -239,7 +241,8 @@ int cloud_new(struct cloud **ret_c, struct daemon *d, struct errmsg *err)
     d->on_reload = on_reload;
     d->reload_ctx = c;
     loop_timer_set(c->tick, loop_now_ms(d->loop));
-    log_info("listening", "host=%s port=%u", log_quote(d->settings->listen_host), (unsigned)upper_port_port(c->port));
+    log_info("listening", "host=%s port=%u", log_quote(d->settings->listen_host),
+             (unsigned)upper_port_port(c->port));
     *ret_c = c;
     return 0;
 }

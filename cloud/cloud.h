@@ -1,8 +1,8 @@
 /* cloud.h - the collector: takes records of devices and fogs, archives them once, answers with marks.
  *
- * One thread, one loop: messages in, one transaction per round, States out. Records that arrive are checked and laid
- * down by intake.h; this joins it with sockets, files and time. Exits when the store fails; what was acknowledged is on
- * disk. */
+ * One thread, one loop: messages in, one transaction per round, States out. Records that arrive are checked
+ * and laid down by intake.h; this joins it with sockets, files and time. Exits when the store fails; what was
+ * acknowledged is on disk. */
 #ifndef FOGLINE_CLOUD_CLOUD_H
 #define FOGLINE_CLOUD_CLOUD_H
 

@@ -1,4 +1,5 @@
-/* Which archive counts: the operator's signed word, handed down, and what is said while nodes believe another one. */
+/* Which archive counts: the operator's signed word, handed down, and what is said while nodes believe another
+ * one. */
 #include "cloud/cloud_private.h"
 
 #include "base/cleanup.h"
@@ -66,8 +67,10 @@ void cloud_archive_start(struct cloud *c)
     if (word_names_us(c))
         log_info("archive_word", "version=%" PRIu64, c->word.version);
     else if (c->word.version != 0)
-        log_warn("archive_word_of_another", "version=%" PRIu64 " msg=\"the operator's last word names another archive; "
-                 "nodes that have it keep their records; stop, run `cloudctl store restored`, start\"", c->word.version);
+        log_warn("archive_word_of_another",
+                 "version=%" PRIu64 " msg=\"the operator's last word names another archive; "
+                 "nodes that have it keep their records; stop, run `cloudctl store restored`, start\"",
+                 c->word.version);
 }
 
 /* A node that knows another archive holds its records for ever unless the operator's word reaches it. */
@@ -83,11 +86,14 @@ static void look_at(struct cloud *c, const char *peer, const Fogline__V1__Hello 
     c->other_archive_ms = loop_now_ms(c->d->loop);
     if (log_latch_open(&c->other_latch, clock_mono_ns(&c->d->clock), NULL))
         log_error("node_knows_another_archive",
-                  "node=%s msg=\"it believes no mark of this archive and keeps its records; stop, run `cloudctl store "
-                  "restored`, start\"", peer);
+                  "node=%s msg=\"it believes no mark of this archive and keeps its records; stop, run "
+                  "`cloudctl store "
+                  "restored`, start\"",
+                  peer);
 }
 
-size_t cloud_archive_word(struct cloud *c, const char *peer, const Fogline__V1__Hello *hello, const struct buf **ret_packed)
+size_t cloud_archive_word(struct cloud *c, const char *peer, const Fogline__V1__Hello *hello,
+                          const struct buf **ret_packed)
 {
     look_at(c, peer, hello);
     *ret_packed = &c->word.packed;
@@ -102,9 +108,11 @@ void cloud_archive_status(const struct cloud *c, struct json *j)
         json_ku64(j, "archive_word", c->word.version);
     if (since != INT64_MIN && loop_now_ms(c->d->loop) - since < OTHER_ARCHIVE_SHOWN_MS)
         json_kstr(j, "archive_hint",
-                  "nodes know another archive and keep their records: stop the cloud, run `cloudctl store restored`, "
+                  "nodes know another archive and keep their records: stop the cloud, run `cloudctl store "
+                  "restored`, "
                   "start it");
     else if (c->counter[CLOUD_STORES_QUARANTINED] > 0 && !word_names_us(c))
-        json_kstr(j, "archive_hint",
-                  "a damaged archive was moved away: stop the cloud, run `cloudctl store restored`, start it");
+        json_kstr(
+            j, "archive_hint",
+            "a damaged archive was moved away: stop the cloud, run `cloudctl store restored`, start it");
 }

@@ -1,4 +1,5 @@
-/* Who may connect, and what travels down: the signed list of nodes to fogs, commands to the nodes they are for. */
+/* Who may connect, and what travels down: the signed list of nodes to fogs, commands to the nodes they are
+ * for. */
 #include "cloud/cloud_private.h"
 
 #include "base/cleanup.h"
@@ -48,7 +49,8 @@ static void load_commands(struct cloud *c)
     int r = commands_load(c->d->paths.commands, &c->commands);
 
     if (r < 0)
-        log_warn("commands_unreadable", "folder=%s msg=%s", log_quote(c->d->paths.commands), log_quote(strerror(-r)));
+        log_warn("commands_unreadable", "folder=%s msg=%s", log_quote(c->d->paths.commands),
+                 log_quote(strerror(-r)));
 }
 
 static void write_refused(struct cloud *c)
@@ -101,7 +103,8 @@ static uint64_t version_held(const Fogline__V1__Hello *h, const char *kind)
     return 0;
 }
 
-static size_t add_document(struct cloud *c, struct wire_arena *a, const struct buf *packed, Fogline__V1__Document **out)
+static size_t add_document(struct cloud *c, struct wire_arena *a, const struct buf *packed,
+                           Fogline__V1__Document **out)
 {
     if (wire_document_unpack(a, span_of(packed->data, packed->len), out) != 0)
         return 0;
@@ -109,8 +112,10 @@ static size_t add_document(struct cloud *c, struct wire_arena *a, const struct b
     return 1;
 }
 
-/* Commands go to the node itself and to the fogs of its site, again at each Hello until the reply is archived. */
-static bool is_for(const struct cloud *c, const struct commands_item *item, const struct upper_port_node *peer)
+/* Commands go to the node itself and to the fogs of its site, again at each Hello until the reply is
+ * archived. */
+static bool is_for(const struct cloud *c, const struct commands_item *item,
+                   const struct upper_port_node *peer)
 {
     const struct upper_port_node *target = nodes_find(&c->nodes, item->node);
 

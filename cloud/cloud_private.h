@@ -11,7 +11,12 @@
 #include "ctl/nodes.h"
 #include "ctl/status.h"
 
-enum { CLOUD_TICK_MS = 1000, CLOUD_READERS_MS = 10000, CLOUD_REPLIES_MAX = 256, CLOUD_REFUSALS_MAX = GATE_REFUSED_MAX };
+enum {
+    CLOUD_TICK_MS = 1000,
+    CLOUD_READERS_MS = 10000,
+    CLOUD_REPLIES_MAX = 256,
+    CLOUD_REFUSALS_MAX = GATE_REFUSED_MAX
+};
 
 enum cloud_counter {
     CLOUD_COMMITS,
@@ -62,8 +67,9 @@ void cloud_fail(struct cloud *c, int error, const char *what);
 must_check int cloud_commit(struct cloud *c);
 
 must_check int cloud_store_open(struct cloud *c, struct errmsg *err);
-void cloud_store_grow(struct cloud *c); /* when it is nearly full and the disk has room; no transaction open */
-unsigned cloud_store_fill(void *ctx);   /* inbox op */
+void cloud_store_grow(
+    struct cloud *c);                 /* when it is nearly full and the disk has room; no transaction open */
+unsigned cloud_store_fill(void *ctx); /* inbox op */
 
 must_check int cloud_nodes_start(struct cloud *c, struct errmsg *err);
 void cloud_nodes_tick(struct cloud *c);
@@ -75,7 +81,8 @@ void cloud_replies_done(struct cloud *c); /* after the commit */
 /* cloud_archive.c */
 void cloud_archive_start(struct cloud *c); /* after the operator's key is known */
 /* Does the peer lack the word? Then its document, borrowed. */
-size_t cloud_archive_word(struct cloud *c, const char *peer, const Fogline__V1__Hello *hello, const struct buf **ret_packed);
+size_t cloud_archive_word(struct cloud *c, const char *peer, const Fogline__V1__Hello *hello,
+                          const struct buf **ret_packed);
 void cloud_archive_status(const struct cloud *c, struct json *j);
 
 void cloud_status_write(struct cloud *c);

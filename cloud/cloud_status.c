@@ -110,5 +110,6 @@ void cloud_status_write(struct cloud *c)
         r = status_end(c->status, sets, sizeof sets / sizeof sets[0]);
     }
     if (r < 0 && log_latch_open(&c->status_latch, clock_mono_ns(&c->d->clock), NULL))
-        log_warn("status_not_written", "path=%s msg=%s", log_quote(c->d->paths.status), log_quote(strerror(-r)));
+        log_warn("status_not_written", "path=%s msg=%s", log_quote(c->d->paths.status),
+                 log_quote(strerror(-r)));
 }

@@ -9,8 +9,8 @@
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
-/* Longer is not waited for at a start: damaged values are found when they are read, and a broken page ends the process,
- * which comes back to this check. */
+/* Longer is not waited for at a start: damaged values are found when they are read, and a broken page ends
+ * the process, which comes back to this check. */
 enum { VERIFY_TIMEOUT_S = 20, PATH_CHARS = CTL_FILE_CHARS + 32 };
 enum { GROW_AT_THOUSANDTHS = 800 };
 #define GROW_STEP_MAX_BYTES (UINT64_C(4) << 30)
@@ -22,11 +22,13 @@ static int move_away(struct cloud *c, const char *why, struct errmsg *err)
     int r = db_quarantine(c->d->paths.store, where, sizeof where);
 
     if (r < 0)
-        return errmsg_set(err, r, "%s is damaged and cannot be moved away: %s", c->d->paths.store, strerror(-r));
+        return errmsg_set(err, r, "%s is damaged and cannot be moved away: %s", c->d->paths.store,
+                          strerror(-r));
     c->counter[CLOUD_STORES_QUARANTINED]++;
-    log_error("store_quarantined", "store=%s moved_to=%s why=%s", log_quote(c->d->paths.store), log_quote(where),
-              log_quote(why));
-    log_error("archive_made_anew", "msg=\"nodes know the former archive and keep their records; put a copy back if there is "
+    log_error("store_quarantined", "store=%s moved_to=%s why=%s", log_quote(c->d->paths.store),
+              log_quote(where), log_quote(why));
+    log_error("archive_made_anew",
+              "msg=\"nodes know the former archive and keep their records; put a copy back if there is "
               "one, then, with the cloud stopped, run `cloudctl store restored`\"");
     return 0;
 }
@@ -44,8 +46,8 @@ static int verify(struct cloud *c, const struct db_options *o, struct errmsg *er
     case DB_UNREADABLE:
         return move_away(c, why.text, err);
     case DB_DAMAGED:
-        log_warn("store_damaged", "values=%" PRIu64 " damaged=%" PRIu64 " msg=%s", result.n_values, result.n_damaged,
-                 log_quote(why.text));
+        log_warn("store_damaged", "values=%" PRIu64 " damaged=%" PRIu64 " msg=%s", result.n_values,
+                 result.n_damaged, log_quote(why.text));
         return 0;
     case -ETIMEDOUT:
         log_info("store_verify_cut", "after_s=%d", VERIFY_TIMEOUT_S);
@@ -55,9 +57,9 @@ static int verify(struct cloud *c, const struct db_options *o, struct errmsg *er
     }
 }
 
-/* The operator said that this archive was put back from a copy: it goes on under another id, so that no mark of the
- * time in between counts. The file is removed after the commit: a crash between the two repeats the step with the same
- * id. */
+/* The operator said that this archive was put back from a copy: it goes on under another id, so that no mark
+ * of the time in between counts. The file is removed after the commit: a crash between the two repeats the
+ * step with the same id. */
 static int take_restored(struct cloud *c, struct errmsg *err)
 {
     owned(buf_deinit) struct buf text = {0};
@@ -72,8 +74,8 @@ static int take_restored(struct cloud *c, struct errmsg *err)
     if (r == 0 && text.len >= ID128_HEX_CHARS)
         memcpy(hex, text.data, ID128_HEX_CHARS);
     if (r < 0 || !id128_from_hex(hex, &id))
-        return errmsg_set(err, r < 0 ? r : -EINVAL, "%s: cannot be read; write it again with `cloudctl store restored`",
-                          path);
+        return errmsg_set(err, r < 0 ? r : -EINVAL,
+                          "%s: cannot be read; write it again with `cloudctl store restored`", path);
     r = archive_renew_id(c->archive, &id);
     if (r < 0)
         return errmsg_set(err, r, "cannot write the new archive id: %s", strerror(-r));
@@ -113,7 +115,8 @@ int cloud_store_open(struct cloud *c, struct errmsg *err)
         return r;
     id128_hex(archive_id(c->archive), id);
     log_info("store_open", "store=%s archive_id=%s streams=%zu new_life=%s", log_quote(c->d->paths.store), id,
-             spool_n_streams(archive_spool(c->archive)), spool_began_epoch(archive_spool(c->archive)) ? "yes" : "no");
+             spool_n_streams(archive_spool(c->archive)),
+             spool_began_epoch(archive_spool(c->archive)) ? "yes" : "no");
     return 0;
 }
 
@@ -159,7 +162,7 @@ void cloud_store_grow(struct cloud *c)
         c->counter[CLOUD_MAP_GROWN]++;
         log_info("store_grown", "from_bytes=%" PRIu64 " to_bytes=%" PRIu64, map, db_map_bytes(db));
     } else if (log_latch_open(&c->grow_latch, clock_mono_ns(&c->d->clock), NULL)) {
-        log_warn("store_nearly_full", "map_bytes=%" PRIu64 " used_thousandths=%u msg=%s", map, cloud_store_fill(c),
-                 log_quote(strerror(-r)));
+        log_warn("store_nearly_full", "map_bytes=%" PRIu64 " used_thousandths=%u msg=%s", map,
+                 cloud_store_fill(c), log_quote(strerror(-r)));
     }
 }

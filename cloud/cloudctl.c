@@ -11,10 +11,15 @@ static const struct cmd_option init_options[] = {
     {NULL},
 };
 
-#define RANGE_OPTIONS                                                                                                  \
-    {"from", 'f', "TIME", "from this time on: 2026-11-20T22:30:00Z, @SECONDS, -2h, now"},                              \
-    {"to", 't', "TIME", "before this time"}
-#define SELECT_OPTION {"select", 's', "PATTERN", "SITE/DEVICE/CHANNEL with *, **, {a,b}; fewer parts: all below"}
+#define RANGE_OPTIONS                                                                                        \
+    {"from", 'f', "TIME", "from this time on: 2026-11-20T22:30:00Z, @SECONDS, -2h, now"},                    \
+    {                                                                                                        \
+        "to", 't', "TIME", "before this time"                                                                \
+    }
+#define SELECT_OPTION                                                                                        \
+    {                                                                                                        \
+        "select", 's', "PATTERN", "SITE/DEVICE/CHANNEL with *, **, {a,b}; fewer parts: all below"            \
+    }
 
 static const struct cmd_option query_options[] = {
     SELECT_OPTION,
@@ -53,12 +58,14 @@ static const struct cmd_option events_options[] = {
 
 static const struct cmd cloud_verbs[] = {
     {"init", NULL, 0, 0, "write a commented configuration and make the keys",
-     "Writes the file named by -c, never over an existing one, the collector's key and the operator's key, and says "
+     "Writes the file named by -c, never over an existing one, the collector's key and the operator's key, "
+     "and says "
      "what to run next and where.\n\n"
      "Example: cloudctl init --port 5520",
      init_options, verb_cloud_init},
     {"gaps", "[DEVICE]", 0, 1, "show the ledger: produced = archived + held + explained",
-     "Exit code 8 when records or samples are missing that nothing explains; then the missing numbers are listed. "
+     "Exit code 8 when records or samples are missing that nothing explains; then the missing numbers are "
+     "listed. "
      "Counts in the table are samples, but for the columns that say records.",
      NULL, verb_gaps},
     {"query", "[PATTERN]", 0, 1, "show last values, or count, min, max, avg and sum",
@@ -66,11 +73,13 @@ static const struct cmd cloud_verbs[] = {
      "Example: cloudctl query 'plant-a/*/temperature' --from -1h --bucket 1m --by site",
      query_options, verb_query},
     {"export", NULL, 0, 0, "write samples as CSV or JSON lines",
-     "Numbers are the shortest text that reads back to the same bits. (epoch, seq, row) names a row for ever.\n\n"
+     "Numbers are the shortest text that reads back to the same bits. (epoch, seq, row) names a row for "
+     "ever.\n\n"
      "Example: cloudctl export --select plant-a --from 2026-11-20 -o plant-a.csv",
      export_options, verb_export},
     {"tail", NULL, 0, 0, "show samples as they are archived",
-     "The newest block of each group first, then what comes. Late readings, older than what was shown, are not.",
+     "The newest block of each group first, then what comes. Late readings, older than what was shown, are "
+     "not.",
      tail_options, verb_cloud_tail},
     {"events", "[NODE]", 0, 1, "show events and replies to commands", NULL, events_options, verb_events},
     {"command", "NODE COMMAND [ARGUMENT]", 2, 3, "order something: identify",
@@ -79,8 +88,10 @@ static const struct cmd cloud_verbs[] = {
      NULL, verb_command},
     {"store ls", "[DEVICE]", 0, 1, "list the streams in the archive", NULL, NULL, verb_store_ls},
     {"store restored", NULL, 0, 0, "say that the archive was put back from a copy, or made anew",
-     "Run it before fogline-cloud starts on the copy: the archive then goes on under another id, so that nobody takes "
-     "its word for what came after the copy was made. Signed with operator.key, so that all nodes believe the new id, "
+     "Run it before fogline-cloud starts on the copy: the archive then goes on under another id, so that "
+     "nobody takes "
+     "its word for what came after the copy was made. Signed with operator.key, so that all nodes believe "
+     "the new id, "
      "give again what they hold and let go of what this archive has. A reboot alone needs none of this.",
      NULL, verb_store_restored},
     {NULL},

@@ -20,7 +20,8 @@ struct event {
     struct buf payload;
 };
 
-/* The newest `most` events seen so far, in no order; a heap would be faster and is not needed for what a person reads.
+/* The newest `most` events seen so far, in no order; a heap would be faster and is not needed for what a
+ * person reads.
  */
 struct events {
     struct ctl *ctl;

@@ -101,7 +101,8 @@ int verb_export(struct ctl *ctl)
     if (path != NULL) {
         code = export_to_file(ctl, &rd, &o, path, &counts);
         if (code == CTL_OK)
-            ctl_note(ctl, "%" PRIu64 " samples in %" PRIu64 " rows written to %s", counts.samples, counts.rows, path);
+            ctl_note(ctl, "%" PRIu64 " samples in %" PRIu64 " rows written to %s", counts.samples,
+                     counts.rows, path);
     } else {
         r = export_run(rd.view, &o, &counts);
         code = r < 0 ? reading_failed(ctl, r) : CTL_OK;

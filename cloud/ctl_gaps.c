@@ -89,8 +89,8 @@ static void row_text(struct table *t, const char *site, const char *name, const 
 
     for (unsigned i = 0; i < LEDGER_REASONS && n < sizeof reasons; i++)
         if (b->samples.by_reason[i] > 0 || b->records.by_reason[i] > 0) {
-            int w = snprintf(reasons + n, sizeof reasons - n, "%s%s %" PRIu64, n > 0 ? ", " : "", ledger_reason_name(i),
-                             b->samples.by_reason[i]);
+            int w = snprintf(reasons + n, sizeof reasons - n, "%s%s %" PRIu64, n > 0 ? ", " : "",
+                             ledger_reason_name(i), b->samples.by_reason[i]);
 
             n += w > 0 ? (size_t)w : 0;
         }
@@ -106,11 +106,14 @@ static void row_text(struct table *t, const char *site, const char *name, const 
     table_cell(t, reasons);
 }
 
-static int gaps_text(struct gaps *g, struct view *v, const struct view_device *only, struct ledger_balance *total)
+static int gaps_text(struct gaps *g, struct view *v, const struct view_device *only,
+                     struct ledger_balance *total)
 {
     static const struct table_column columns[] = {
-        {"site", false},     {"device", false}, {"produced", true}, {"archived", true},        {"held", true},
-        {"explained", true}, {"missing", true}, {"records", true},  {"records missing", true}, {"why", false}};
+        {"site", false},    {"device", false}, {"produced", true},
+        {"archived", true}, {"held", true},    {"explained", true},
+        {"missing", true},  {"records", true}, {"records missing", true},
+        {"why", false}};
     static const struct table_column hole_columns[] = {
         {"device", false},         {"epoch", false},          {"lane", true},
         {"records missing", true}, {"samples missing", true}, {"numbers", false}};
@@ -145,7 +148,8 @@ static int gaps_text(struct gaps *g, struct view *v, const struct view_device *o
     return r;
 }
 
-static int gaps_json(struct gaps *g, struct view *v, const struct view_device *only, struct ledger_balance *total)
+static int gaps_json(struct gaps *g, struct view *v, const struct view_device *only,
+                     struct ledger_balance *total)
 {
     struct json *j = g->json;
     int r = 0;
@@ -216,8 +220,9 @@ int verb_gaps(struct ctl *ctl)
 
 int verb_store_ls(struct ctl *ctl)
 {
-    static const struct table_column columns[] = {{"site", false},   {"device", false}, {"epoch", false},
-                                                  {"records", true}, {"samples", true}, {"urgent records", true}};
+    static const struct table_column columns[] = {{"site", false},   {"device", false},
+                                                  {"epoch", false},  {"records", true},
+                                                  {"samples", true}, {"urgent records", true}};
     owned(reading_close) struct reading rd = {0};
     owned(table_freep) struct table *t = NULL;
     owned(json_freep) struct json *j = NULL;

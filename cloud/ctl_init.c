@@ -156,7 +156,8 @@ static int target_key(struct ctl *ctl, const char *node, uint8_t end[KEY_BYTES])
     return CTL_OK;
 }
 
-static int issue(struct ctl *ctl, struct command *c, const struct end_keys *keys, const struct operator_keys *operator)
+static int issue(struct ctl *ctl, struct command *c, const struct end_keys *keys,
+                 const struct operator_keys *operator)
 {
     owned(buf_deinit) struct buf packed = {0};
     int r = file_mkdirs(ctl->paths.commands, 0700);
@@ -176,8 +177,8 @@ static int issued(struct ctl *ctl, const struct command *c)
     int code;
 
     if (!ctl->json) {
-        fprintf(ctl->out, "%s: command %" PRIu64 " (%s) waits for its reply; watch `cloudctl events %s`\n", c->target,
-                c->counter, command_type_name(c->type), c->target);
+        fprintf(ctl->out, "%s: command %" PRIu64 " (%s) waits for its reply; watch `cloudctl events %s`\n",
+                c->target, c->counter, command_type_name(c->type), c->target);
         return CTL_OK;
     }
     code = ctl_json(ctl, false, &j);
@@ -229,8 +230,8 @@ int verb_command(struct ctl *ctl)
 
 /* ---- store restored ---- */
 
-/* Above every version given so far, also where the copy that was put back holds an old word or none: so the time in
- * seconds, or one more than the last. */
+/* Above every version given so far, also where the copy that was put back holds an old word or none: so the
+ * time in seconds, or one more than the last. */
 static uint64_t next_word(const struct cloud_word *last, int64_t now_unix_s)
 {
     uint64_t now = now_unix_s > 0 ? (uint64_t)now_unix_s : 0;
@@ -279,6 +280,7 @@ int verb_store_restored(struct ctl *ctl)
     r = file_write_atomic(path, span_str(hex), 0600);
     if (r < 0)
         return ctl_fail(ctl, CTL_FAILED, "%s: %s", path, strerror(-r));
-    fprintf(ctl->out, "the archive goes on as %.32s at the next start of fogline-cloud, and the nodes are told\n", hex);
+    fprintf(ctl->out,
+            "the archive goes on as %.32s at the next start of fogline-cloud, and the nodes are told\n", hex);
     return CTL_OK;
 }

@@ -21,7 +21,8 @@ int reading_failed(struct ctl *ctl, int r);
 /* Options --select, --from, --to of the reading commands; *ret_pattern is "**" when not given. */
 must_check int ctl_pattern(struct ctl *ctl, const char **ret_pattern);
 must_check int ctl_range(struct ctl *ctl, struct view_range *ret_range);
-/* "2026-11-20", "2026-11-20T22:30:26.5Z", "...+01:00", "@1763678000.25" (seconds since 1970), "now", "-90s", "-5m",
+/* "2026-11-20", "2026-11-20T22:30:26.5Z", "...+01:00", "@1763678000.25" (seconds since 1970), "now", "-90s",
+ * "-5m",
  * "-2h",
  * "-7d". false when it is none of these. Without a zone: UTC. */
 bool ctl_time_parse(const char *text, int64_t now_unix_ns, int64_t *ret_unix_ns);

@@ -39,7 +39,8 @@ static const char *value_text(const struct query_last *l, char out[BLOCK_TEXT_MA
     if (c->type == COLUMN_INT64 && c->scale == 0)
         snprintf(out, BLOCK_TEXT_MAX_BYTES, "%" PRId64, l->i64);
     else
-        numfmt_double((c->type == COLUMN_DOUBLE ? l->f64 : (double)l->i64) * (c->scale != 0 ? c->scale : 1), out);
+        numfmt_double((c->type == COLUMN_DOUBLE ? l->f64 : (double)l->i64) * (c->scale != 0 ? c->scale : 1),
+                      out);
     return out;
 }
 

@@ -30,7 +30,9 @@ int reading_verdict(struct ctl *ctl, const struct reading *r, int code)
     const struct view_faults *f = r->view != NULL ? view_faults(r->view) : NULL;
 
     if (f != NULL && f->sets_undescribed > 0)
-        ctl_note(ctl, "left out: blocks of %" PRIu64 " sets of channels whose descriptor has not come or cannot be read",
+        ctl_note(ctl,
+                 "left out: blocks of %" PRIu64
+                 " sets of channels whose descriptor has not come or cannot be read",
                  f->sets_undescribed);
     if (f == NULL || f->values_damaged + f->blocks_damaged + f->encodings_unknown + f->rows_malformed == 0)
         return code;
@@ -68,8 +70,9 @@ static bool unit_ns(const char *text, int64_t *ret_ns)
     static const struct {
         const char *name;
         int64_t ns;
-    } units[] = {{"ms", NS_PER_MS},      {"s", NS_PER_S},         {"m", 60 * NS_PER_S},       {"min", 60 * NS_PER_S},
-                 {"h", 3600 * NS_PER_S}, {"d", 86400 * NS_PER_S}, {"w", 7 * 86400 * NS_PER_S}};
+    } units[] = {{"ms", NS_PER_MS},          {"s", NS_PER_S},        {"m", 60 * NS_PER_S},
+                 {"min", 60 * NS_PER_S},     {"h", 3600 * NS_PER_S}, {"d", 86400 * NS_PER_S},
+                 {"w", 7 * 86400 * NS_PER_S}};
 
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
         if (strcmp(text, units[i].name) == 0) {
@@ -172,8 +175,8 @@ static int time_option(struct ctl *ctl, const char *name, int64_t def, int64_t *
     *ret_unix_ns = def;
     if (text == NULL || ctl_time_parse(text, clock_wall_unix_ns(&clock_real), ret_unix_ns))
         return CTL_OK;
-    return ctl_fail(ctl, CTL_USAGE, "--%s: `%s` is no time; try 2026-11-20T22:30:00Z, @1763678000, -2h or now", name,
-                    text);
+    return ctl_fail(ctl, CTL_USAGE,
+                    "--%s: `%s` is no time; try 2026-11-20T22:30:00Z, @1763678000, -2h or now", name, text);
 }
 
 int ctl_range(struct ctl *ctl, struct view_range *ret_range)

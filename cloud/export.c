@@ -41,7 +41,8 @@ static void put_time(struct exporter *e, int64_t t)
         text_time(&e->text, t);
 }
 
-static void put_number(struct exporter *e, const struct view_channel *ch, const struct column *c, uint32_t row)
+static void put_number(struct exporter *e, const struct view_channel *ch, const struct column *c,
+                       uint32_t row)
 {
     struct text_out *t = &e->text;
     double v;
@@ -193,7 +194,8 @@ static int choose(struct exporter *e, const struct view_set *set)
     for (uint32_t i = 0; i < set->n_channels; i++) {
         if (e->chosen[i] && n == 1)
             e->only_column = (int)i;
-        snprintf(e->prefix[i], PREFIX_BYTES, "%s,%s,%s,", set->device->site, set->device->name, set->channels[i].name);
+        snprintf(e->prefix[i], PREFIX_BYTES, "%s,%s,%s,", set->device->site, set->device->name,
+                 set->channels[i].name);
     }
     return 0;
 }
@@ -210,7 +212,8 @@ static int on_block(void *ctx, const struct view_block *vb)
     id128_hex(&vb->epoch, e->epoch);
     e->counts.blocks++;
     for (uint32_t row = 0; row < b->n_rows; row++) {
-        if (b->time_ns[row] < range->from_ns || (b->time_ns[row] >= range->to_ns && range->to_ns != INT64_MAX))
+        if (b->time_ns[row] < range->from_ns ||
+            (b->time_ns[row] >= range->to_ns && range->to_ns != INT64_MAX))
             continue;
         e->counts.rows++;
         if (e->options->format == EXPORT_CSV)

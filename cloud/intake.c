@@ -10,11 +10,13 @@
 #include <stdlib.h>
 
 const struct counter_info intake_counter_info[INTAKE_COUNTERS] = {
-    [INTAKE_ORIGIN_UNKNOWN] = {"origin_unknown_total", COUNTER_TOTAL, "records", "Refused: origin not on the list."},
+    [INTAKE_ORIGIN_UNKNOWN] = {"origin_unknown_total", COUNTER_TOTAL, "records",
+                               "Refused: origin not on the list."},
     [INTAKE_ORIGIN_PROVISIONAL] =
         {"origin_provisional_total", COUNTER_TOTAL, "records",
          "Refused: origin accepted by a fog only; `cloudctl enroll accept` lets its data in."},
-    [INTAKE_ORIGIN_REVOKED] = {"origin_revoked_total", COUNTER_TOTAL, "records", "Refused: origin was revoked."},
+    [INTAKE_ORIGIN_REVOKED] = {"origin_revoked_total", COUNTER_TOTAL, "records",
+                               "Refused: origin was revoked."},
 };
 
 enum { ARENA_BYTES = 256 * 1024 };
@@ -81,9 +83,10 @@ const struct upper_port_node *intake_node(const struct intake *in, const char *i
 static const struct end_keys *keys_of(struct intake *in, struct origin *o)
 {
     if (o->state == KEYS_NOT_YET)
-        o->state = end_keys_derive(in->keys->end_secret, in->keys->end_public, o->node.end, false, &o->keys) == 0
-                       ? KEYS_READY
-                       : KEYS_BAD;
+        o->state =
+            end_keys_derive(in->keys->end_secret, in->keys->end_public, o->node.end, false, &o->keys) == 0
+                ? KEYS_READY
+                : KEYS_BAD;
     return o->state == KEYS_READY ? &o->keys : NULL;
 }
 
@@ -196,7 +199,8 @@ int intake_set_reduce(struct intake *in, const char *const *patterns, size_t n)
     return 0;
 }
 
-/* A cover speaks of whole records, all channels: the channel part must match any name, so a pattern with one does not.
+/* A cover speaks of whole records, all channels: the channel part must match any name, so a pattern with one
+ * does not.
  */
 static bool may_reduce(void *ctx, const char *origin)
 {
@@ -211,7 +215,8 @@ static bool may_reduce(void *ctx, const char *origin)
 
 /* ---- ops ---- */
 
-static struct origin *origin_admitted(struct intake *in, const struct spool_stream *s, const struct end_keys **ret_keys)
+static struct origin *origin_admitted(struct intake *in, const struct spool_stream *s,
+                                      const struct end_keys **ret_keys)
 {
     struct origin *o = origin_of_stream(in, s);
     unsigned refused;
@@ -226,9 +231,10 @@ static struct origin *origin_admitted(struct intake *in, const struct spool_stre
     else
         return o;
     in->counters[refused]++;
-    note_refused(in, s->origin, refused == INTAKE_ORIGIN_UNKNOWN   ? "not on the list"
-                        : refused == INTAKE_ORIGIN_REVOKED ? "revoked"
-                                                           : "not confirmed by `cloudctl enroll accept`");
+    note_refused(in, s->origin,
+                 refused == INTAKE_ORIGIN_UNKNOWN   ? "not on the list"
+                 : refused == INTAKE_ORIGIN_REVOKED ? "revoked"
+                                                    : "not confirmed by `cloudctl enroll accept`");
     return NULL;
 }
 
@@ -293,8 +299,8 @@ void intake_hello(void *ctx, const char *peer, const Fogline__V1__Hello *hello)
         in->error = e < 0 ? e : ARCHIVE_FULL;
 }
 
-size_t intake_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane, struct interval range,
-                    Fogline__V1__Mark **out, size_t max)
+size_t intake_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane,
+                    struct interval range, Fogline__V1__Mark **out, size_t max)
 {
     struct intake *in = ctx;
     struct origin *o = origin_of_stream(in, s);
@@ -325,7 +331,8 @@ int intake_flush(struct intake *in)
     return e;
 }
 
-void intake_committed(struct intake *in, void (*fn)(void *ctx, struct spool_stream *s, unsigned lane), void *ctx)
+void intake_committed(struct intake *in, void (*fn)(void *ctx, struct spool_stream *s, unsigned lane),
+                      void *ctx)
 {
     archive_committed(in->archive, fn, ctx);
     account_committed(in->account, fn, ctx);

@@ -1,8 +1,8 @@
 /* intake.h - what the cloud does with a record, a report, a question: the inbox's ops without sockets.
  *
- * Joins archive, account, marks and the list of nodes with their keys. Names of its functions are those of struct
- * inbox_ops; ctx is the intake. A record is taken when its origin is on the list, confirmed and not revoked, and its
- * tag is right. Threads: the spool's owner. */
+ * Joins archive, account, marks and the list of nodes with their keys. Names of its functions are those of
+ * struct inbox_ops; ctx is the intake. A record is taken when its origin is on the list, confirmed and not
+ * revoked, and its tag is right. Threads: the spool's owner. */
 #ifndef FOGLINE_CLOUD_INTAKE_H
 #define FOGLINE_CLOUD_INTAKE_H
 
@@ -39,20 +39,27 @@ bool intake_may_carry(void *ctx, const char *peer, const char *origin);
 int intake_record(void *ctx, struct spool_stream *s, const struct record *r);
 int intake_reported(void *ctx, const char *peer, struct spool_stream *s, const Fogline__V1__LaneReport *r);
 void intake_hello(void *ctx, const char *peer, const Fogline__V1__Hello *hello);
-size_t intake_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane, struct interval range,
-                    Fogline__V1__Mark **out, size_t max);
+size_t intake_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane,
+                    struct interval range, Fogline__V1__Mark **out, size_t max);
 
 /* Before each commit. 0; ARCHIVE_FULL: roll back; negative errno. */
 must_check int intake_flush(struct intake *in);
 /* After each commit: fn for each stream and lane with new marks. */
-void intake_committed(struct intake *in, void (*fn)(void *ctx, struct spool_stream *s, unsigned lane), void *ctx);
+void intake_committed(struct intake *in, void (*fn)(void *ctx, struct spool_stream *s, unsigned lane),
+                      void *ctx);
 /* After a rollback. */
 must_check int intake_reload(struct intake *in);
 
-/* Why a record was refused that its carrier will hold for ever, and whose it was: the last since the last call. NULL: none. */
+/* Why a record was refused that its carrier will hold for ever, and whose it was: the last since the last
+ * call. NULL: none. */
 const char *intake_refused(struct intake *in, char ret_origin[SPOOL_NAME_BYTES]);
 
-enum intake_counter { INTAKE_ORIGIN_UNKNOWN, INTAKE_ORIGIN_PROVISIONAL, INTAKE_ORIGIN_REVOKED, INTAKE_COUNTERS };
+enum intake_counter {
+    INTAKE_ORIGIN_UNKNOWN,
+    INTAKE_ORIGIN_PROVISIONAL,
+    INTAKE_ORIGIN_REVOKED,
+    INTAKE_COUNTERS
+};
 extern const struct counter_info intake_counter_info[INTAKE_COUNTERS];
 const uint64_t *intake_counters(const struct intake *in);
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 static const char *const reason_names[LEDGER_REASONS] = {
-    "unspecified", "evicted", "evicted_stored", "corrupt",    "filtered",
-    "merged",      "thinned", "local",          "lost_spool", "refused",  "lost_archive",
+    "unspecified", "evicted", "evicted_stored", "corrupt", "filtered",     "merged",
+    "thinned",     "local",   "lost_spool",     "refused", "lost_archive",
 };
 
 enum {
@@ -135,7 +135,8 @@ static int take_held(const struct ledger_lane *in, struct interval_set *rest, st
     return extra > 0 ? interval_set_remove(rest, above, UINT64_MAX - 1) : 0;
 }
 
-/* Gives `left` samples to (or, negative, takes them from) the reason with the most records, which was estimated. */
+/* Gives `left` samples to (or, negative, takes them from) the reason with the most records, which was
+ * estimated. */
 static void settle_estimate(struct ledger_balance *b, uint64_t more, uint64_t less)
 {
     unsigned best = 0;
@@ -192,7 +193,8 @@ static void balance_samples(const struct ledger_lane *in, struct ledger_balance 
 }
 
 /* What is left open was lost with the archive as far as it was made before. */
-static int take_lost(const struct ledger_lane *in, struct interval_set *rest, struct ledger_balance *b, uint64_t *open)
+static int take_lost(const struct ledger_lane *in, struct interval_set *rest, struct ledger_balance *b,
+                     uint64_t *open)
 {
     struct ledger_count *n = &b->records;
     uint64_t below = in->lost_below > 1 ? interval_set_count_in(rest, 1, in->lost_below - 1) : 0;

@@ -1,18 +1,20 @@
 /* ledger.h - the balance of a lane: produced = archived + held + explained + unexplained, by set arithmetic.
  *
- * Pure. Numbers are a lane's counts 1, 2, 3 ...; nothing here is a running sum, so statements may come twice, late and
- * in any order and give the same balance. What wins over what: archived over explained over held. Numbers at or above
- * the last reported `next` count only when they are archived or explained: nobody has spoken of the others yet.
+ * Pure. Numbers are a lane's counts 1, 2, 3 ...; nothing here is a running sum, so statements may come twice,
+ * late and in any order and give the same balance. What wins over what: archived over explained over held.
+ * Numbers at or above the last reported `next` count only when they are archived or explained: nobody has
+ * spoken of the others yet.
  *
  *   U           = [1, next) + archived + explained
  *   explained   = (union of covers in force) - archived, each number under the lowest reason that covers it
  *   held        = (what the owner and the relays say they hold) - archived - explained
  *   unexplained = U - archived - explained - held
- *   lost spool  : an epoch its owner no longer lists and nobody holds: unexplained becomes explained as LOST_SPOOL
- *   lost archive: what the archive that was put back from a copy does not have, and nobody holds: unexplained numbers made
- *                 before the owner knew become explained as LOST_ARCHIVE
+ *   lost spool  : an epoch its owner no longer lists and nobody holds: unexplained becomes explained as
+ * LOST_SPOOL lost archive: what the archive that was put back from a copy does not have, and nobody holds:
+ * unexplained numbers made before the owner knew become explained as LOST_ARCHIVE
  *
- * Samples follow the records: archived exactly; explained as the covers say, in proportion where a cover counts in part
+ * Samples follow the records: archived exactly; explained as the covers say, in proportion where a cover
+ * counts in part
  * (`estimated`); held is what is left of the produced ones when every record is accounted for. */
 #ifndef FOGLINE_CLOUD_LEDGER_H
 #define FOGLINE_CLOUD_LEDGER_H
@@ -24,7 +26,8 @@ enum { LEDGER_REASONS = 11 }; /* proto Reason, 0 .. 10; higher ones count as 0 *
 
 const char *ledger_reason_name(unsigned reason); /* "evicted", "merged" ...; "unspecified" */
 
-/* A cover in force. key orders covers whatever order they are given in; equal keys are the same cover said twice. */
+/* A cover in force. key orders covers whatever order they are given in; equal keys are the same cover said
+ * twice. */
 struct ledger_cover {
     uint64_t carrier, carrier_seq;
     uint32_t index;
@@ -42,10 +45,11 @@ struct ledger_lane {
     /* The owner's last report. next 0: none. */
     uint64_t next, held_count, produced_samples, held_samples;
     const struct interval_set *held; /* as listed */
-    bool held_cut;                   /* held_count is more than what is listed: the rest is above the listed */
+    bool held_cut; /* held_count is more than what is listed: the rest is above the listed */
     const struct interval_set *held_by_relays; /* may be NULL */
     bool lost;                                 /* the owner no longer lists this epoch */
-    /* The archive was put back from a copy, or made anew: numbers below this were made before its owner knew (0: none). */
+    /* The archive was put back from a copy, or made anew: numbers below this were made before its owner knew
+     * (0: none). */
     uint64_t lost_below;
     bool lost_with_archive; /* with `lost`: its owner has not listed it since */
 };

@@ -33,8 +33,8 @@ static Fogline__V1__Mark *mark_of(struct wire_arena *a, const Fogline__V1__MarkB
     return mark;
 }
 
-size_t marks_make(const struct marks_subject *m, struct interval range, struct wire_arena *a, Fogline__V1__Mark **out,
-                  size_t max)
+size_t marks_make(const struct marks_subject *m, struct interval range, struct wire_arena *a,
+                  Fogline__V1__Mark **out, size_t max)
 {
     size_t n = 0;
 

@@ -63,7 +63,8 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_group(const struct group *a, const struct group *b)
 {
-    return same_text(a->site, b->site) && same_text(a->device, b->device) && same_text(a->channel, b->channel);
+    return same_text(a->site, b->site) && same_text(a->device, b->device) &&
+           same_text(a->channel, b->channel);
 }
 
 static int groups_grow(struct query *q)
@@ -209,8 +210,8 @@ static void fold_number(struct fold *f, double x)
 }
 
 /* Rows [from, to) of a column into one fold. */
-static void fold_rows(const struct query *q, const struct view_channel *ch, const struct column *c, uint32_t from,
-                      uint32_t to, struct fold *f)
+static void fold_rows(const struct query *q, const struct view_channel *ch, const struct column *c,
+                      uint32_t from, uint32_t to, struct fold *f)
 {
     for (uint32_t i = from; i < to; i++) {
         double x;
@@ -284,7 +285,8 @@ static int query_set(struct query *q, const struct view_set *set)
     q->set = set;
     q->only_column = -1;
     for (uint32_t i = 0; i < set->n_channels && r == 0; i++) {
-        const struct group g = {o->by_site ? set->device->site : NULL, o->by_device ? set->device->name : NULL,
+        const struct group g = {o->by_site ? set->device->site : NULL,
+                                o->by_device ? set->device->name : NULL,
                                 o->by_channel ? set->channels[i].name : NULL, set->channels[i].unit};
 
         if (!q->chosen[i])

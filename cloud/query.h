@@ -1,9 +1,11 @@
-/* query.h - numbers out of the archive: last values, and count, min, max, avg, sum by time bucket and by name.
+/* query.h - numbers out of the archive: last values, and count, min, max, avg, sum by time bucket and by
+ * name.
  *
- * A scan decodes only the columns a pattern selects and folds runs of rows that fall into one bucket. Absent cells,
- * cells of bad quality (unless bad_too) and NaN are not counted; text is counted only. Sums are compensated (Neumaier
- * 1974), so the result does not depend on the block sizes in any digit that matters. Buckets begin at multiples of
- * their width since 1970 UTC. Pure but for the view. Threads: the view's owner. */
+ * A scan decodes only the columns a pattern selects and folds runs of rows that fall into one bucket. Absent
+ * cells, cells of bad quality (unless bad_too) and NaN are not counted; text is counted only. Sums are
+ * compensated (Neumaier 1974), so the result does not depend on the block sizes in any digit that matters.
+ * Buckets begin at multiples of their width since 1970 UTC. Pure but for the view. Threads: the view's owner.
+ */
 #ifndef FOGLINE_CLOUD_QUERY_H
 #define FOGLINE_CLOUD_QUERY_H
 

@@ -50,7 +50,8 @@ static bool all_settled(const struct last_scan *s, const struct view_block *vb)
 
         if (!s->chosen[i])
             continue;
-        if (!s->at[i].found || __builtin_add_overflow(vb->key.time_first_ns, (int64_t)s->set->span_max_ns, &reach) ||
+        if (!s->at[i].found ||
+            __builtin_add_overflow(vb->key.time_first_ns, (int64_t)s->set->span_max_ns, &reach) ||
             reach >= s->at[i].last.time_ns)
             return false;
     }
@@ -76,7 +77,8 @@ static int on_block(void *ctx, const struct view_block *vb)
         if (!s->chosen[i])
             continue;
         for (uint32_t row = 0; row < b->n_rows; row++)
-            if ((c->absent == NULL || !c->absent[row]) && (!s->at[i].found || b->time_ns[row] > s->at[i].last.time_ns))
+            if ((c->absent == NULL || !c->absent[row]) &&
+                (!s->at[i].found || b->time_ns[row] > s->at[i].last.time_ns))
                 take_cell(&s->at[i], s->set, i, b, row);
     }
     return 0;
@@ -102,12 +104,14 @@ static bool outdone(const struct newest *all, size_t n, size_t i)
 {
     for (size_t k = 0; k < n; k++)
         if (k != i && all[k].found && strcmp(all[k].last.channel->name, all[i].last.channel->name) == 0 &&
-            (all[k].last.time_ns > all[i].last.time_ns || (all[k].last.time_ns == all[i].last.time_ns && k > i)))
+            (all[k].last.time_ns > all[i].last.time_ns ||
+             (all[k].last.time_ns == all[i].last.time_ns && k > i)))
             return true;
     return false;
 }
 
-static int last_of_device(struct view *v, const struct view_device *d, const char *pattern, query_last_fn fn, void *ctx)
+static int last_of_device(struct view *v, const struct view_device *d, const char *pattern, query_last_fn fn,
+                          void *ctx)
 {
     owned(free_ptr) struct newest *all = NULL;
     size_t n = 0, at = 0;

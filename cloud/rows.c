@@ -320,7 +320,8 @@ bool report_get(struct span key, struct span value, struct report_row *ret_r)
     if (!name_read(&r, ret_r->relay) || !name_read(&r, ret_r->by))
         return false;
     ret_r->n_bounds = reader_le32(&r);
-    if (r.bad || ret_r->lane >= SPOOL_LANES || ret_r->n_bounds > 2 * WIRE_INTERVALS_MAX || ret_r->n_bounds % 2 != 0)
+    if (r.bad || ret_r->lane >= SPOOL_LANES || ret_r->n_bounds > 2 * WIRE_INTERVALS_MAX ||
+        ret_r->n_bounds % 2 != 0)
         return false;
     for (uint32_t i = 0; i < ret_r->n_bounds; i++)
         ret_r->bounds[i] = reader_le64(&r);
@@ -338,7 +339,8 @@ void seen_key_put(struct row_key *k, uint32_t stream, unsigned lane, uint64_t fi
     key_be64(k, first);
 }
 
-bool seen_get(struct span key, struct span value, uint32_t *ret_stream, unsigned *ret_lane, struct interval *ret_i)
+bool seen_get(struct span key, struct span value, uint32_t *ret_stream, unsigned *ret_lane,
+              struct interval *ret_i)
 {
     if (key.len != ROWS_SEEN_KEY_BYTES || value.len != 8 || key.data[4] >= SPOOL_LANES)
         return false;

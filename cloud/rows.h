@@ -1,7 +1,9 @@
-/* rows.h - keys and values of the archive's tables: the one place that knows their bytes (written down in README.md).
+/* rows.h - keys and values of the archive's tables: the one place that knows their bytes (written down in
+ * README.md).
  *
- * Keys are big-endian, so that byte order is key order; values are little-endian and begin with a format byte. Pure: no
- * table is touched here. Decoders accept any bytes and say false when they are not a row of this format. */
+ * Keys are big-endian, so that byte order is key order; values are little-endian and begin with a format
+ * byte. Pure: no table is touched here. Decoders accept any bytes and say false when they are not a row of
+ * this format. */
 #ifndef FOGLINE_CLOUD_ROWS_H
 #define FOGLINE_CLOUD_ROWS_H
 
@@ -23,7 +25,8 @@ enum cloud_table {
     CLOUD_TABLE_REPORTS,                /* stream, lane, relay -> what was last reported */
     CLOUD_TABLES
 };
-#define CLOUD_TABLE_NAMES SPOOL_TABLE_NAMES, "devices", "sets", "samples", "others", "totals", "explained", "reports"
+#define CLOUD_TABLE_NAMES                                                                                    \
+    SPOOL_TABLE_NAMES, "devices", "sets", "samples", "others", "totals", "explained", "reports"
 
 enum {
     ROWS_FORMAT = 1,
@@ -135,8 +138,9 @@ struct report_row {
     uint64_t next, lowest_held, held_count, samples_produced, samples_held;
     int64_t wall_unix_ns;
     /* Of an owner, in an archive that was put back from a copy or made anew; life 0: not said. */
-    uint64_t life;             /* archive_life when it was said */
-    uint64_t lost_below;       /* numbers below were made before the owner knew: what is missing of them went with the archive */
+    uint64_t life;       /* archive_life when it was said */
+    uint64_t lost_below; /* numbers below were made before the owner knew: what is missing of them went with
+                            the archive */
     int64_t lost_until_unix_ns; /* until then reports still raise lost_below */
     uint32_t n_bounds;
     uint64_t bounds[2 * WIRE_INTERVALS_MAX]; /* held: from, to, ... */
@@ -147,7 +151,8 @@ bool report_get(struct span key, struct span value, struct report_row *ret_r);
 
 /* The spool's interval rows (SPOOL_TABLE_SEEN): be32 stream, u8 lane, be64 first -> le64 last. */
 void seen_key_put(struct row_key *k, uint32_t stream, unsigned lane, uint64_t first);
-bool seen_get(struct span key, struct span value, uint32_t *ret_stream, unsigned *ret_lane, struct interval *ret_i);
+bool seen_get(struct span key, struct span value, uint32_t *ret_stream, unsigned *ret_lane,
+              struct interval *ret_i);
 
 /* Prefix keys for walks. */
 void prefix_put(struct row_key *k, uint32_t a);

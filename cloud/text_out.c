@@ -51,8 +51,8 @@ void text_i64(struct text_out *t, int64_t v)
     }
 }
 
-/* v = whole / 10^k with whole below 10^15: one correctly rounded division reads back what it was made from, and no
- * other decimal of up to 15 digits does, so this is the shortest. */
+/* v = whole / 10^k with whole below 10^15: one correctly rounded division reads back what it was made from,
+ * and no other decimal of up to 15 digits does, so this is the shortest. */
 static bool put_short_decimal(struct text_out *t, double v)
 {
     static const double power[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
@@ -121,7 +121,11 @@ void text_time(struct text_out *t, int64_t unix_ns)
 static size_t utf8_len(const uint8_t *p, size_t left)
 {
     static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = p[0] < 0x80 ? 1 : (p[0] & 0xe0) == 0xc0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
+    size_t n = p[0] < 0x80             ? 1
+               : (p[0] & 0xe0) == 0xc0 ? 2
+               : (p[0] & 0xf0) == 0xe0 ? 3
+               : (p[0] & 0xf8) == 0xf0 ? 4
+                                       : 0;
     uint32_t c;
 
     if (n <= 1)

@@ -1,7 +1,7 @@
 /* text_out.h - fast text into a file: numbers, names and times without printf.
  *
- * A buffer with an error that sticks (negative errno of the write). text_room makes sure of space for one line; the
- * puts trust it. Threads: one owner. */
+ * A buffer with an error that sticks (negative errno of the write). text_room makes sure of space for one
+ * line; the puts trust it. Threads: one owner. */
 #ifndef FOGLINE_CLOUD_TEXT_OUT_H
 #define FOGLINE_CLOUD_TEXT_OUT_H
 
@@ -47,7 +47,8 @@ void text_i64(struct text_out *t, int64_t v);
 void text_double(struct text_out *t, double v);
 /* RFC 3339 in UTC as clock_format_utc; the text of a second is kept for the next call. */
 void text_time(struct text_out *t, int64_t unix_ns);
-/* A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. At most BLOCK_TEXT_MAX_BYTES bytes. */
+/* A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. At most BLOCK_TEXT_MAX_BYTES bytes.
+ */
 void text_json(struct text_out *t, struct span s);
 /* A CSV field, quoted when it must be. */
 void text_csv(struct text_out *t, struct span s);

@@ -316,7 +316,8 @@ static int load_stream(struct view *v, struct span key, struct span value)
     return 0;
 }
 
-static int load_table(struct view *v, unsigned table, int (*load)(struct view *v, struct span key, struct span value))
+static int load_table(struct view *v, unsigned table,
+                      int (*load)(struct view *v, struct span key, struct span value))
 {
     struct walk w = {.v = v, .table = table};
     int r = 0;
@@ -488,7 +489,8 @@ static bool block_of(struct view *v, const struct view_set *set, struct span key
     struct spool_record rec;
 
     b->set = set;
-    if (!sample_key_get(key, &b->key) || !record_get(value, &rec) || !block_head_read(rec.payload, &b->head)) {
+    if (!sample_key_get(key, &b->key) || !record_get(value, &rec) ||
+        !block_head_read(rec.payload, &b->head)) {
         v->faults.rows_malformed++;
         return false;
     }
@@ -503,7 +505,8 @@ static void set_prefix(struct row_key *k, const struct view_set *set)
     k->len = 8;
 }
 
-static int scan(struct walk *w, const struct view_set *set, const struct view_range *range, view_block_fn fn, void *ctx)
+static int scan(struct walk *w, const struct view_set *set, const struct view_range *range, view_block_fn fn,
+                void *ctx)
 {
     struct view *v = w->v;
     int r = 0;
@@ -528,7 +531,8 @@ static int scan(struct walk *w, const struct view_set *set, const struct view_ra
     return r;
 }
 
-int view_scan(struct view *v, const struct view_set *set, const struct view_range *range, view_block_fn fn, void *ctx)
+int view_scan(struct view *v, const struct view_set *set, const struct view_range *range, view_block_fn fn,
+              void *ctx)
 {
     struct walk w = {.v = v, .table = CLOUD_TABLE_SAMPLES};
     struct sample_key first = {.device = set->device->no, .set = set->no, .time_first_ns = INT64_MIN};

@@ -1,9 +1,10 @@
-/* view.h - reading the archive: names, ranges of blocks, other records. For tools, on a live or a stopped collector.
+/* view.h - reading the archive: names, ranges of blocks, other records. For tools, on a live or a stopped
+ * collector.
  *
- * Works on an environment opened read-only (db.h). Every transaction copies at most VIEW_BATCH_BYTES and is let go
- * before a callback runs, so a reader that waits for its terminal never holds the collector's pages. A damaged value is
- * skipped and counted. Names come from descriptor sets at read time: blocks that came before theirs get their names
- * when it is there. Threads: one owner. */
+ * Works on an environment opened read-only (db.h). Every transaction copies at most VIEW_BATCH_BYTES and is
+ * let go before a callback runs, so a reader that waits for its terminal never holds the collector's pages. A
+ * damaged value is skipped and counted. Names come from descriptor sets at read time: blocks that came before
+ * theirs get their names when it is there. Threads: one owner. */
 #ifndef FOGLINE_CLOUD_VIEW_H
 #define FOGLINE_CLOUD_VIEW_H
 
@@ -73,24 +74,26 @@ struct view_block {
     struct id128 epoch;
     struct block_head head;
 };
-/* Blocks of a set that may hold rows in [from_ns, to_ns), by ascending first time; fn returns non-zero to stop, which
- * view_scan returns. 0 or negative errno else. */
+/* Blocks of a set that may hold rows in [from_ns, to_ns), by ascending first time; fn returns non-zero to
+ * stop, which view_scan returns. 0 or negative errno else. */
 struct view_range {
     int64_t from_ns, to_ns; /* INT64_MIN, INT64_MAX: no bound */
 };
 typedef int (*view_block_fn)(void *ctx, const struct view_block *b);
-must_check int view_scan(struct view *v, const struct view_set *set, const struct view_range *range, view_block_fn fn,
-                         void *ctx);
+must_check int view_scan(struct view *v, const struct view_set *set, const struct view_range *range,
+                         view_block_fn fn, void *ctx);
 /* The same backwards, from the last first time on, unless fn stops it. */
 must_check int view_scan_back(struct view *v, const struct view_set *set, view_block_fn fn, void *ctx);
-/* Decodes it; only_column >= 0: that one and the times. 0; BLOCK_DAMAGED (counted), BLOCK_ENCODING_UNKNOWN (counted);
- * -ENOMEM. Borrowed until the next decode. */
-must_check int view_decode(struct view *v, const struct view_block *b, int only_column, const struct block **ret_b);
+/* Decodes it; only_column >= 0: that one and the times. 0; BLOCK_DAMAGED (counted), BLOCK_ENCODING_UNKNOWN
+ * (counted); -ENOMEM. Borrowed until the next decode. */
+must_check int view_decode(struct view *v, const struct view_block *b, int only_column,
+                           const struct block **ret_b);
 
 /* A number as the channel means it: stored * scale, bool and int64 as they are. Not for text. */
 double view_number(const struct view_channel *c, const struct column *col, uint32_t row);
 
-/* Other records of a device and kind (0: every kind), by kind, stream, seq. Borrowed until the callback returns. */
+/* Other records of a device and kind (0: every kind), by kind, stream, seq. Borrowed until the callback
+ * returns. */
 struct view_other {
     const struct view_device *device;
     struct other_key key;
@@ -98,7 +101,8 @@ struct view_other {
     struct spool_record record;
 };
 typedef int (*view_other_fn)(void *ctx, const struct view_other *o);
-must_check int view_others(struct view *v, const struct view_device *d, uint32_t kind, view_other_fn fn, void *ctx);
+must_check int view_others(struct view *v, const struct view_device *d, uint32_t kind, view_other_fn fn,
+                           void *ctx);
 
 /* For readers of other tables: the view's read transaction, to be let go within 100 ms. */
 must_check int view_txn(struct view *v, struct db_txn **ret_txn);

@@ -280,8 +280,8 @@ static int balance_lane(const struct lane_facts *f, uint64_t life, uint64_t arch
 
 static bool is_dead(const struct lane_facts *f, int64_t newest)
 {
-    return f->reported &&
-           (f->report.unlisted || newest - f->report.wall_unix_ns >= (int64_t)ACCOUNT_DEAD_AFTER_MS * NS_PER_MS);
+    return f->reported && (f->report.unlisted ||
+                           newest - f->report.wall_unix_ns >= (int64_t)ACCOUNT_DEAD_AFTER_MS * NS_PER_MS);
 }
 
 struct told {
@@ -322,7 +322,8 @@ static int balance_device(struct gather *g, const struct view_device *d, const s
     return r;
 }
 
-int view_balance(struct view *v, const struct view_device *d, view_lane_fn fn, void *ctx, struct ledger_balance *sum)
+int view_balance(struct view *v, const struct view_device *d, view_lane_fn fn, void *ctx,
+                 struct ledger_balance *sum)
 {
     struct gather g = {.v = v};
     struct told t = {.fn = fn, .ctx = ctx, .sum = sum};

@@ -193,12 +193,13 @@ int64_t csv_zone_offset(struct csv_zone *z, int64_t local_s)
         return z->fixed_s;
     if (z->has_slot && slot == z->slot)
         return z->slot_offset_s;
-    /* No zone is further than a day from UTC: the offsets on both sides of a change. Where clocks go back, the earlier of
-     * two times has the offset before; where they go forward, a time left out is counted on from before (RFC 5545, 3.3.5),
-     * which keeps the order of rows from a clock that was not set. */
+    /* No zone is further than a day from UTC: the offsets on both sides of a change. Where clocks go back,
+     * the earlier of two times has the offset before; where they go forward, a time left out is counted on
+     * from before (RFC 5545, 3.3.5), which keeps the order of rows from a clock that was not set. */
     before = offset_at(z, local_s - SECONDS_PER_DAY);
     after = offset_at(z, local_s + SECONDS_PER_DAY);
-    z->slot_offset_s = offset_at(z, local_s - before) != before && offset_at(z, local_s - after) == after ? after : before;
+    z->slot_offset_s =
+        offset_at(z, local_s - before) != before && offset_at(z, local_s - after) == after ? after : before;
     z->slot = slot;
     z->has_slot = true;
     return z->slot_offset_s;

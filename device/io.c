@@ -59,7 +59,8 @@ static int move_away(struct io *io, const char *why, struct errmsg *err)
     if (rc != 0)
         return errmsg_set(err, rc, "%s: damaged, and cannot be moved away: %s", path, strerror(-rc));
     io->counter[IO_STORES_QUARANTINED]++;
-    log_error("store_quarantined", "store=%s moved_to=%s why=%s", log_quote(path), log_quote(moved), log_quote(why));
+    log_error("store_quarantined", "store=%s moved_to=%s why=%s", log_quote(path), log_quote(moved),
+              log_quote(why));
     return 0;
 }
 

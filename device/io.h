@@ -60,7 +60,7 @@ struct io_group {
     struct pack *pack;
     unsigned source;
     uint64_t taken_before; /* records evicted and archives changed when its descriptor was written */
-    struct id128 epoch;      /* that it was written in; zero: not yet */
+    struct id128 epoch;    /* that it was written in; zero: not yet */
 };
 
 struct io_receipt {

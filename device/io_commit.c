@@ -36,7 +36,8 @@ static bool room_for_replay(const struct io *io, size_t bytes)
     return spool_held_bytes(io->spool) + bytes <= quota - quota / RESERVE_SHARE;
 }
 
-/* Room is made for more than one record at a time, but never so much that a small store is emptied for it, events and all. */
+/* Room is made for more than one record at a time, but never so much that a small store is emptied for it,
+ * events and all. */
 static uint64_t spare_bytes(const struct io *io)
 {
     uint64_t share = spool_quota_bytes(io->spool) / RESERVE_SHARE;

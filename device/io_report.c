@@ -18,7 +18,8 @@ const struct counter_info io_counter_info[IO_COUNTERS] = {
     [IO_ROWS_TOO_BIG] = {"rows_too_big", COUNTER_TOTAL, "1", "Rows that fit in no block"},
     [IO_COMMANDS] = {"commands", COUNTER_TOTAL, "1", "Commands carried out"},
     [IO_COMMANDS_REFUSED] = {"commands_refused", COUNTER_TOTAL, "1", "Commands not well signed or sealed"},
-    [IO_STORES_QUARANTINED] = {"stores_quarantined", COUNTER_TOTAL, "1", "Broken stores moved away at this start"},
+    [IO_STORES_QUARANTINED] = {"stores_quarantined", COUNTER_TOTAL, "1",
+                               "Broken stores moved away at this start"},
 };
 
 enum act_counter {

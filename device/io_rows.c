@@ -34,8 +34,8 @@ static void added(struct io *io)
         io->batch_since_ms = loop_now_ms(io->daemon->loop);
 }
 
-/* A descriptor set stands in each epoch before its first block. It is written again after a start, and after evictions or
- * when the archive is another one, which may have taken it. */
+/* A descriptor set stands in each epoch before its first block. It is written again after a start, and after
+ * evictions or when the archive is another one, which may have taken it. */
 static int add_descriptor(struct io *io, struct io_group *g)
 {
     const struct spool_stream *own = spool_own(io->spool);

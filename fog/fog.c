@@ -135,19 +135,20 @@ static int open_upper(struct fog *f, struct errmsg *err)
 static int open_lower(struct fog *f, struct errmsg *err)
 {
     const struct ctl_settings *s = f->d->settings;
-    struct lower_port_options o = {.loop = f->d->loop,
-                                   .zmq_ctx = f->zmq_ctx,
-                                   .keys = &f->d->keys,
-                                   .failover_ms = (uint32_t)s->up_failover_ms,
-                                   .failed = on_failed,
-                                   .outbox = {.spool = f->spool,
-                                              .role = "fog",
-                                              .software = FOGLINE_VERSION,
-                                              .keys = &f->end_keys,
-                                              .operator_public = f->has_trust ? f->trust.operator_public : NULL,
-                                              .ops = fog_outbox_ops(f),
-                                              .seed = seed(),
-                                              .poll_ms = (uint32_t)s->up_poll_ms}};
+    struct lower_port_options o = {
+        .loop = f->d->loop,
+        .zmq_ctx = f->zmq_ctx,
+        .keys = &f->d->keys,
+        .failover_ms = (uint32_t)s->up_failover_ms,
+        .failed = on_failed,
+        .outbox = {.spool = f->spool,
+                   .role = "fog",
+                   .software = FOGLINE_VERSION,
+                   .keys = &f->end_keys,
+                   .operator_public = f->has_trust ? f->trust.operator_public : NULL,
+                   .ops = fog_outbox_ops(f),
+                   .seed = seed(),
+                   .poll_ms = (uint32_t)s->up_poll_ms}};
     struct link_key trust;
     int r = ctl_upstreams(s, o.upstreams, &o.n_upstreams, &trust, err);
 

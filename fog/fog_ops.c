@@ -153,8 +153,9 @@ static void op_mark(void *ctx, const Fogline__V1__MarkBody *body, const Fogline_
     inbox_marks_changed(upper_port_inbox(f->upper), s, body->lane);
 }
 
-/* Devices hold what the former archive had not told them; this fog may have let its copies go on that archive's word.
- * With another store id and nothing seen but what is held, they give it again. Kept marks are the former one's. */
+/* Devices hold what the former archive had not told them; this fog may have let its copies go on that
+ * archive's word. With another store id and nothing seen but what is held, they give it again. Kept marks are
+ * the former one's. */
 static int op_archive_changes(void *ctx)
 {
     struct fog *f = ctx;
@@ -164,11 +165,13 @@ static int op_archive_changes(void *ctx)
         return r;
     marks_clear(f->marks);
     inbox_new_run(upper_port_inbox(f->upper));
-    log_warn("archive_changed", "msg=\"the operator named another archive; devices give again what they hold\"");
+    log_warn("archive_changed",
+             "msg=\"the operator named another archive; devices give again what they hold\"");
     return 0;
 }
 
-/* Another store id, nothing seen but what is held: the device gives the damaged record again, with whatever else it holds. */
+/* Another store id, nothing seen but what is held: the device gives the damaged record again, with whatever
+ * else it holds. */
 static int op_relay_damaged(void *ctx)
 {
     struct fog *f = ctx;
@@ -177,7 +180,8 @@ static int op_relay_damaged(void *ctx)
     if (r != 0)
         return r;
     inbox_new_run(upper_port_inbox(f->upper));
-    log_warn("record_damaged", "msg=\"a stored record of a device does not verify; devices give again what they hold\"");
+    log_warn("record_damaged",
+             "msg=\"a stored record of a device does not verify; devices give again what they hold\"");
     return 0;
 }
 

@@ -70,7 +70,7 @@ struct outbox_ops fog_outbox_ops(struct fog *f);
 must_check int fog_nodes_load(struct fog *f, struct errmsg *err);
 void fog_nodes_tick(struct fog *f);
 /* fog_room.c */
-unsigned fog_store_fill(void *ctx); /* thousandths of the quota */
+unsigned fog_store_fill(void *ctx);          /* thousandths of the quota */
 must_check int fog_make_room(struct fog *f); /* in the open transaction, which it begins when needed */
 /* fog_records.c: own records; all in the open transaction, which they begin when needed. */
 must_check int fog_say_start(struct fog *f, const char *quarantined);

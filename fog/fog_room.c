@@ -43,9 +43,9 @@ static bool is_refused_above(const struct fog *f, const struct spool_stream *s)
     return n != NULL && (n->revoked || strcmp(n->site, f->d->settings->site) != 0);
 }
 
-/* The cloud refuses what a revoked node made, and what comes from another site than the node's. Such records would lie here
- * for ever and, once the store is full, hold up everybody else. While there is room they stay: the operator may think
- * again. */
+/* The cloud refuses what a revoked node made, and what comes from another site than the node's. Such records
+ * would lie here for ever and, once the store is full, hold up everybody else. While there is room they stay:
+ * the operator may think again. */
 int fog_make_room(struct fog *f)
 {
     struct spool_gone gone = {0};
@@ -64,7 +64,8 @@ int fog_make_room(struct fog *f)
     }
     if (gone.n_records > 0) {
         f->counter[FOG_RECORDS_REVOKED] += gone.n_records;
-        log_warn("refused_removed", "origin=%s records=%" PRIu64 " msg=\"the store is full, and the cloud refuses them\"",
+        log_warn("refused_removed",
+                 "origin=%s records=%" PRIu64 " msg=\"the store is full, and the cloud refuses them\"",
                  origin, gone.n_records);
     } else if (log_latch_open(&f->full_latch, clock_mono_ns(&f->d->clock), NULL)) {
         log_warn("store_nearly_full",

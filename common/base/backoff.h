@@ -1,5 +1,6 @@
-/* backoff.h - exponential backoff with full jitter, pure. Delay n is uniform in (0, min(cap, first * 2^n)], but never
- * below floor. `seed` differs per node. (Source: M. Brooker, "Exponential Backoff And Jitter", AWS 2015.) */
+/* backoff.h - exponential backoff with full jitter, pure. Delay n is uniform in (0, min(cap, first * 2^n)],
+ * but never below floor. `seed` differs per node. (Source: M. Brooker, "Exponential Backoff And Jitter", AWS
+ * 2015.) */
 #ifndef FOGLINE_BASE_BACKOFF_H
 #define FOGLINE_BASE_BACKOFF_H
 

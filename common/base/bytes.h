@@ -1,6 +1,7 @@
 /* bytes.h - borrowed spans, a growing buffer with a cap, and fixed-width integers in both byte orders.
  *
- * Threads: values, no hidden state. Big-endian is for keys (byte order is key order), little-endian for blocks. */
+ * Threads: values, no hidden state. Big-endian is for keys (byte order is key order), little-endian for
+ * blocks. */
 #ifndef FOGLINE_BASE_BYTES_H
 #define FOGLINE_BASE_BYTES_H
 
@@ -32,8 +33,9 @@ static inline bool span_equal(struct span a, struct span b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* Growing buffer. Zero-initialised is empty with no cap; `cap_bytes` > 0 bounds it. The first failure (no memory, cap
- * reached) sticks in `error`; later calls are no-ops, so straight-line code checks once at the end. */
+/* Growing buffer. Zero-initialised is empty with no cap; `cap_bytes` > 0 bounds it. The first failure (no
+ * memory, cap reached) sticks in `error`; later calls are no-ops, so straight-line code checks once at the
+ * end. */
 struct buf {
     uint8_t *data;
     size_t len, alloc_bytes, cap_bytes;
@@ -42,7 +44,8 @@ struct buf {
 
 void buf_deinit(struct buf *b); /* frees, leaves it empty; accepts zero */
 void buf_reset(struct buf *b);  /* empties, keeps the memory, clears the error */
-/* Room for n more bytes at the tail, uninitialised; NULL on the sticky error. Borrowed until the next call. */
+/* Room for n more bytes at the tail, uninitialised; NULL on the sticky error. Borrowed until the next call.
+ */
 uint8_t *buf_grow(struct buf *b, size_t n);
 void buf_append(struct buf *b, const void *data, size_t n);
 void buf_u8(struct buf *b, uint8_t v);

@@ -1,7 +1,9 @@
-/* counter.h - counters declared in data: every drop, retry, refusal and byte has a row with its unit and help.
+/* counter.h - counters declared in data: every drop, retry, refusal and byte has a row with its unit and
+ * help.
  *
- * A module declares an enum and a table of the same length; values live in a plain array in the module's object. Names
- * are lower snake case with the unit last (frames_dropped_total has none, spool_bytes has bytes). One writer thread. */
+ * A module declares an enum and a table of the same length; values live in a plain array in the module's
+ * object. Names are lower snake case with the unit last (frames_dropped_total has none, spool_bytes has
+ * bytes). One writer thread. */
 #ifndef FOGLINE_BASE_COUNTER_H
 #define FOGLINE_BASE_COUNTER_H
 

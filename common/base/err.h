@@ -14,13 +14,14 @@
 
 #define must_check __attribute__((warn_unused_result))
 
-/* A sentence for an operator, filled by functions that take `struct errmsg *`: what is wrong, where (file, line,
- * field) and the next step. Always NUL terminated; cut when too long. */
+/* A sentence for an operator, filled by functions that take `struct errmsg *`: what is wrong, where (file,
+ * line, field) and the next step. Always NUL terminated; cut when too long. */
 struct errmsg {
     char text[512];
 };
 
-/* Fills *err (NULL is allowed) and returns `code`, so that `return errmsg_set(err, -EINVAL, "...")` reads well. */
+/* Fills *err (NULL is allowed) and returns `code`, so that `return errmsg_set(err, -EINVAL, "...")` reads
+ * well. */
 int errmsg_set(struct errmsg *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

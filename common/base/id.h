@@ -1,4 +1,5 @@
-/* id.h - random identities: epochs, store ids, archive ids (128 bit) and runs (64 bit), and their text form. */
+/* id.h - random identities: epochs, store ids, archive ids (128 bit) and runs (64 bit), and their text form.
+ */
 #ifndef FOGLINE_BASE_ID_H
 #define FOGLINE_BASE_ID_H
 

@@ -1,8 +1,8 @@
 /* interval.h - sets of 64-bit numbers as sorted, disjoint, non-adjacent closed intervals.
  *
- * The ledger, the acknowledgements and the spool's accounts are arithmetic on these. Pure: memory in, memory out.
- * Invariant between calls: at[i].from <= at[i].to and at[i].to + 1 < at[i + 1].from. 0 and UINT64_MAX are never members.
- * Threads: one owner. */
+ * The ledger, the acknowledgements and the spool's accounts are arithmetic on these. Pure: memory in, memory
+ * out. Invariant between calls: at[i].from <= at[i].to and at[i].to + 1 < at[i + 1].from. 0 and UINT64_MAX
+ * are never members. Threads: one owner. */
 #ifndef FOGLINE_BASE_INTERVAL_H
 #define FOGLINE_BASE_INTERVAL_H
 
@@ -25,8 +25,8 @@ struct interval_set {
 void interval_set_deinit(struct interval_set *s);
 void interval_set_clear(struct interval_set *s); /* empty, keeps memory */
 
-/* Each returns 0 or -ENOMEM (the set is then unchanged). from <= to is asserted: check what a peer sends first. 0 and
- * UINT64_MAX in a range are left out without a word. Both arguments may be the same set. */
+/* Each returns 0 or -ENOMEM (the set is then unchanged). from <= to is asserted: check what a peer sends
+ * first. 0 and UINT64_MAX in a range are left out without a word. Both arguments may be the same set. */
 must_check int interval_set_add(struct interval_set *s, uint64_t from, uint64_t to);
 must_check int interval_set_remove(struct interval_set *s, uint64_t from, uint64_t to);
 must_check int interval_set_copy(struct interval_set *to, const struct interval_set *from);

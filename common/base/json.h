@@ -1,5 +1,6 @@
-/* json.h - writes JSON with yajl's streaming generator. Doubles go out as our shortest text, 64-bit integers exactly,
- * NaN and infinities as strings, invalid UTF-8 replaced. Memory or I/O errors stick; json_end reports them. */
+/* json.h - writes JSON with yajl's streaming generator. Doubles go out as our shortest text, 64-bit integers
+ * exactly, NaN and infinities as strings, invalid UTF-8 replaced. Memory or I/O errors stick; json_end
+ * reports them. */
 #ifndef FOGLINE_BASE_JSON_H
 #define FOGLINE_BASE_JSON_H
 
@@ -34,9 +35,9 @@ void json_ki64(struct json *j, const char *key, int64_t v);
 void json_ku64(struct json *j, const char *key, uint64_t v);
 void json_kdouble(struct json *j, const char *key, double v);
 void json_kbool(struct json *j, const char *key, bool v);
-/* Ends the outermost value with a newline, flushes, and makes ready for the next line of a JSON-lines stream. The first
- * error since json_new: -EINVAL for a value misplaced or unfinished, -E2BIG for too deep a nesting (128), or that of the
- * memory or the stream. */
+/* Ends the outermost value with a newline, flushes, and makes ready for the next line of a JSON-lines stream.
+ * The first error since json_new: -EINVAL for a value misplaced or unfinished, -E2BIG for too deep a nesting
+ * (128), or that of the memory or the stream. */
 must_check int json_end(struct json *j);
 
 #endif

@@ -1,5 +1,5 @@
-/* notify.h - readiness and watchdog notification for service managers (sd_notify protocol: a datagram to $NOTIFY_SOCKET).
- * A no-op when the variable is not set. Threads: any. */
+/* notify.h - readiness and watchdog notification for service managers (sd_notify protocol: a datagram to
+ * $NOTIFY_SOCKET). A no-op when the variable is not set. Threads: any. */
 #ifndef FOGLINE_BASE_NOTIFY_H
 #define FOGLINE_BASE_NOTIFY_H
 

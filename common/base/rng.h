@@ -1,5 +1,5 @@
-/* rng.h - seeded pseudo-random numbers for jitter, simulators and tests (splitmix64; Steele, Lea, Flood 2014). Never
- * for keys: those come from libsodium. */
+/* rng.h - seeded pseudo-random numbers for jitter, simulators and tests (splitmix64; Steele, Lea, Flood
+ * 2014). Never for keys: those come from libsodium. */
 #ifndef FOGLINE_BASE_RNG_H
 #define FOGLINE_BASE_RNG_H
 

@@ -81,7 +81,8 @@ static int load_values(const struct ctl_tier *tier, const char *path, void **ret
     return CTL_OK;
 }
 
-/* A daemon that was killed may have left a child that is ending only now and still has its lock (db_verify): waits a moment. */
+/* A daemon that was killed may have left a child that is ending only now and still has its lock (db_verify):
+ * waits a moment. */
 static int lock_file(int fd)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

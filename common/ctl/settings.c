@@ -13,16 +13,15 @@ static bool link_keys_agree(const struct link_key *a, const struct link_key *b)
            memcmp(a->operator_public, b->operator_public, KEY_BYTES) == 0;
 }
 
-/* "tcp://HOST:PORT", with IPv6 in brackets, as the schema stores it. The port above is used too, and `*` is nowhere to go
- * to. */
+/* "tcp://HOST:PORT", with IPv6 in brackets, as the schema stores it. The port above is used too, and `*` is
+ * nowhere to go to. */
 static int split_endpoint(const char *endpoint, struct lower_port_upstream *out)
 {
     const char *host = strncmp(endpoint, "tcp://", 6) == 0 ? endpoint + 6 : endpoint;
     const char *colon = strrchr(host, ':');
     int64_t port;
 
-    if (colon == NULL || colon == host || (size_t)(colon - host) >= sizeof(out->host) ||
-        host[0] == '*')
+    if (colon == NULL || colon == host || (size_t)(colon - host) >= sizeof(out->host) || host[0] == '*')
         return -EINVAL;
     char *end;
     port = strtol(colon + 1, &end, 10);

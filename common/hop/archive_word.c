@@ -14,7 +14,8 @@ int archive_word_pack(const Fogline__V1__Document *d, struct buf *out)
     return out->error;
 }
 
-int archive_word_make(const struct id128 *id, uint64_t version, const struct operator_keys *k, struct buf *out)
+int archive_word_make(const struct id128 *id, uint64_t version, const struct operator_keys *k,
+                      struct buf *out)
 {
     owned(buf_deinit) struct buf input = {0};
     Fogline__V1__Document d = FOGLINE__V1__DOCUMENT__INIT;
@@ -30,7 +31,8 @@ int archive_word_make(const struct id128 *id, uint64_t version, const struct ope
     return archive_word_pack(&d, out);
 }
 
-int archive_word_check(const Fogline__V1__Document *d, const uint8_t operator_public[KEY_BYTES], struct id128 *ret_id)
+int archive_word_check(const Fogline__V1__Document *d, const uint8_t operator_public[KEY_BYTES],
+                       struct id128 *ret_id)
 {
     owned(buf_deinit) struct buf input = {0};
 
@@ -40,8 +42,9 @@ int archive_word_check(const Fogline__V1__Document *d, const uint8_t operator_pu
     wire_document_input(&input, d->kind, d->target, d->version, wire_span(d->body));
     if (input.error != 0)
         return input.error;
-    return operator_verify(operator_public, span_of(input.data, input.len), wire_span(d->signature)) ? 0
-                                                                                                     : ARCHIVE_WORD_FORGED;
+    return operator_verify(operator_public, span_of(input.data, input.len), wire_span(d->signature))
+               ? 0
+               : ARCHIVE_WORD_FORGED;
 }
 
 uint64_t archive_word_held(const Fogline__V1__Hello *h)

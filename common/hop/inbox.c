@@ -8,18 +8,26 @@ const struct counter_info inbox_counter_info[INBOX_COUNTERS] = {
     [INBOX_RECORDS] = {"records", COUNTER_TOTAL, "records", "Records made durable"},
     [INBOX_SAMPLES] = {"samples", COUNTER_TOTAL, "samples", "Samples in records made durable"},
     [INBOX_PAYLOAD_BYTES] = {"payload_bytes", COUNTER_TOTAL, "bytes", "Payload of records made durable"},
-    [INBOX_DUPLICATES] = {"duplicates", COUNTER_TOTAL, "records", "Records that were here already, acknowledged again"},
-    [INBOX_RECORDS_REFUSED] = {"records_refused", COUNTER_TOTAL, "records", "Records the store would not take"},
+    [INBOX_DUPLICATES] = {"duplicates", COUNTER_TOTAL, "records",
+                          "Records that were here already, acknowledged again"},
+    [INBOX_RECORDS_REFUSED] = {"records_refused", COUNTER_TOTAL, "records",
+                               "Records the store would not take"},
     [INBOX_RECORDS_INTERVALS] = {"records_intervals", COUNTER_TOTAL, "records",
                                  "Records dropped since they would tear a stream into too many intervals"},
-    [INBOX_DROPPED_SENDER] = {"dropped_sender", COUNTER_TOTAL, "frames", "Messages whose sender is not the peer"},
-    [INBOX_DROPPED_SESSION] = {"dropped_session", COUNTER_TOTAL, "frames", "Messages of no or an older session"},
+    [INBOX_DROPPED_SENDER] = {"dropped_sender", COUNTER_TOTAL, "frames",
+                              "Messages whose sender is not the peer"},
+    [INBOX_DROPPED_SESSION] = {"dropped_session", COUNTER_TOTAL, "frames",
+                               "Messages of no or an older session"},
     [INBOX_DROPPED_RUN] = {"dropped_run", COUNTER_TOTAL, "frames", "Data meant for another run of this side"},
-    [INBOX_DROPPED_EPOCH] = {"dropped_epoch", COUNTER_TOTAL, "records", "Records of an epoch no Hello listed"},
-    [INBOX_DROPPED_CARRY] = {"dropped_carry", COUNTER_TOTAL, "records", "Records of an origin this peer may not bring"},
+    [INBOX_DROPPED_EPOCH] = {"dropped_epoch", COUNTER_TOTAL, "records",
+                             "Records of an epoch no Hello listed"},
+    [INBOX_DROPPED_CARRY] = {"dropped_carry", COUNTER_TOTAL, "records",
+                             "Records of an origin this peer may not bring"},
     [INBOX_DROPPED_WINDOW] = {"dropped_window", COUNTER_TOTAL, "frames", "Data beyond the window granted"},
-    [INBOX_DROPPED_OBJECT] = {"dropped_object", COUNTER_TOTAL, "records", "Records of the reserved kind object"},
-    [INBOX_MALFORMED] = {"malformed", COUNTER_TOTAL, "frames", "Messages that did not parse or broke a limit"},
+    [INBOX_DROPPED_OBJECT] = {"dropped_object", COUNTER_TOTAL, "records",
+                              "Records of the reserved kind object"},
+    [INBOX_MALFORMED] = {"malformed", COUNTER_TOTAL, "frames",
+                         "Messages that did not parse or broke a limit"},
     [INBOX_STATES_SENT] = {"states_sent", COUNTER_TOTAL, "frames", "State messages published"},
 };
 
@@ -116,7 +124,8 @@ int inbox_touch(struct peer *p, struct spool_stream *s, unsigned lane, struct in
         p->touched = grown;
         p->touched_alloc = want;
     }
-    p->touched[p->n_touched++] = (struct touch){.stream = s, .lane = lane, .from = range.from, .to = range.to};
+    p->touched[p->n_touched++] =
+        (struct touch){.stream = s, .lane = lane, .from = range.from, .to = range.to};
     si->touch[lane] = p->n_touched;
     si->touch_peer[lane] = p;
     return 0;
@@ -206,7 +215,8 @@ int inbox_on_up(struct inbox *ib, const char *user_id, struct span bytes, int64_
     } else {
         ib->counter[INBOX_MALFORMED]++;
     }
-    return rc < 0 ? rc : 0; /* a full map has lost the transaction: the host's commit says so, and nothing is acknowledged */
+    return rc < 0 ? rc : 0; /* a full map has lost the transaction: the host's commit says so, and nothing is
+                               acknowledged */
 }
 
 uint64_t inbox_batch_bytes(const struct inbox *ib)
@@ -307,13 +317,19 @@ void inbox_peer_at(const struct inbox *ib, size_t i, int64_t now_ms, struct inbo
     const struct peer *p = ib->peers[i];
 
     *ret_p = (struct inbox_peer_info){
-        .node = p->node, .role = p->role, .software = p->software, .session = p->session,
-        .last_heard_ms = p->last_heard_ms, .records = p->records, .bytes = p->bytes,
+        .node = p->node,
+        .role = p->role,
+        .software = p->software,
+        .session = p->session,
+        .last_heard_ms = p->last_heard_ms,
+        .records = p->records,
+        .bytes = p->bytes,
         .linked = p->has_session && now_ms < p->lease_until_ms,
     };
 }
 
-size_t inbox_asks(struct inbox *ib, struct wire_arena *a, int64_t now_ms, Fogline__V1__EpochReport **out, size_t max)
+size_t inbox_asks(struct inbox *ib, struct wire_arena *a, int64_t now_ms, Fogline__V1__EpochReport **out,
+                  size_t max)
 {
     size_t n = 0;
 

@@ -1,12 +1,12 @@
 /* inbox.h - the upper side of a hop: takes records once, makes them durable, says so.
  *
- * Pure core over a real spool (the cloud's archive environment is one too). Per (origin, epoch, lane) the set of counts ever
- * made durable stands in the spool's `seen` rows and changes in the transaction of the data. Acknowledgements are
- * statements of that set, made after the commit; nothing is retransmitted from here, the lower side asks again.
- * Host contract: inbox_on_up for each message of a round, then the host's stages and spool_commit, then inbox_committed.
- * A failed commit: inbox_reload, and no State was said.
- * Limits: windows as a share of memory_bytes; 257th interval of a stream refused; 16 epochs in a Hello.
- * Threads: the spool's owner. */
+ * Pure core over a real spool (the cloud's archive environment is one too). Per (origin, epoch, lane) the set
+ * of counts ever made durable stands in the spool's `seen` rows and changes in the transaction of the data.
+ * Acknowledgements are statements of that set, made after the commit; nothing is retransmitted from here, the
+ * lower side asks again. Host contract: inbox_on_up for each message of a round, then the host's stages and
+ * spool_commit, then inbox_committed. A failed commit: inbox_reload, and no State was said. Limits: windows
+ * as a share of memory_bytes; 257th interval of a stream refused; 16 epochs in a Hello. Threads: the spool's
+ * owner. */
 #ifndef FOGLINE_HOP_INBOX_H
 #define FOGLINE_HOP_INBOX_H
 
@@ -23,14 +23,17 @@ struct inbox_ops {
     void (*send)(void *ctx, const char *node, struct span down);
     /* May this peer bring records of this origin? (A device: its own; a fog: those of its site.) */
     bool (*may_carry)(void *ctx, const char *peer, const char *origin);
-    /* A record not seen before, inside the transaction. 0: keep it (the inbox then writes the seen row). INBOX_REFUSED: not
-     * taken, counted, never acknowledged. INBOX_DUPLICATE: known under another rule. Negative errno: fatal. */
+    /* A record not seen before, inside the transaction. 0: keep it (the inbox then writes the seen row).
+     * INBOX_REFUSED: not taken, counted, never acknowledged. INBOX_DUPLICATE: known under another rule.
+     * Negative errno: fatal. */
     int (*record)(void *ctx, struct spool_stream *s, const struct record *r);
-    /* What a peer reported of a stream (its own and, from a fog, those it asks for). Inside the transaction. May be NULL. */
+    /* What a peer reported of a stream (its own and, from a fog, those it asks for). Inside the transaction.
+     * May be NULL. */
     int (*reported)(void *ctx, const char *peer, struct spool_stream *s, const Fogline__V1__LaneReport *r);
-    /* Marks for one stream and lane within [from, to], for a State to `peer`. Appends at most max pointers; returns how many. */
-    size_t (*marks)(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane, struct interval range,
-                    Fogline__V1__Mark **out, size_t max);
+    /* Marks for one stream and lane within [from, to], for a State to `peer`. Appends at most max pointers;
+     * returns how many. */
+    size_t (*marks)(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane,
+                    struct interval range, Fogline__V1__Mark **out, size_t max);
     /* Documents this peer lacks, given what its Hello says it has (NULL outside a Hello). May be NULL. */
     size_t (*documents)(void *ctx, struct wire_arena *a, const char *peer, const Fogline__V1__Hello *hello,
                         Fogline__V1__Document **out, size_t max);
@@ -38,20 +41,22 @@ struct inbox_ops {
     unsigned (*fill)(void *ctx);
     /* A peer said Hello (session, role, clocks); before the `reported` of its streams. May be NULL. */
     void (*hello)(void *ctx, const char *peer, const Fogline__V1__Hello *hello);
-    /* A stream is about to be forgotten (forget_epochs): drop what points to it (outbox_stream_drop). May be NULL. */
+    /* A stream is about to be forgotten (forget_epochs): drop what points to it (outbox_stream_drop). May be
+     * NULL. */
     void (*forgetting)(void *ctx, struct spool_stream *s);
 };
 
 struct inbox_options {
-    struct spool *spool;      /* borrowed */
-    const char *node;         /* copied */
+    struct spool *spool; /* borrowed */
+    const char *node;    /* copied */
     struct inbox_ops ops;
-    uint64_t seed;            /* of the run number; from the system in daemons */
-    uint64_t memory_bytes;    /* sum of all windows */
-    uint64_t window_max_bytes; /* of one class of one peer */
+    uint64_t seed;                  /* of the run number; from the system in daemons */
+    uint64_t memory_bytes;          /* sum of all windows */
+    uint64_t window_max_bytes;      /* of one class of one peer */
     const struct id128 *archive_id; /* cloud only; copied. NULL: not the archive */
-    bool forget_epochs;       /* a fog: a stream not listed by its owner and not held is forgotten. The cloud: false */
-    uint32_t rules_off;       /* enum hop_rule bits; simulator only */
+    bool forget_epochs; /* a fog: a stream not listed by its owner and not held is forgotten. The cloud: false
+                         */
+    uint32_t rules_off; /* enum hop_rule bits; simulator only */
 };
 
 struct inbox;
@@ -59,8 +64,8 @@ struct inbox;
 must_check int inbox_new(struct inbox **ret_ib, const struct inbox_options *options);
 struct inbox *inbox_free(struct inbox *ib);
 
-/* One Up message. user_id is what the gate authenticated. Writes into the spool's transaction. 0 or negative errno; bad
- * messages are counted and answered as the protocol says. */
+/* One Up message. user_id is what the gate authenticated. Writes into the spool's transaction. 0 or negative
+ * errno; bad messages are counted and answered as the protocol says. */
 must_check int inbox_on_up(struct inbox *ib, const char *user_id, struct span up, int64_t now_ms);
 /* Bytes and records taken since the last commit: the host ends a batch at HOP_BATCH_BYTES. */
 uint64_t inbox_batch_bytes(const struct inbox *ib);
@@ -71,12 +76,14 @@ void inbox_committed(struct inbox *ib, int64_t now_ms);
 must_check int inbox_reload(struct inbox *ib); /* after a failed commit: forgets the batch */
 /* Fresh marks exist for a stream (a commit archived it, a mark came from above): tell its peer soon. */
 void inbox_marks_changed(struct inbox *ib, struct spool_stream *s, unsigned lane);
-/* Forgets a stream of which nothing is held, in the open transaction. 0; -EBUSY: something is, or is on the account. */
+/* Forgets a stream of which nothing is held, in the open transaction. 0; -EBUSY: something is, or is on the
+ * account. */
 must_check int inbox_forget(struct inbox *ib, struct spool_stream *s);
 /* Leases, pushes of marks. */
 void inbox_tick(struct inbox *ib, int64_t now_ms, int64_t *ret_next_ms);
 
-/* Another run, as after a start: what is under way to this one is not taken, and the lower sides say Hello again. */
+/* Another run, as after a start: what is under way to this one is not taken, and the lower sides say Hello
+ * again. */
 void inbox_new_run(struct inbox *ib);
 uint64_t inbox_run(const struct inbox *ib);
 struct inbox_peer_info {
@@ -88,13 +95,30 @@ struct inbox_peer_info {
 };
 size_t inbox_n_peers(const struct inbox *ib);
 void inbox_peer_at(const struct inbox *ib, size_t i, int64_t now_ms, struct inbox_peer_info *ret_p);
-/* The reports the peers linked now made of their own streams: what a fog asks the cloud about. Gives copies in the arena. */
-size_t inbox_asks(struct inbox *ib, struct wire_arena *a, int64_t now_ms, Fogline__V1__EpochReport **out, size_t max);
+/* The reports the peers linked now made of their own streams: what a fog asks the cloud about. Gives copies
+ * in the arena. */
+size_t inbox_asks(struct inbox *ib, struct wire_arena *a, int64_t now_ms, Fogline__V1__EpochReport **out,
+                  size_t max);
 
 enum inbox_counter {
-    INBOX_HELLOS, INBOX_DATA, INBOX_RECORDS, INBOX_SAMPLES, INBOX_PAYLOAD_BYTES, INBOX_DUPLICATES, INBOX_RECORDS_REFUSED,
-    INBOX_RECORDS_INTERVALS, INBOX_DROPPED_SENDER, INBOX_DROPPED_SESSION, INBOX_DROPPED_RUN, INBOX_DROPPED_EPOCH,
-    INBOX_DROPPED_CARRY, INBOX_DROPPED_WINDOW, INBOX_DROPPED_OBJECT, INBOX_MALFORMED, INBOX_STATES_SENT, INBOX_COUNTERS
+    INBOX_HELLOS,
+    INBOX_DATA,
+    INBOX_RECORDS,
+    INBOX_SAMPLES,
+    INBOX_PAYLOAD_BYTES,
+    INBOX_DUPLICATES,
+    INBOX_RECORDS_REFUSED,
+    INBOX_RECORDS_INTERVALS,
+    INBOX_DROPPED_SENDER,
+    INBOX_DROPPED_SESSION,
+    INBOX_DROPPED_RUN,
+    INBOX_DROPPED_EPOCH,
+    INBOX_DROPPED_CARRY,
+    INBOX_DROPPED_WINDOW,
+    INBOX_DROPPED_OBJECT,
+    INBOX_MALFORMED,
+    INBOX_STATES_SENT,
+    INBOX_COUNTERS
 };
 extern const struct counter_info inbox_counter_info[INBOX_COUNTERS];
 const uint64_t *inbox_counters(const struct inbox *ib);

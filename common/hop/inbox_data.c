@@ -10,7 +10,8 @@ static bool epoch_listed(const struct peer *p, const struct id128 *epoch)
 }
 
 /* The stream of a stretch; NULL when the peer may not bring it. */
-static int stretch_stream(struct inbox *ib, struct peer *p, const Fogline__V1__Stretch *t, struct spool_stream **ret_s)
+static int stretch_stream(struct inbox *ib, struct peer *p, const Fogline__V1__Stretch *t,
+                          struct spool_stream **ret_s)
 {
     const char *origin = t->origin[0] == '\0' ? p->node : t->origin;
     bool own = strcmp(origin, p->node) == 0;
@@ -68,9 +69,11 @@ static bool in_run(const struct run *r, unsigned lane, uint64_t count)
     return r->range.from != 0 && r->lane == lane && count >= r->range.from && count <= r->range.to;
 }
 
-/* Gaps below what the owner still holds are never filled: evicted, settled elsewhere. They do not count, but when there
- * are very many the oldest part of the set is forgotten: should something of it come once more, it comes as `again`. */
-static int check_intervals(struct inbox *ib, struct spool_stream *s, unsigned lane, uint64_t count, bool *ret_take)
+/* Gaps below what the owner still holds are never filled: evicted, settled elsewhere. They do not count, but
+ * when there are very many the oldest part of the set is forgotten: should something of it come once more, it
+ * comes as `again`. */
+static int check_intervals(struct inbox *ib, struct spool_stream *s, unsigned lane, uint64_t count,
+                           bool *ret_take)
 {
     const struct interval_set *seen = &s->lane[lane].seen;
     const struct stream_in *si = s->upper_state;
@@ -95,8 +98,13 @@ static int take_record(struct run *run, const Fogline__V1__Record *m)
     struct spool_stream *s = run->stream;
     unsigned lane = seq_lane(m->seq);
     uint64_t count = seq_count(m->seq);
-    struct record r = {.origin = s->origin, .epoch = s->epoch, .seq = m->seq, .kind = m->kind, .flags = m->flags,
-                       .samples = m->samples, .payload = wire_span(m->payload)};
+    struct record r = {.origin = s->origin,
+                       .epoch = s->epoch,
+                       .seq = m->seq,
+                       .kind = m->kind,
+                       .flags = m->flags,
+                       .samples = m->samples,
+                       .payload = wire_span(m->payload)};
     bool take = true;
     int rc;
 

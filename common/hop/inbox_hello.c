@@ -13,7 +13,8 @@ static size_t streams_of(const struct inbox *ib, const char *origin)
     return n;
 }
 
-int inbox_stream_make(struct inbox *ib, const char *origin, const struct id128 *epoch, struct spool_stream **ret_s)
+int inbox_stream_make(struct inbox *ib, const char *origin, const struct id128 *epoch,
+                      struct spool_stream **ret_s)
 {
     size_t max = ib->is_archive ? HOP_STREAMS_ARCHIVE_MAX : HOP_STREAMS_MAX;
 
@@ -71,8 +72,9 @@ int inbox_forget(struct inbox *ib, struct spool_stream *s)
     return 0;
 }
 
-/* Has the session now spoken for the stream been silent about it for long? One Hello is not enough: it may be of a former
- * life whose session number was further on, come late; the owner overtakes it with its next Hello and lists its epoch again. */
+/* Has the session now spoken for the stream been silent about it for long? One Hello is not enough: it may be
+ * of a former life whose session number was further on, come late; the owner overtakes it with its next Hello
+ * and lists its epoch again. */
 static bool long_unlisted(struct spool_stream *s, const struct peer *p, int64_t now_ms)
 {
     struct stream_in *si;
@@ -86,8 +88,9 @@ static bool long_unlisted(struct spool_stream *s, const struct peer *p, int64_t 
     return now_ms - si->unlisted_since_ms >= HOP_FORGET_MS;
 }
 
-/* A stream not listed by its owner for long and not held here is of no more use: nothing of it can come again in this
- * session, and an older session is not heard. One with rows on the account waits until they are in a ledger record. */
+/* A stream not listed by its owner for long and not held here is of no more use: nothing of it can come again
+ * in this session, and an older session is not heard. One with rows on the account waits until they are in a
+ * ledger record. */
 static int forget_unlisted(struct inbox *ib, const struct peer *p, int64_t now_ms)
 {
     for (size_t i = spool_n_streams(ib->spool); i-- > 0;) {
@@ -124,11 +127,13 @@ static int take_lane_report(struct inbox *ib, struct peer *p, struct spool_strea
         si->asked_from[r->lane] = r->lowest_held;
         si->floor[r->lane] = r->lowest_held > 0 ? r->lowest_held : r->next;
     }
-    return ib->options.ops.reported != NULL ? ib->options.ops.reported(ib->options.ops.ctx, p->node, s, r) : 0;
+    return ib->options.ops.reported != NULL ? ib->options.ops.reported(ib->options.ops.ctx, p->node, s, r)
+                                            : 0;
 }
 
 /* One epoch a peer speaks of, its own or (asked) another's. *ret_s NULL: not taken. */
-static int take_report(struct inbox *ib, struct peer *p, const char *origin, const Fogline__V1__EpochReport *e)
+static int take_report(struct inbox *ib, struct peer *p, const char *origin,
+                       const Fogline__V1__EpochReport *e)
 {
     struct spool_stream *s;
     struct id128 epoch;
@@ -161,12 +166,13 @@ static void remember(struct peer *p, const Fogline__V1__Hello *h, struct span ra
         buf_reset(&p->hello);
 }
 
-/* The session outlives this process: a Hello of an older one that was under way meanwhile would have epochs forgotten whose
- * records are in a window here, and they would be folded again. Names may be too long for a fact, so it is named by a digest
- * and holds the name. Only where epochs are forgotten. */
+/* The session outlives this process: a Hello of an older one that was under way meanwhile would have epochs
+ * forgotten whose records are in a window here, and they would be folded again. Names may be too long for a
+ * fact, so it is named by a digest and holds the name. Only where epochs are forgotten. */
 static void session_fact(const struct peer *p, char out[SESSION_FACT_BYTES])
 {
-    snprintf(out, SESSION_FACT_BYTES, "session/%016llx", (unsigned long long)wire_descriptor_set_id(span_str(p->node)));
+    snprintf(out, SESSION_FACT_BYTES, "session/%016llx",
+             (unsigned long long)wire_descriptor_set_id(span_str(p->node)));
 }
 
 int inbox_load_session(struct inbox *ib, struct peer *p)
@@ -201,7 +207,8 @@ static int save_session(struct inbox *ib, struct peer *p)
     return rc;
 }
 
-int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up, struct span raw, int64_t now_ms)
+int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up, struct span raw,
+                     int64_t now_ms)
 {
     const Fogline__V1__Hello *h = up->hello;
     int rc = 0;
@@ -212,7 +219,8 @@ int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up
     }
     if (h->session < p->session && inbox_rule(ib, HOP_RULE_SESSION)) {
         ib->counter[INBOX_DROPPED_SESSION]++;
-        inbox_answer(ib, p, false); /* it says which session is known, so that a restored peer can jump past it */
+        inbox_answer(ib, p,
+                     false); /* it says which session is known, so that a restored peer can jump past it */
         return 0;
     }
     ib->counter[INBOX_HELLOS]++;

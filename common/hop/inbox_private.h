@@ -9,7 +9,7 @@
 enum {
     INBOX_PEERS_MAX = 8192,
     INBOX_HELLO_KEPT_BYTES = WIRE_UP_MAX_BYTES, /* a Hello kept to be answered and asked about */
-    INBOX_DIRTY_MAX = 1024,              /* marks waiting to be pushed to one peer */
+    INBOX_DIRTY_MAX = 1024,                     /* marks waiting to be pushed to one peer */
     INBOX_LANES_PER_STATE = 256,
     INBOX_DOCUMENTS_MAX = WIRE_DOCUMENTS_MAX,
     SESSION_FACT_BYTES = 32,
@@ -19,23 +19,23 @@ enum {
 struct peer {
     char node[SPOOL_NAME_BYTES];
     char role[16], software[32];
-    uint64_t session, session_saved;     /* highest heard; as it stands on disk */
-    bool has_session;                    /* said Hello to this run */
+    uint64_t session, session_saved; /* highest heard; as it stands on disk */
+    bool has_session;                /* said Hello to this run */
     int64_t lease_until_ms, last_heard_ms, next_push_ms;
-    uint64_t granted_bytes;              /* what may come in one round */
-    uint64_t live_bytes, backlog_bytes;  /* windows of its lease */
-    uint64_t round_bytes;                /* taken or dropped since the last commit */
+    uint64_t granted_bytes;             /* what may come in one round */
+    uint64_t live_bytes, backlog_bytes; /* windows of its lease */
+    uint64_t round_bytes;               /* taken or dropped since the last commit */
     uint64_t records, bytes;
     struct id128 listed[WIRE_EPOCHS_MAX]; /* own epochs of its last Hello */
     size_t n_listed;
-    struct buf hello;                    /* its last Hello as it came, for inbox_asks and the answer */
-    bool answer;                         /* wants a State with this round's commit */
-    bool answer_hello;                   /* ... which answers a Hello */
-    struct touch *touched;               /* lanes with records this round */
+    struct buf hello;      /* its last Hello as it came, for inbox_asks and the answer */
+    bool answer;           /* wants a State with this round's commit */
+    bool answer_hello;     /* ... which answers a Hello */
+    struct touch *touched; /* lanes with records this round */
     size_t n_touched, touched_alloc;
     struct dirty *dirty;
     size_t n_dirty;
-    struct peer *next;                   /* of its hash bucket */
+    struct peer *next; /* of its hash bucket */
     size_t index;
 };
 
@@ -52,13 +52,13 @@ struct dirty {
 };
 
 struct stream_in {
-    uint64_t unlisted_session;           /* in whose Hellos the epoch was not listed; 0: none */
+    uint64_t unlisted_session; /* in whose Hellos the epoch was not listed; 0: none */
     int64_t unlisted_since_ms;
-    struct peer *carrier[LANE_COUNT];    /* who brought or asked about it last */
-    uint64_t asked_from[LANE_COUNT];     /* lowest held as last reported: where marks begin */
-    uint64_t floor[LANE_COUNT];          /* nothing below it can come: lowest held, or next when nothing is held */
+    struct peer *carrier[LANE_COUNT]; /* who brought or asked about it last */
+    uint64_t asked_from[LANE_COUNT];  /* lowest held as last reported: where marks begin */
+    uint64_t floor[LANE_COUNT]; /* nothing below it can come: lowest held, or next when nothing is held */
     bool dirty[LANE_COUNT];
-    size_t touch[LANE_COUNT];            /* index + 1 in the carrier's touched, of this round */
+    size_t touch[LANE_COUNT]; /* index + 1 in the carrier's touched, of this round */
     struct peer *touch_peer[LANE_COUNT];
 };
 
@@ -71,11 +71,11 @@ struct inbox {
     struct id128 archive_id;
     bool is_archive;
     uint64_t run;
-    struct rng rng; /* of runs */
-    struct wire_arena *in, *out;         /* of the message taken, of the State built */
+    struct rng rng;              /* of runs */
+    struct wire_arena *in, *out; /* of the message taken, of the State built */
     struct buf packed;
     struct peer *bucket[INBOX_BUCKETS];
-    struct peer **peers;                 /* all, in order of arrival */
+    struct peer **peers; /* all, in order of arrival */
     size_t n_peers, peers_alloc;
     uint64_t batch_bytes, batch_records;
     size_t n_answers, next_ask;
@@ -104,10 +104,12 @@ must_check int inbox_touch(struct peer *p, struct spool_stream *s, unsigned lane
 must_check int inbox_stream_make(struct inbox *ib, const char *origin, const struct id128 *epoch,
                                  struct spool_stream **ret_s);
 must_check int inbox_load_session(struct inbox *ib, struct peer *p);
-must_check int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up, struct span raw, int64_t now_ms);
+must_check int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up, struct span raw,
+                                int64_t now_ms);
 
 /* inbox_data.c */
-must_check int inbox_take_data(struct inbox *ib, struct peer *p, const Fogline__V1__Data *data, int64_t now_ms);
+must_check int inbox_take_data(struct inbox *ib, struct peer *p, const Fogline__V1__Data *data,
+                               int64_t now_ms);
 
 /* inbox_state.c */
 void inbox_send_state(struct inbox *ib, struct peer *p, int64_t now_ms);

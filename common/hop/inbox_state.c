@@ -1,4 +1,5 @@
-/* State: what the upper side has, grants and passes on. One message is welcome, ack, grant and "who are you". */
+/* State: what the upper side has, grants and passes on. One message is welcome, ack, grant and "who are you".
+ */
 #include "hop/inbox_private.h"
 
 /* ---- windows ---- */
@@ -25,10 +26,11 @@ static struct leased leases_but(const struct inbox *ib, const struct peer *p, in
     return l;
 }
 
-/* An equal share of half the memory each for live and backlog, within what the leases of others leave: of that only half, so
- * that who comes next finds something. Where shares would be smaller than one record, as many peers as there is room for get
- * one, and the turn moves on with each lease. */
-static uint64_t share(const struct inbox *ib, const struct peer *p, size_t n, uint64_t others_bytes, int64_t now_ms)
+/* An equal share of half the memory each for live and backlog, within what the leases of others leave: of
+ * that only half, so that who comes next finds something. Where shares would be smaller than one record, as
+ * many peers as there is room for get one, and the turn moves on with each lease. */
+static uint64_t share(const struct inbox *ib, const struct peer *p, size_t n, uint64_t others_bytes,
+                      int64_t now_ms)
 {
     uint64_t half = ib->options.memory_bytes / 2, each = half / n;
     uint64_t slots = half / HOP_WINDOW_MIN_BYTES, left = half > others_bytes ? half - others_bytes : 0;
@@ -55,7 +57,8 @@ static void grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1_
     uint64_t urgent = ib->options.memory_bytes / (others.n_others + 1);
 
     fogline__v1__windows__init(w);
-    w->urgent_bytes = inbox_rule(ib, HOP_RULE_WINDOW_MIN) || urgent > HOP_WINDOW_MIN_BYTES ? HOP_WINDOW_MIN_BYTES : urgent;
+    w->urgent_bytes =
+        inbox_rule(ib, HOP_RULE_WINDOW_MIN) || urgent > HOP_WINDOW_MIN_BYTES ? HOP_WINDOW_MIN_BYTES : urgent;
     w->live_bytes = fill >= 970 ? 0 : share(ib, p, others.n_others + 1, others.live_bytes, now_ms);
     w->backlog_bytes = fill >= 900 ? 0 : share(ib, p, others.n_others + 1, others.backlog_bytes, now_ms);
     w->lease_ms = HOP_LEASE_MS;
@@ -70,11 +73,15 @@ static void grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1_
 
 enum {
     STATE_BYTES = WIRE_DOWN_MAX_BYTES / 2, /* a State that has grown to this is sent before more goes in */
-    /* The lowest come first, the rest is asked for when these have been applied. A relay gives all it keeps of a lane, the
-     * archive no more than a relay keeps beside what was pushed to it: else the lowest would be the first to make room. */
+    /* The lowest come first, the rest is asked for when these have been applied. A relay gives all it keeps
+     * of a lane, the archive no more than a relay keeps beside what was pushed to it: else the lowest would
+     * be the first to make room. */
     MARKS_PER_LANE_ARCHIVE = 8,
     MARKS_PER_LANE_RELAY = 16,
-    LANE_BYTES = 160, BOUND_BYTES = 10, MARK_BYTES = 40, DOCUMENT_BYTES = 512,
+    LANE_BYTES = 160,
+    BOUND_BYTES = 10,
+    MARK_BYTES = 40,
+    DOCUMENT_BYTES = 512,
 };
 
 struct answer {
@@ -151,7 +158,8 @@ static bool add_lane(struct answer *a, struct spool_stream *s, unsigned lane, st
     ls->highest = seen->n > 0 ? seen->at[seen->n - 1].to : 0;
     ls->from = range.from;
     ls->to = range.to;
-    ls->stored = wire_bounds_of(a->ib->out, seen, range.from, range.to, WIRE_INTERVALS_MAX, &ls->n_stored, &cut);
+    ls->stored =
+        wire_bounds_of(a->ib->out, seen, range.from, range.to, WIRE_INTERVALS_MAX, &ls->n_stored, &cut);
     if (cut && ls->n_stored > 0)
         ls->to = ls->stored[ls->n_stored - 1];
     a->lanes[a->state.n_lanes++] = ls;
@@ -182,14 +190,16 @@ static void add_documents(struct answer *a, const Fogline__V1__Hello *hello)
     if (ops->documents == NULL)
         return;
     n = ops->documents(ops->ctx, a->ib->out, a->peer->node, hello, a->documents, INBOX_DOCUMENTS_MAX);
-    for (; kept < n && (kept == 0 || a->bytes + a->documents[kept]->body.len + DOCUMENT_BYTES <= STATE_BYTES); kept++)
+    for (; kept < n && (kept == 0 || a->bytes + a->documents[kept]->body.len + DOCUMENT_BYTES <= STATE_BYTES);
+         kept++)
         a->bytes += a->documents[kept]->body.len + DOCUMENT_BYTES;
     a->state.n_documents = kept;
 }
 
 static void next_if_full(struct answer *a, uint64_t session)
 {
-    if (a->state.n_lanes < INBOX_LANES_PER_STATE && a->state.n_marks < INBOX_LANES_PER_STATE && a->bytes < STATE_BYTES)
+    if (a->state.n_lanes < INBOX_LANES_PER_STATE && a->state.n_marks < INBOX_LANES_PER_STATE &&
+        a->bytes < STATE_BYTES)
         return;
     answer_send(a);
     answer_begin(a, session);
@@ -231,7 +241,8 @@ static void answer_hello(struct answer *a)
     /* The Hello is read again: between its arrival and this commit others may have come. */
     wire_arena_reset(a->ib->in);
     if (a->peer->hello.len == 0 ||
-        wire_up_unpack(a->ib->in, span_of(a->peer->hello.data, a->peer->hello.len), &up) != 0 || up->hello == NULL)
+        wire_up_unpack(a->ib->in, span_of(a->peer->hello.data, a->peer->hello.len), &up) != 0 ||
+        up->hello == NULL)
         return;
     add_documents(a, up->hello);
     for (size_t i = 0; i < up->hello->n_epochs; i++)

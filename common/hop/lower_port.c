@@ -13,7 +13,7 @@ struct lower_port {
     struct outbox *outbox;
     struct loop_watch *sub_watch, *push_watch, *monitor_watch;
     struct loop_timer *timer;
-    unsigned at;                    /* upstream in use */
+    unsigned at; /* upstream in use */
     enum lower_port_link state;
     int64_t state_since_ms, tried_since_ms, renewed_ms;
     bool reset_wanted, writable_wanted;
@@ -61,7 +61,8 @@ static size_t port_asks(void *ctx, struct wire_arena *a, Fogline__V1__EpochRepor
     return p->options.outbox.ops.asks(p->options.outbox.ops.ctx, a, out, max);
 }
 
-static size_t port_documents_held(void *ctx, struct wire_arena *a, Fogline__V1__DocumentVersion **out, size_t max)
+static size_t port_documents_held(void *ctx, struct wire_arena *a, Fogline__V1__DocumentVersion **out,
+                                  size_t max)
 {
     struct lower_port *p = ctx;
     return p->options.outbox.ops.documents_held(p->options.outbox.ops.ctx, a, out, max);
@@ -113,8 +114,8 @@ static int watch(struct lower_port *p)
 static int open_link(struct lower_port *p, struct errmsg *err)
 {
     const struct lower_port_upstream *u = &p->options.upstreams[p->at];
-    struct link_lower_options o = {.zmq_ctx = p->options.zmq_ctx, .keys = p->options.keys, .host = u->host,
-                                   .port = u->port};
+    struct link_lower_options o = {
+        .zmq_ctx = p->options.zmq_ctx, .keys = p->options.keys, .host = u->host, .port = u->port};
     int rc;
 
     unwatch(p);
@@ -167,7 +168,8 @@ static void note_state(struct lower_port *p, int64_t now_ms)
     else if (outbox_phase(p->outbox) == OUTBOX_OPEN)
         state = LOWER_PORT_OPEN;
     /* Sockets that the watchdog made anew a moment ago say nothing new about the other side. */
-    if (state == LOWER_PORT_UNREACHABLE && p->state != LOWER_PORT_ALONE && now_ms - p->renewed_ms < RENEWED_GRACE_MS)
+    if (state == LOWER_PORT_UNREACHABLE && p->state != LOWER_PORT_ALONE &&
+        now_ms - p->renewed_ms < RENEWED_GRACE_MS)
         return;
     if (state == p->state)
         return;
@@ -254,7 +256,9 @@ int lower_port_new(struct lower_port **ret_p, const struct lower_port_options *o
     p->renewed_ms = INT64_MIN / 2;
     key_fingerprint(options->keys->transport_public, p->fingerprint);
     oo.ops = (struct outbox_ops){
-        .ctx = p, .send = port_send, .reset_link = port_reset_link,
+        .ctx = p,
+        .send = port_send,
+        .reset_link = port_reset_link,
         .clocks = options->outbox.ops.clocks != NULL ? port_clocks : NULL,
         .asks = options->outbox.ops.asks != NULL ? port_asks : NULL,
         .documents_held = options->outbox.ops.documents_held != NULL ? port_documents_held : NULL,
@@ -299,8 +303,10 @@ struct outbox *lower_port_outbox(struct lower_port *p)
 
 const char *lower_port_link_name(enum lower_port_link l)
 {
-    static const char *const name[] = {[LOWER_PORT_ALONE] = "alone", [LOWER_PORT_UNREACHABLE] = "unreachable",
-                                       [LOWER_PORT_REACHED] = "not accepted", [LOWER_PORT_HELLO] = "hello",
+    static const char *const name[] = {[LOWER_PORT_ALONE] = "alone",
+                                       [LOWER_PORT_UNREACHABLE] = "unreachable",
+                                       [LOWER_PORT_REACHED] = "not accepted",
+                                       [LOWER_PORT_HELLO] = "hello",
                                        [LOWER_PORT_OPEN] = "open"};
     return name[l];
 }

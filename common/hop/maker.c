@@ -17,8 +17,8 @@ bool maker_lacks_tag(const uint8_t tag[WIRE_TAG_BYTES])
     return is_zero(tag, WIRE_TAG_BYTES);
 }
 
-int maker_tag(const struct spool_stream *s, uint64_t seq, const struct spool_record *r, const uint8_t tag_key[KEY_BYTES],
-              uint8_t ret_tag[WIRE_TAG_BYTES])
+int maker_tag(const struct spool_stream *s, uint64_t seq, const struct spool_record *r,
+              const uint8_t tag_key[KEY_BYTES], uint8_t ret_tag[WIRE_TAG_BYTES])
 {
     owned(buf_deinit) struct buf head = {0};
 
@@ -31,11 +31,13 @@ int maker_tag(const struct spool_stream *s, uint64_t seq, const struct spool_rec
     return head.error;
 }
 
-int maker_append(struct spool *sp, struct outbox *ob, const uint8_t tag_key[KEY_BYTES], const struct maker_record *r,
-                 uint64_t *ret_seq)
+int maker_append(struct spool *sp, struct outbox *ob, const uint8_t tag_key[KEY_BYTES],
+                 const struct maker_record *r, uint64_t *ret_seq)
 {
-    struct spool_record record = {.kind = r->kind, .flags = r->carries_covers ? MAKER_FLAG_COVERS : 0,
-                                  .samples = r->samples, .payload = r->payload};
+    struct spool_record record = {.kind = r->kind,
+                                  .flags = r->carries_covers ? MAKER_FLAG_COVERS : 0,
+                                  .samples = r->samples,
+                                  .payload = r->payload};
     struct spool_stream *own = spool_own(sp);
     uint64_t seq;
     int rc;

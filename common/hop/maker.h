@@ -13,10 +13,10 @@ struct outbox;
 /* In the spool only, of own records; never sent. */
 enum { MAKER_FLAG_COVERS = 1 << 8 };
 
-/* payload is packed bytes of the kind, at most 64 KiB; samples: what `produced` counts. Appends in the spool's open
- * transaction (begun when needed) and tells the outbox (may be NULL). tag_key: the node's end key for tags;
- * all zero: no cloud is known yet, and the outbox makes the tag once one is.
- * 0; SPOOL_FULL (nothing written); negative errno. */
+/* payload is packed bytes of the kind, at most 64 KiB; samples: what `produced` counts. Appends in the
+ * spool's open transaction (begun when needed) and tells the outbox (may be NULL). tag_key: the node's end
+ * key for tags; all zero: no cloud is known yet, and the outbox makes the tag once one is. 0; SPOOL_FULL
+ * (nothing written); negative errno. */
 struct maker_record {
     unsigned lane;
     uint32_t kind, samples;

@@ -4,28 +4,40 @@
 #include <stdio.h>
 
 const struct counter_info outbox_counter_info[OUTBOX_COUNTERS] = {
-    [OUTBOX_RECORDS_SENT] = {"records_sent", COUNTER_TOTAL, "records", "Records handed to the link, repeats included"},
-    [OUTBOX_RECORDS_RESENT] = {"records_resent", COUNTER_TOTAL, "records", "Records handed to the link again"},
+    [OUTBOX_RECORDS_SENT] = {"records_sent", COUNTER_TOTAL, "records",
+                             "Records handed to the link, repeats included"},
+    [OUTBOX_RECORDS_RESENT] = {"records_resent", COUNTER_TOTAL, "records",
+                               "Records handed to the link again"},
     [OUTBOX_DATA_SENT] = {"data_sent", COUNTER_TOTAL, "frames", "Data messages handed to the link"},
     [OUTBOX_DATA_BYTES] = {"data_bytes", COUNTER_TOTAL, "bytes", "Bytes of Data messages before encryption"},
     [OUTBOX_HELLOS] = {"hellos_sent", COUNTER_TOTAL, "frames", "Hello messages: greetings and polls"},
     [OUTBOX_STATES] = {"states", COUNTER_TOTAL, "frames", "State messages accepted"},
-    [OUTBOX_STATES_IGNORED] = {"states_ignored", COUNTER_TOTAL, "frames", "State messages of another session, run or store"},
-    [OUTBOX_STATES_MALFORMED] = {"states_malformed", COUNTER_TOTAL, "frames", "Down messages that did not parse"},
+    [OUTBOX_STATES_IGNORED] = {"states_ignored", COUNTER_TOTAL, "frames",
+                               "State messages of another session, run or store"},
+    [OUTBOX_STATES_MALFORMED] = {"states_malformed", COUNTER_TOTAL, "frames",
+                                 "Down messages that did not parse"},
     [OUTBOX_SESSIONS] = {"sessions", COUNTER_TOTAL, "1", "Sessions begun"},
-    [OUTBOX_CUTS] = {"cuts", COUNTER_TOTAL, "1", "Changes of the store above: all older records are sent as `again`"},
+    [OUTBOX_CUTS] = {"cuts", COUNTER_TOTAL, "1",
+                     "Changes of the store above: all older records are sent as `again`"},
     [OUTBOX_WATCHDOG_RESETS] = {"watchdog_resets", COUNTER_TOTAL, "1", "Links made anew since no State came"},
     [OUTBOX_MARKS] = {"marks", COUNTER_TOTAL, "1", "Marks accepted"},
-    [OUTBOX_MARKS_REFUSED] = {"marks_refused", COUNTER_TOTAL, "1", "Marks with a wrong authenticator or archive"},
-    [OUTBOX_ARCHIVES_TAKEN] = {"archives_taken", COUNTER_TOTAL, "1", "Times the operator's word named the archive"},
+    [OUTBOX_MARKS_REFUSED] = {"marks_refused", COUNTER_TOTAL, "1",
+                              "Marks with a wrong authenticator or archive"},
+    [OUTBOX_ARCHIVES_TAKEN] = {"archives_taken", COUNTER_TOTAL, "1",
+                               "Times the operator's word named the archive"},
     [OUTBOX_ARCHIVES_REFUSED] = {"archives_refused", COUNTER_TOTAL, "1",
                                  "Documents naming an archive, forged or no newer than what is known"},
-    [OUTBOX_RECORDS_SETTLED] = {"records_settled", COUNTER_TOTAL, "records", "Records let go since they are settled"},
+    [OUTBOX_RECORDS_SETTLED] = {"records_settled", COUNTER_TOTAL, "records",
+                                "Records let go since they are settled"},
     [OUTBOX_RECORDS_EVICTED] = {"records_evicted", COUNTER_TOTAL, "records", "Records let go at the quota"},
-    [OUTBOX_SAMPLES_EVICTED] = {"samples_evicted", COUNTER_TOTAL, "samples", "Samples in records let go at the quota"},
-    [OUTBOX_LEDGER_RECORDS] = {"ledger_records", COUNTER_TOTAL, "records", "Ledger records cut from the account"},
-    [OUTBOX_RECORDS_DAMAGED] = {"records_damaged", COUNTER_TOTAL, "records", "Records that did not verify when read"},
-    [OUTBOX_EPOCHS_FORCED] = {"epochs_forced", COUNTER_TOTAL, "1", "Epochs begun since the spool had gone back in time"},
+    [OUTBOX_SAMPLES_EVICTED] = {"samples_evicted", COUNTER_TOTAL, "samples",
+                                "Samples in records let go at the quota"},
+    [OUTBOX_LEDGER_RECORDS] = {"ledger_records", COUNTER_TOTAL, "records",
+                               "Ledger records cut from the account"},
+    [OUTBOX_RECORDS_DAMAGED] = {"records_damaged", COUNTER_TOTAL, "records",
+                                "Records that did not verify when read"},
+    [OUTBOX_EPOCHS_FORCED] = {"epochs_forced", COUNTER_TOTAL, "1",
+                              "Epochs begun since the spool had gone back in time"},
 };
 
 enum { MS_PER_DAY = 24 * 3600 * 1000, SESSION_JUMP_BITS = 40 };
@@ -159,9 +171,9 @@ int outbox_begin_session(struct outbox *ob, uint64_t session, int64_t now_ms)
     return rc == DB_FULL ? -ENOSPC : rc;
 }
 
-/* A disk that cannot prove that it goes on where it stopped may have used the next numbers before, and messages of that life
- * may still be under way: a Hello of the same number, without the new epoch in it, would make the upper side forget what it
- * has seen of it. So the number jumps by chance. */
+/* A disk that cannot prove that it goes on where it stopped may have used the next numbers before, and
+ * messages of that life may still be under way: a Hello of the same number, without the new epoch in it,
+ * would make the upper side forget what it has seen of it. So the number jumps by chance. */
 static uint64_t unused_session(struct outbox *ob)
 {
     return ob->session + 1 + (rng_u64(&ob->rng) >> (64 - SESSION_JUMP_BITS));
@@ -200,14 +212,16 @@ static int load_facts(struct outbox *ob)
         return rc;
     rc = outbox_stream_out(ob, spool_own(ob->spool), &so);
     for (unsigned l = 0; rc == 0 && l < LANE_COUNT; l++) {
-        rc = outbox_rule(ob, HOP_RULE_CUT_ON_DISK) ? spool_fact_get_u64(ob->spool, cut_fact(name, l), &so->lane[l].cut)
-                                                   : 0;
+        rc = outbox_rule(ob, HOP_RULE_CUT_ON_DISK)
+                 ? spool_fact_get_u64(ob->spool, cut_fact(name, l), &so->lane[l].cut)
+                 : 0;
         rc = rc > 0 ? 0 : rc;
     }
     return rc;
 }
 
-/* The numbers of another epoch say nothing about this one: they are all `again` without a cut. Goes with the next commit. */
+/* The numbers of another epoch say nothing about this one: they are all `again` without a cut. Goes with the
+ * next commit. */
 static int clear_cut(struct outbox *ob)
 {
     struct stream_out *so;
@@ -242,7 +256,8 @@ int outbox_new(struct outbox **ret_ob, const struct outbox_options *options, int
     if (rc == 0 && spool_began_epoch(ob->spool))
         rc = clear_cut(ob);
     if (rc == 0)
-        rc = outbox_begin_session(ob, spool_began_epoch(ob->spool) ? unused_session(ob) : ob->session + 1, now_ms);
+        rc = outbox_begin_session(ob, spool_began_epoch(ob->spool) ? unused_session(ob) : ob->session + 1,
+                                  now_ms);
     if (rc != 0) {
         outbox_free(ob);
         return rc;
@@ -275,7 +290,8 @@ void outbox_added(struct outbox *ob, struct spool_stream *s, uint64_t seq)
     uint64_t count = seq_count(seq);
 
     /* No memory here: the record stays held and is found by the refill of the next session. */
-    if (outbox_stream_out(ob, s, &so) == 0 && interval_set_add(&so->lane[seq_lane(seq)].todo, count, count) != 0)
+    if (outbox_stream_out(ob, s, &so) == 0 &&
+        interval_set_add(&so->lane[seq_lane(seq)].todo, count, count) != 0)
         return;
 }
 
@@ -404,7 +420,8 @@ static int take_lane(struct outbox *ob, const Fogline__V1__LaneState *ls, int64_
     return rc == 0 ? lane_stored(ob, so, ls->lane, now_ms) : rc;
 }
 
-/* First contact takes the archive it is told by the authenticated mark; later another one needs the operator's word. */
+/* First contact takes the archive it is told by the authenticated mark; later another one needs the
+ * operator's word. */
 static int check_archive(struct outbox *ob, const struct id128 *id, bool *ret_ok)
 {
     int rc = ob->has_archive_id ? 0 : outbox_set_archive(ob, id);
@@ -435,7 +452,8 @@ static bool mark_genuine(const struct outbox *ob, const Fogline__V1__Mark *m)
 
     wire_mark_input(&head, wire_span(m->body));
     return head.error == 0 && m->key_id == 1 &&
-           end_mac_ok(ob->options.keys->mark, span_of(head.data, head.len), span_of(NULL, 0), wire_span(m->mac));
+           end_mac_ok(ob->options.keys->mark, span_of(head.data, head.len), span_of(NULL, 0),
+                      wire_span(m->mac));
 }
 
 static int take_mark(struct outbox *ob, const Fogline__V1__Mark *m, bool *ret_ahead)
@@ -446,14 +464,14 @@ static int take_mark(struct outbox *ob, const Fogline__V1__Mark *m, bool *ret_ah
     bool mine, ok;
     int rc;
 
-    if (wire_mark_body_unpack(ob->arena, wire_span(m->body), &body) != 0 || !wire_id128(body->epoch, &epoch) ||
-        !wire_id128(body->archive_id, &archive)) {
+    if (wire_mark_body_unpack(ob->arena, wire_span(m->body), &body) != 0 ||
+        !wire_id128(body->epoch, &epoch) || !wire_id128(body->archive_id, &archive)) {
         ob->counter[OUTBOX_MARKS_REFUSED]++;
         return 0;
     }
     mine = strcmp(body->origin, spool_node(ob->spool)) == 0;
-    /* A mark for a device is that device's to check; what it says of our copies we believe the cloud, which sealed the
-     * State it stands in. */
+    /* A mark for a device is that device's to check; what it says of our copies we believe the cloud, which
+     * sealed the State it stands in. */
     if (mine && !mark_genuine(ob, m)) {
         ob->counter[OUTBOX_MARKS_REFUSED]++;
         return 0;
@@ -480,7 +498,8 @@ static int take_mark(struct outbox *ob, const Fogline__V1__Mark *m, bool *ret_ah
     return rc;
 }
 
-static int open_session(struct outbox *ob, const Fogline__V1__State *st, const struct id128 *store, int64_t now_ms)
+static int open_session(struct outbox *ob, const Fogline__V1__State *st, const struct id128 *store,
+                        int64_t now_ms)
 {
     int rc;
 
@@ -510,8 +529,8 @@ static int admit(struct outbox *ob, const Fogline__V1__State *st, const struct i
 {
     bool same = st->run == ob->run && id128_equal(store, &ob->peer_store);
 
-    /* A former life of this node was further on: jump past it, or nothing we say is heard. Its last messages may also come
-     * after our first ones were answered, so this holds while open too. */
+    /* A former life of this node was further on: jump past it, or nothing we say is heard. Its last messages
+     * may also come after our first ones were answered, so this holds while open too. */
     if (st->session_known > ob->session && st->session_known - ob->session < SESSION_AHEAD_MAX &&
         (same || ob->phase == OUTBOX_HELLO))
         return next_session(ob, st->session_known + 1, now_ms);
@@ -594,7 +613,8 @@ static int watchdog(struct outbox *ob, int64_t now_ms)
     return outbox_begin_session(ob, ob->session + 1, now_ms);
 }
 
-/* What was not acknowledged in time goes back to be sent; the time doubles until something is acknowledged. */
+/* What was not acknowledged in time goes back to be sent; the time doubles until something is acknowledged.
+ */
 static int retransmit(struct outbox *ob, int64_t now_ms)
 {
     bool late = false;
@@ -690,7 +710,8 @@ void outbox_waiting(const struct outbox *ob, struct outbox_waiting *ret_w)
         ret_w->urgent_records += interval_set_count(&so->lane[LANE_URGENT].todo);
         for (unsigned l = 0; l < LANE_COUNT; l++)
             for (const struct flight *f = so->lane[l].flights; f != NULL; f = f->lane_next)
-                *(l == LANE_URGENT ? &ret_w->urgent_records : &ret_w->ordinary_records) += f->to - f->from + 1;
+                *(l == LANE_URGENT ? &ret_w->urgent_records : &ret_w->ordinary_records) +=
+                    f->to - f->from + 1;
     }
 }
 

@@ -108,7 +108,8 @@ int outbox_take_archive(struct outbox *ob, const Fogline__V1__Document *d)
 
 size_t outbox_archive_held(const struct outbox *ob, Fogline__V1__DocumentVersion **out)
 {
-    Fogline__V1__DocumentVersion *v = ob->archive_version == 0 ? NULL : wire_arena_alloc(ob->arena, sizeof *v);
+    Fogline__V1__DocumentVersion *v =
+        ob->archive_version == 0 ? NULL : wire_arena_alloc(ob->arena, sizeof *v);
 
     if (v == NULL)
         return 0;

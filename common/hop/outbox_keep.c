@@ -5,7 +5,7 @@
 enum {
     APPLY_RECORDS_MAX = 16384, /* deleted in one transaction */
     EVICT_CHUNK_RECORDS = 64,
-    LEDGER_ROWS_MAX = 256,     /* of the account in one ledger record */
+    LEDGER_ROWS_MAX = 256, /* of the account in one ledger record */
 };
 
 /* Ends flights of records that are gone and takes them off todo. */
@@ -21,7 +21,8 @@ static int forget_counts(struct outbox *ob, struct stream_out *so, unsigned lane
     return interval_set_remove(&so->lane[lane].todo, range.from, range.to);
 }
 
-static int account(struct outbox *ob, struct spool_stream *s, unsigned lane, const struct spool_account_row *what)
+static int account(struct outbox *ob, struct spool_stream *s, unsigned lane,
+                   const struct spool_account_row *what)
 {
     struct spool_account_row row = *what;
 
@@ -96,7 +97,8 @@ static int forget_empty_epochs(struct outbox *ob)
 
 static bool same_cover(const struct spool_account_row *a, const struct spool_account_row *b)
 {
-    return a->stream == b->stream && a->lane == b->lane && a->reason == b->reason && id128_equal(&a->store, &b->store);
+    return a->stream == b->stream && a->lane == b->lane && a->reason == b->reason &&
+           id128_equal(&a->store, &b->store);
 }
 
 static size_t fill_covers(const struct spool_account_row *rows, size_t n_rows, Fogline__V1__Cover *covers,
@@ -153,11 +155,14 @@ static int cut_ledger(struct outbox *ob, int64_t wall_unix_ns)
     if (payload.error != 0)
         return payload.error;
     rc = maker_append(ob->spool, ob, ob->options.keys->tag,
-                      &(struct maker_record){.lane = LANE_URGENT, .kind = FOGLINE__V1__KIND__KIND_LEDGER,
-                                             .payload = span_of(payload.data, payload.len)}, NULL);
+                      &(struct maker_record){.lane = LANE_URGENT,
+                                             .kind = FOGLINE__V1__KIND__KIND_LEDGER,
+                                             .payload = span_of(payload.data, payload.len)},
+                      NULL);
     ob->counter[OUTBOX_LEDGER_RECORDS] += rc == 0;
     for (size_t i = 0; rc == SPOOL_FULL && i < n; i++) {
-        int back = spool_account_add(ob->spool, &rows[i]); /* no room even in the reserve: the account keeps them */
+        int back =
+            spool_account_add(ob->spool, &rows[i]); /* no room even in the reserve: the account keeps them */
 
         if (back != 0)
             return back;
@@ -205,7 +210,8 @@ int outbox_apply(struct outbox *ob, int64_t now_ms, int64_t wall_unix_ns)
 /* ---- eviction ---- */
 
 /* The lowest run from `low` on, of at most a chunk, that is held and is (not) stored. */
-static bool next_victims(const struct stream_out *so, unsigned lane, bool stored, uint64_t low, struct interval *ret)
+static bool next_victims(const struct stream_out *so, unsigned lane, bool stored, uint64_t low,
+                         struct interval *ret)
 {
     const struct interval_set *held = &so->stream->lane[lane].held;
 
@@ -230,10 +236,10 @@ static bool next_victims(const struct stream_out *so, unsigned lane, bool stored
     return false;
 }
 
-/* Ledger records and what carries covers are never evicted: cuts the range before the first one; *ret_some false when it
- * begins with one. */
-static int spare_covers(struct outbox *ob, const struct spool_stream *s, unsigned lane, struct interval *range,
-                        bool *ret_some)
+/* Ledger records and what carries covers are never evicted: cuts the range before the first one; *ret_some
+ * false when it begins with one. */
+static int spare_covers(struct outbox *ob, const struct spool_stream *s, unsigned lane,
+                        struct interval *range, bool *ret_some)
 {
     for (uint64_t c = range->from; c <= range->to; c++) {
         struct spool_record r;

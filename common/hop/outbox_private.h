@@ -31,8 +31,8 @@ struct flight {
     uint64_t from, to, bytes;
     int64_t sent_ms;
     bool resent;
-    struct flight *lane_next, **lane_link;   /* list of its lane */
-    struct flight *time_next, *time_prev;    /* all, oldest first */
+    struct flight *lane_next, **lane_link; /* list of its lane */
+    struct flight *time_next, *time_prev;  /* all, oldest first */
 };
 
 struct window {
@@ -61,9 +61,9 @@ struct outbox {
     double smoothed_rtt_ms;
     int64_t rto_ms;
 
-    size_t next_stream;     /* round robin over the streams of a relay */
-    size_t next_ask;        /* ... and over those asked about in a Hello */
-    unsigned since_lowest;  /* records sent since the lowest missing one went */
+    size_t next_stream;    /* round robin over the streams of a relay */
+    size_t next_ask;       /* ... and over those asked about in a Hello */
+    unsigned since_lowest; /* records sent since the lowest missing one went */
     bool blocked;
     int64_t blocked_until_ms;
     unsigned epochs_today;
@@ -94,7 +94,8 @@ must_check int outbox_refill_todo(struct stream_out *so, unsigned lane);
 /* outbox_archive.c */
 must_check int outbox_archive_load(struct outbox *ob);
 must_check int outbox_take_archive(struct outbox *ob, const Fogline__V1__Document *d);
-size_t outbox_archive_held(const struct outbox *ob, Fogline__V1__DocumentVersion **out); /* how many: 0 or 1 */
+size_t outbox_archive_held(const struct outbox *ob,
+                           Fogline__V1__DocumentVersion **out); /* how many: 0 or 1 */
 
 /* outbox_send.c */
 must_check int outbox_send_hello(struct outbox *ob, int64_t now_ms);

@@ -6,9 +6,9 @@ enum {
     PICKS_MAX = 512,
     STREAM_REPORTS_MAX = WIRE_EPOCHS_MAX,
     DOCUMENTS_HELD_MAX = WIRE_DOCUMENTS_MAX,
-    RELAYED_INTERVALS_MAX = 16,      /* of held, in a report about another's stream */
-    RELAYED_BYTES_MAX = 64 * 1024,   /* of a Hello, for what is held of others ... */
-    ASKS_BYTES_MAX = 160 * 1024,     /* ... and with what the host asks: the rest is asked with a later one */
+    RELAYED_INTERVALS_MAX = 16,    /* of held, in a report about another's stream */
+    RELAYED_BYTES_MAX = 64 * 1024, /* of a Hello, for what is held of others ... */
+    ASKS_BYTES_MAX = 160 * 1024,   /* ... and with what the host asks: the rest is asked with a later one */
 };
 
 /* ---- Hello ---- */
@@ -88,8 +88,9 @@ static size_t fitting(Fogline__V1__EpochReport **reports, size_t n, size_t max_b
     return kept;
 }
 
-/* A relay asks about every stream it holds records of, whoever is linked to it now: their owner may have gone elsewhere, and
- * marks are never sent twice unasked. Those that do not fit have their turn with the next Hello. */
+/* A relay asks about every stream it holds records of, whoever is linked to it now: their owner may have gone
+ * elsewhere, and marks are never sent twice unasked. Those that do not fit have their turn with the next
+ * Hello. */
 static size_t relayed_streams(struct outbox *ob, Fogline__V1__EpochReport **out, size_t max, size_t *bytes)
 {
     size_t streams = spool_n_streams(ob->spool), n = 0, i;
@@ -282,7 +283,8 @@ static int draft_stretch(struct draft *d, const struct pick *p, size_t first_rec
     return 0;
 }
 
-/* Takes counts of [from, to], which are all in todo, as far as there is room. DRAFT_STOP when the message is full. */
+/* Takes counts of [from, to], which are all in todo, as far as there is room. DRAFT_STOP when the message is
+ * full. */
 static int draft_run(struct draft *d, struct stream_out *so, unsigned lane, struct pick *p)
 {
     struct lane_out *lo = &so->lane[lane];
@@ -335,8 +337,8 @@ static int draft_lane(struct draft *d, struct stream_out *so, unsigned lane, enu
     return 0;
 }
 
-/* With the backlog window shut, live records alone would never let the receiver's set close up: every so often the lowest
- * missing one rides along, at the cost of the live window. */
+/* With the backlog window shut, live records alone would never let the receiver's set close up: every so
+ * often the lowest missing one rides along, at the cost of the live window. */
 static int draft_lowest(struct draft *d, struct stream_out *so)
 {
     struct lane_out *lo = &so->lane[LANE_ORDINARY];
@@ -380,7 +382,8 @@ static int draft_class(struct draft *d, enum outbox_class class)
     return 0;
 }
 
-/* Live is what can be sent soon: when more has piled up than four windows hold, all but the newest window is backlog. */
+/* Live is what can be sent soon: when more has piled up than four windows hold, all but the newest window is
+ * backlog. */
 static void age_live(struct outbox *ob)
 {
     uint64_t limit = ob->window[CLASS_LIVE].bytes * 4;
@@ -418,9 +421,14 @@ static int launch(struct outbox *ob, const struct pick *p, int64_t now_ms)
 
     if (f == NULL)
         return -ENOMEM;
-    *f = (struct flight){.owner = p->so, .lane = p->lane, .class = p->class, .from = p->from, .to = p->to,
-                         .bytes = p->bytes, .sent_ms = now_ms, .resent = ob->rto_ms > HOP_RTO_MIN_MS &&
-                         ob->smoothed_rtt_ms <= 0};
+    *f = (struct flight){.owner = p->so,
+                         .lane = p->lane,
+                         .class = p->class,
+                         .from = p->from,
+                         .to = p->to,
+                         .bytes = p->bytes,
+                         .sent_ms = now_ms,
+                         .resent = ob->rto_ms > HOP_RTO_MIN_MS && ob->smoothed_rtt_ms <= 0};
     f->lane_next = lo->flights;
     f->lane_link = &lo->flights;
     if (lo->flights != NULL)
@@ -452,7 +460,8 @@ static int send_one(struct outbox *ob, struct draft *d, int64_t now_ms, bool *re
     if (d->records == NULL)
         return -ENOMEM;
     for (enum outbox_class c = CLASS_URGENT; rc >= 0 && c < CLASS_COUNT; c++)
-        rc = draft_class(d, c); /* DRAFT_STOP: its window or the message is full; the next class may still fit */
+        rc = draft_class(d,
+                         c); /* DRAFT_STOP: its window or the message is full; the next class may still fit */
     if (rc < 0 || d->n_records == 0)
         return rc < 0 ? rc : 0;
     data.session = ob->session;

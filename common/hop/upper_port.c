@@ -16,7 +16,7 @@ struct upper_port {
     struct loop_timer *timer;
     struct upper_port_node *nodes;
     size_t n_nodes;
-    uint32_t *slots;                /* open addressing over nodes by id: index + 1 */
+    uint32_t *slots; /* open addressing over nodes by id: index + 1 */
     size_t n_slots;
 };
 
@@ -62,21 +62,22 @@ static int port_record(void *ctx, struct spool_stream *s, const struct record *r
     return p->options.inbox.ops.record(p->options.inbox.ops.ctx, s, r);
 }
 
-static int port_reported(void *ctx, const char *peer, struct spool_stream *s, const Fogline__V1__LaneReport *r)
+static int port_reported(void *ctx, const char *peer, struct spool_stream *s,
+                         const Fogline__V1__LaneReport *r)
 {
     struct upper_port *p = ctx;
     return p->options.inbox.ops.reported(p->options.inbox.ops.ctx, peer, s, r);
 }
 
-static size_t port_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane, struct interval range,
-                         Fogline__V1__Mark **out, size_t max)
+static size_t port_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane,
+                         struct interval range, Fogline__V1__Mark **out, size_t max)
 {
     struct upper_port *p = ctx;
     return p->options.inbox.ops.marks(p->options.inbox.ops.ctx, a, s, lane, range, out, max);
 }
 
-static size_t port_documents(void *ctx, struct wire_arena *a, const char *peer, const Fogline__V1__Hello *hello,
-                             Fogline__V1__Document **out, size_t max)
+static size_t port_documents(void *ctx, struct wire_arena *a, const char *peer,
+                             const Fogline__V1__Hello *hello, Fogline__V1__Document **out, size_t max)
 {
     struct upper_port *p = ctx;
     return p->options.inbox.ops.documents(p->options.inbox.ops.ctx, a, peer, hello, out, max);
@@ -103,7 +104,10 @@ static void port_forgetting(void *ctx, struct spool_stream *s)
 static struct inbox_ops ops_through(struct upper_port *p, const struct inbox_ops *host)
 {
     return (struct inbox_ops){
-        .ctx = p, .send = port_send, .may_carry = port_may_carry, .record = port_record,
+        .ctx = p,
+        .send = port_send,
+        .may_carry = port_may_carry,
+        .record = port_record,
         .reported = host->reported != NULL ? port_reported : NULL,
         .marks = host->marks != NULL ? port_marks : NULL,
         .documents = host->documents != NULL ? port_documents : NULL,
@@ -171,8 +175,10 @@ int upper_port_new(struct upper_port **ret_p, const struct upper_port_options *o
 {
     struct upper_port *p = calloc(1, sizeof *p);
     struct inbox_options io = options->inbox;
-    struct link_upper_options lo = {.zmq_ctx = options->zmq_ctx, .keys = options->keys,
-                                    .bind_host = options->bind_host, .port = options->port};
+    struct link_upper_options lo = {.zmq_ctx = options->zmq_ctx,
+                                    .keys = options->keys,
+                                    .bind_host = options->bind_host,
+                                    .port = options->port};
     int rc;
 
     if (p == NULL)

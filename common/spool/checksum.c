@@ -12,7 +12,8 @@ void checksum_init(struct checksum *c, const struct id128 *env_id)
     uint8_t both[2 * CHECKSUM_KEY_BYTES];
 
     /* Cannot fail: all lengths are constants within BLAKE2b's limits. */
-    crypto_generichash(both, sizeof both, (const uint8_t *)context, sizeof context - 1, env_id->bytes, ID128_BYTES);
+    crypto_generichash(both, sizeof both, (const uint8_t *)context, sizeof context - 1, env_id->bytes,
+                       ID128_BYTES);
     memcpy(c->value_key, both, CHECKSUM_KEY_BYTES);
     memcpy(c->row_key, both + CHECKSUM_KEY_BYTES, CHECKSUM_KEY_BYTES);
 }

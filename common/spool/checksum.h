@@ -1,10 +1,10 @@
 /* checksum.h - the eight bytes at the end of every stored value.
  *
- * SipHash-2-4 (libsodium crypto_shorthash) twice: h = siphash(K, value), sum = siphash(K', key || h). So a value that a
- * damaged page shows under another key is found too, and a value is hashed where it lies, without joining it to its key.
- * K and K' come from the environment's random id by BLAKE2b: a value of another environment is found as well. The id
- * stands in the clear beside the data: this finds damage, it does not authenticate.
- * Threads: values, no hidden state. */
+ * SipHash-2-4 (libsodium crypto_shorthash) twice: h = siphash(K, value), sum = siphash(K', key || h). So a
+ * value that a damaged page shows under another key is found too, and a value is hashed where it lies,
+ * without joining it to its key. K and K' come from the environment's random id by BLAKE2b: a value of
+ * another environment is found as well. The id stands in the clear beside the data: this finds damage, it
+ * does not authenticate. Threads: values, no hidden state. */
 #ifndef FOGLINE_SPOOL_CHECKSUM_H
 #define FOGLINE_SPOOL_CHECKSUM_H
 

@@ -57,7 +57,8 @@ int db_value_check(struct db *db, struct span key, const MDB_val *raw, struct sp
     return 0;
 }
 
-/* Another process may have grown the map: take its size over, which LMDB allows while no transaction is open here. */
+/* Another process may have grown the map: take its size over, which LMDB allows while no transaction is open
+ * here. */
 static int with_new_size(struct db *db, int rc)
 {
     if (rc != MDB_MAP_RESIZED || db->n_txns > 0)

@@ -49,7 +49,8 @@ void db_cursor_freep(struct db_cursor **c)
     *c = db_cursor_free(*c);
 }
 
-static int move(struct db_cursor *c, MDB_val *k, MDB_cursor_op op, struct span *ret_key, struct span *ret_value)
+static int move(struct db_cursor *c, MDB_val *k, MDB_cursor_op op, struct span *ret_key,
+                struct span *ret_value)
 {
     struct db_txn *t = c->txn;
     MDB_val v;

@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-/* The format row: magic, major, minor, environment id, role; sealed with the sum whose keys come from that id. */
+/* The format row: magic, major, minor, environment id, role; sealed with the sum whose keys come from that
+ * id. */
 enum {
     MAGIC_BYTES = 8,
     ROLE_BYTES = 16,
@@ -30,8 +31,8 @@ static const struct {
     unsigned long type;
     const char *name;
 } refused_file_systems[] = {
-    {0x6969, "NFS"}, {0xff534d42, "CIFS"}, {0xfe534d42, "SMB2"}, {0x517b, "SMB"},
-    {0x794c7630, "overlay"}, {0x01021997, "9p"}, {0x00c36400, "Ceph"},
+    {0x6969, "NFS"},         {0xff534d42, "CIFS"}, {0xfe534d42, "SMB2"}, {0x517b, "SMB"},
+    {0x794c7630, "overlay"}, {0x01021997, "9p"},   {0x00c36400, "Ceph"},
 };
 
 static int check_file_system(const char *path, struct errmsg *err)
@@ -43,21 +44,27 @@ static int check_file_system(const char *path, struct errmsg *err)
         return errmsg_set(err, -errno, "%s: cannot ask for its file system: %s", path, strerror(errno));
     for (i = 0; i < sizeof refused_file_systems / sizeof refused_file_systems[0]; i++)
         if (((unsigned long)fs.f_type & 0xffffffff) == refused_file_systems[i].type)
-            return errmsg_set(err, -EINVAL, "%s lies on %s, where a commit may not be durable; use a local file system", path,
-                              refused_file_systems[i].name);
+            return errmsg_set(err, -EINVAL,
+                              "%s lies on %s, where a commit may not be durable; use a local file system",
+                              path, refused_file_systems[i].name);
     return 0;
 }
 
 static int fail(struct errmsg *err, int r, const char *path, const char *what)
 {
     if (r == -EACCES || r == -EPERM || r == -EROFS)
-        return errmsg_set(err, r, "%s: %s: %s; readers too must be able to write lock.mdb there: run as the user of the daemon",
-                          path, what, strerror(-r));
+        return errmsg_set(
+            err, r,
+            "%s: %s: %s; readers too must be able to write lock.mdb there: run as the user of the daemon",
+            path, what, strerror(-r));
     if (r == -ENOSPC)
-        return errmsg_set(err, r, "%s: %s: no room for the whole store; free the disk or make the store smaller", path, what);
+        return errmsg_set(err, r,
+                          "%s: %s: no room for the whole store; free the disk or make the store smaller",
+                          path, what);
     if (r == -EUCLEAN)
         return errmsg_set(err, r, "%s: %s: the store is damaged; move the folder away", path, what);
-    return errmsg_set(err, r < 0 ? r : -EIO, "%s: %s: %s", path, what, r < 0 ? strerror(-r) : "the store is too small");
+    return errmsg_set(err, r < 0 ? r : -EIO, "%s: %s: %s", path, what,
+                      r < 0 ? strerror(-r) : "the store is too small");
 }
 
 static int path_join(char *out, size_t out_bytes, const char *folder, const char *name)
@@ -109,10 +116,12 @@ static int format_check(struct db *db, const MDB_val *v, const struct db_options
     minor = row[MAGIC_BYTES + 2] | (unsigned)row[MAGIC_BYTES + 3] << 8;
     memcpy(role, row + MAGIC_BYTES + 4 + ID128_BYTES, ROLE_BYTES);
     if (major != DB_FORMAT_MAJOR)
-        return errmsg_set(err, -EINVAL, "%s has format %u.%u, this program knows %d.x; use the matching version", o->path,
+        return errmsg_set(err, -EINVAL,
+                          "%s has format %u.%u, this program knows %d.x; use the matching version", o->path,
                           major, minor, DB_FORMAT_MAJOR);
     if (strcmp(role, o->role) != 0)
-        return errmsg_set(err, -EINVAL, "%s is the store of a %s, not of a %s; give another folder", o->path, role, o->role);
+        return errmsg_set(err, -EINVAL, "%s is the store of a %s, not of a %s; give another folder", o->path,
+                          role, o->role);
     return 0;
 }
 
@@ -280,7 +289,8 @@ static int read_format(struct db *db, const struct db_options *o, bool *ret_miss
             r = db_map_code(mdb_txn_commit(txn)); /* a commit keeps the table handles */
     }
     if (r == DB_NOT_FOUND)
-        return errmsg_set(err, -EINVAL, "%s is an LMDB folder but no store of this program; give another folder", o->path);
+        return errmsg_set(err, -EINVAL,
+                          "%s is an LMDB folder but no store of this program; give another folder", o->path);
     return r == 0 ? 0 : fail(err, r, o->path, "read the format");
 }
 
@@ -319,8 +329,8 @@ static int own_folder(struct db *db, const char *path, struct errmsg *err)
     if (db->owner_fd < 0)
         return fail(err, -errno, path, "open the folder");
     if (flock(db->owner_fd, LOCK_EX | LOCK_NB) < 0)
-        return errmsg_set(err, errno == EWOULDBLOCK ? -EBUSY : -errno, "%s is in use by another process; only one may write to it",
-                          path);
+        return errmsg_set(err, errno == EWOULDBLOCK ? -EBUSY : -errno,
+                          "%s is in use by another process; only one may write to it", path);
     return 0;
 }
 

@@ -37,8 +37,10 @@ static int key_order(const MDB_val *a, const MDB_val *b)
     return order != 0 ? order : (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
 }
 
-/* Keys must rise, be as many as the table says, and be found from the root: a scan alone would not see a damaged branch. */
-static int walk(struct db *db, MDB_txn *txn, unsigned table, struct db_verify_result *counts, struct errmsg *err)
+/* Keys must rise, be as many as the table says, and be found from the root: a scan alone would not see a
+ * damaged branch. */
+static int walk(struct db *db, MDB_txn *txn, unsigned table, struct db_verify_result *counts,
+                struct errmsg *err)
 {
     const char *name = db->names[table];
     MDB_cursor *c;
@@ -134,8 +136,9 @@ static int walk_all(const struct db_options *o, struct db_verify_result *counts,
     return r;
 }
 
-/* The child must not outlive the daemon that waits for it, nor keep the daemon's locks with the descriptors that a fork hands on:
- * else a daemon killed during the check could not be started again until the check ends. */
+/* The child must not outlive the daemon that waits for it, nor keep the daemon's locks with the descriptors
+ * that a fork hands on: else a daemon killed during the check could not be started again until the check
+ * ends. */
 static void stay_no_longer_than(pid_t parent, int fd)
 {
     close_range(STDERR_FILENO + 1, (unsigned)fd - 1, 0);
@@ -196,7 +199,8 @@ static int collect(int fd, pid_t child, const char *path, struct report *ret_rep
                       WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }
 
-int db_verify(const struct db_options *o, unsigned timeout_s, struct db_verify_result *ret_result, struct errmsg *err)
+int db_verify(const struct db_options *o, unsigned timeout_s, struct db_verify_result *ret_result,
+              struct errmsg *err)
 {
     struct report report;
     char data[PATH_MAX];

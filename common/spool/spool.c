@@ -50,7 +50,8 @@ void spool_note_full(struct spool *sp)
         sp->squeeze_bytes = most;
 }
 
-/* Whatever happened to the transaction, the mirrors end as the disk is. Returns r, or what stopped the reload. */
+/* Whatever happened to the transaction, the mirrors end as the disk is. Returns r, or what stopped the
+ * reload. */
 static int reload_after(struct spool *sp, int r)
 {
     int reload;

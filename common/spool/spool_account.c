@@ -43,8 +43,8 @@ static must_check int row_put(struct spool *sp, const struct spool_account_row *
 }
 
 /* The good row that begins at or below `at` (below) or above it, with the same stream, lane and reason. */
-static must_check int neighbour(struct spool *sp, const struct spool_account_row *like, uint64_t at, bool below,
-                                bool *ret_found, struct spool_account_row *ret_row)
+static must_check int neighbour(struct spool *sp, const struct spool_account_row *like, uint64_t at,
+                                bool below, bool *ret_found, struct spool_account_row *ret_row)
 {
     owned(db_cursor_freep) struct db_cursor *c = NULL;
     uint8_t from[ACCOUNT_KEY_BYTES];
@@ -57,8 +57,9 @@ static must_check int neighbour(struct spool *sp, const struct spool_account_row
     key_fill(from, like, at + 1);
     r = db_cursor_seek(c, span_of(from, sizeof from), &key, &value);
     if (below)
-        r = r == DB_NOT_FOUND ? db_cursor_last(c, &key, &value)
-            : r == 0 || r == DB_DAMAGED ? db_cursor_prev(c, &key, &value) : r;
+        r = r == DB_NOT_FOUND           ? db_cursor_last(c, &key, &value)
+            : r == 0 || r == DB_DAMAGED ? db_cursor_prev(c, &key, &value)
+                                        : r;
     if (r == DB_NOT_FOUND || r == DB_DAMAGED)
         return 0;
     if (r == 0 && key.len == ACCOUNT_KEY_BYTES && memcmp(key.data, from, PREFIX_BYTES) == 0)

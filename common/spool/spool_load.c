@@ -5,8 +5,8 @@
 
 static int damaged(struct errmsg *err, const char *table)
 {
-    return errmsg_set(err, SPOOL_DAMAGED, "table %s: a row that names records is damaged; the store has to be moved away",
-                      table);
+    return errmsg_set(err, SPOOL_DAMAGED,
+                      "table %s: a row that names records is damaged; the store has to be moved away", table);
 }
 
 static must_check int load_streams(struct spool *sp, struct db_txn *t, struct errmsg *err)
@@ -50,7 +50,8 @@ static must_check int load_records(struct spool *sp, struct db_txn *t, struct er
             e = spool_entry_by_no(sp, no);
         if (e == NULL || seq >> SEQ_LANE_SHIFT >= SPOOL_LANES || (seq & SEQ_COUNT_MAX) == 0)
             return damaged(err, "records");
-        r = interval_set_add(&e->s.lane[seq >> SEQ_LANE_SHIFT].held, seq & SEQ_COUNT_MAX, seq & SEQ_COUNT_MAX);
+        r = interval_set_add(&e->s.lane[seq >> SEQ_LANE_SHIFT].held, seq & SEQ_COUNT_MAX,
+                             seq & SEQ_COUNT_MAX);
         if (r < 0)
             return r;
         n++;
@@ -61,7 +62,8 @@ static must_check int load_records(struct spool *sp, struct db_txn *t, struct er
     return r == DB_NOT_FOUND ? 0 : r;
 }
 
-/* A damaged row of seen is left out: what it vouched for is not known any more, which ends the store's continuity. */
+/* A damaged row of seen is left out: what it vouched for is not known any more, which ends the store's
+ * continuity. */
 static must_check int load_seen(struct spool *sp, struct db_txn *t)
 {
     owned(db_cursor_freep) struct db_cursor *c = NULL;

@@ -27,8 +27,8 @@ static must_check int check_node(struct spool *sp, const struct spool_options *o
 {
     if (sp->own == NULL || strcmp(sp->own->s.origin, sp->node) == 0)
         return 0;
-    return errmsg_set(err, -EINVAL, "%s belongs to node %s, not to %s; give each node its own folder", o->db.path,
-                      sp->own->s.origin, sp->node);
+    return errmsg_set(err, -EINVAL, "%s belongs to node %s, not to %s; give each node its own folder",
+                      o->db.path, sp->own->s.origin, sp->node);
 }
 
 /* Finished epochs of this node: nobody will ask for them again. */
@@ -109,7 +109,8 @@ static must_check int start(struct spool *sp, const struct spool_options *o, str
     r = read_store_id(sp, &known);
     if (r != 0)
         return fail(err, r, o, "read the store id");
-    goes_on = sp->own != NULL && known && !sp->seen_damaged && (o->continue_unproven || spool_proof_holds(sp));
+    goes_on =
+        sp->own != NULL && known && !sp->seen_damaged && (o->continue_unproven || spool_proof_holds(sp));
     if (!goes_on)
         r = begin_life(sp, o);
     if (r != 0)
@@ -128,7 +129,8 @@ int spool_open(struct spool **ret_sp, const struct spool_options *o, struct errm
         return -ENOMEM;
     sp->proof_fd = -1;
     if (len == 0 || len >= SPOOL_NAME_BYTES)
-        return errmsg_set(err, -EINVAL, "%s: a node id has 1 to %d characters", o->db.path, SPOOL_NAME_BYTES - 1);
+        return errmsg_set(err, -EINVAL, "%s: a node id has 1 to %d characters", o->db.path,
+                          SPOOL_NAME_BYTES - 1);
     memcpy(sp->node, o->node, len + 1);
     assert(o->db.n_tables >= SPOOL_TABLES && !o->db.read_only);
     r = db_open(&sp->db, &o->db, err);

@@ -24,8 +24,8 @@ enum {
 #define SEQ_COUNT_MAX ((UINT64_C(1) << SEQ_LANE_SHIFT) - 1)
 #define FACT_STORE_ID "spool/store"
 
-/* spool_stream is its first member. An entry that is not live is no stream: it was never committed, or is being
- * forgotten; it waits in the index so that the same object comes back with the same stream. */
+/* spool_stream is its first member. An entry that is not live is no stream: it was never committed, or is
+ * being forgotten; it waits in the index so that the same object comes back with the same stream. */
 struct spool_entry {
     struct spool_stream s;
     bool live, forgotten, dirty; /* dirty: its row is to be written with this transaction */
@@ -44,7 +44,8 @@ struct spool {
     struct id128 store_id;
     bool began_epoch;
     uint64_t quota_bytes, map_bytes, reserve_bytes;
-    uint64_t squeeze_bytes; /* room given up because the free pages did not lie together: see spool_note_full */
+    uint64_t
+        squeeze_bytes; /* room given up because the free pages did not lie together: see spool_note_full */
 
     struct db_txn *txn;      /* the batch; NULL: none */
     int failed;              /* a mirror could not follow the transaction: it must not be committed */
@@ -53,7 +54,7 @@ struct spool {
 
     struct spool_entry **streams; /* live, by number */
     size_t n_streams, streams_alloc;
-    struct spool_entry **slots;   /* open addressing by origin and epoch, every entry, live or not */
+    struct spool_entry **slots; /* open addressing by origin and epoch, every entry, live or not */
     size_t n_slots, n_entries;
     uint8_t hash_key[16];
     bool any_forgotten;
@@ -81,7 +82,8 @@ static inline void spool_seq_key(uint8_t key[RECORD_KEY_BYTES], uint32_t no, uin
 
 /* spool_streams.c */
 /* The entry of that name, or a new one that is not live. */
-must_check int spool_entry_get(struct spool *sp, const char *origin, const struct id128 *epoch, struct spool_entry **ret_e);
+must_check int spool_entry_get(struct spool *sp, const char *origin, const struct id128 *epoch,
+                               struct spool_entry **ret_e);
 must_check int spool_entry_revive(struct spool *sp, struct spool_entry *e, uint32_t no, bool own);
 struct spool_entry *spool_entry_by_no(struct spool *sp, uint32_t no);
 void spool_entries_drop_all(struct spool *sp); /* none is live any more */
@@ -97,8 +99,9 @@ must_check int spool_load(struct spool *sp, struct errmsg *err);
 must_check int spool_seen_rebuild(struct spool *sp, bool keep);
 
 /* spool.c */
-/* A value of several pages needs them in a row, so a map can be full with pages to spare. Each time that happens a
- * sixteenth of the map is given up until the next open, up to a half: the quota falls, and evicting makes longer rows. */
+/* A value of several pages needs them in a row, so a map can be full with pages to spare. Each time that
+ * happens a sixteenth of the map is given up until the next open, up to a half: the quota falls, and evicting
+ * makes longer rows. */
 void spool_note_full(struct spool *sp);
 /* The open transaction, or the read transaction resumed; let go with spool_view_done. */
 must_check int spool_view(struct spool *sp, struct db_txn **ret_txn);

@@ -1,7 +1,8 @@
-/* The proof file, 128 bytes, rewritten in one pwrite after each commit, never synced: it is to die with the boot.
+/* The proof file, 128 bytes, rewritten in one pwrite after each commit, never synced: it is to die with the
+ * boot.
  *
- *   0 magic[8]  8 boot id[16]  24 device le64  32 inode le64  40 epoch[16]  56 store id[16]  72 last commit le64
- *   80 next le64 per lane  96 zero[24]  120 sum[8]
+ *   0 magic[8]  8 boot id[16]  24 device le64  32 inode le64  40 epoch[16]  56 store id[16]  72 last commit
+ * le64 80 next le64 per lane  96 zero[24]  120 sum[8]
  *
  * A process killed inside the pwrite leaves the old or the new content (one page of the page cache). */
 #include "spool/spool.h"
@@ -29,8 +30,12 @@ static void proof_sum(const uint8_t row[PROOF_BYTES], uint8_t sum[CHECKSUM_BYTES
 
 static struct spool_proof proof_now(const struct spool *sp)
 {
-    struct spool_proof p = {.boot_id = sp->boot_id, .epoch = sp->own->s.epoch, .store_id = sp->store_id,
-                            .device = sp->device, .inode = sp->inode, .last_commit = db_last_commit(sp->db)};
+    struct spool_proof p = {.boot_id = sp->boot_id,
+                            .epoch = sp->own->s.epoch,
+                            .store_id = sp->store_id,
+                            .device = sp->device,
+                            .inode = sp->inode,
+                            .last_commit = db_last_commit(sp->db)};
     unsigned i;
 
     for (i = 0; i < SPOOL_LANES; i++)
@@ -94,8 +99,10 @@ int spool_proof_open(struct spool *sp, const struct spool_options *o, struct err
     sp->boot_id = o->boot_id;
     sp->proof_fd = open(o->proof_path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (sp->proof_fd < 0)
-        return errmsg_set(err, -errno, "%s: cannot open the proof of continuity: %s; its folder has to exist and be writable",
-                          o->proof_path, strerror(errno));
+        return errmsg_set(
+            err, -errno,
+            "%s: cannot open the proof of continuity: %s; its folder has to exist and be writable",
+            o->proof_path, strerror(errno));
     return 0;
 }
 
@@ -126,6 +133,7 @@ int spool_proof_write(struct spool *sp)
     proof_fill(row, &p);
     if (pwrite(sp->proof_fd, row, sizeof row, 0) == (ssize_t)sizeof row)
         return 0;
-    /* A file that says too little would let an older copy pass. Without one the next start begins an epoch: safe. */
+    /* A file that says too little would let an older copy pass. Without one the next start begins an epoch:
+     * safe. */
     return ftruncate(sp->proof_fd, 0) < 0 ? -errno : 0;
 }

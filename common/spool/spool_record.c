@@ -9,8 +9,8 @@ uint64_t spool_next_seq(const struct spool *sp, unsigned lane)
     return (uint64_t)lane << SEQ_LANE_SHIFT | sp->own->s.lane[lane].next;
 }
 
-/* LMDB keeps an entry of up to 2038 bytes (entry head 8, key 12, value) in a tree page and puts a longer value on whole
- * pages of its own behind a page head of 16 bytes. */
+/* LMDB keeps an entry of up to 2038 bytes (entry head 8, key 12, value) in a tree page and puts a longer
+ * value on whole pages of its own behind a page head of 16 bytes. */
 uint64_t spool_charge_bytes(size_t payload_bytes)
 {
     enum { OVERHEAD = 64, PAGE = 4096, PAGE_HEAD = 16, IN_TREE_MAX = 2038 - 8 - RECORD_KEY_BYTES };
@@ -21,7 +21,8 @@ uint64_t spool_charge_bytes(size_t payload_bytes)
     return (value + PAGE_HEAD + PAGE - 1) / PAGE * PAGE + OVERHEAD;
 }
 
-static bool fits(struct spool *sp, struct db_txn *t, unsigned lane, const struct spool_record *r, uint64_t charge)
+static bool fits(struct spool *sp, struct db_txn *t, unsigned lane, const struct spool_record *r,
+                 uint64_t charge)
 {
     bool ledger = lane == 1 && r->kind == SPOOL_KIND_LEDGER;
     uint64_t extra = ledger ? sp->reserve_bytes / 2 : 0;
@@ -133,8 +134,8 @@ static uint64_t take(uint64_t *from, uint64_t n)
 }
 
 /* Deletes the record under the cursor and takes it off the totals. */
-static must_check int remove_one(struct spool *sp, struct spool_lane *l, struct db_cursor *c, struct span value, bool good,
-                                 struct spool_gone *gone)
+static must_check int remove_one(struct spool *sp, struct spool_lane *l, struct db_cursor *c,
+                                 struct span value, bool good, struct spool_gone *gone)
 {
     struct spool_record rec = {0};
     size_t payload = value.len > RECORD_HEAD_BYTES ? value.len - RECORD_HEAD_BYTES : 0;
@@ -185,7 +186,8 @@ static void settle_totals(struct spool *sp, struct spool_lane *l)
     l->held_bytes = l->held_samples = 0;
 }
 
-int spool_remove(struct spool *sp, struct spool_stream *s, unsigned lane, struct interval range, struct spool_gone *ret_gone)
+int spool_remove(struct spool *sp, struct spool_stream *s, unsigned lane, struct interval range,
+                 struct spool_gone *ret_gone)
 {
     owned(db_cursor_freep) struct db_cursor *c = NULL;
     struct spool_gone gone = {0};

@@ -6,7 +6,10 @@
 #include <sodium.h>
 
 /* Row of a stream: format, own, length of origin, origin, epoch, then per lane five le64. */
-enum { ROW_LANE_BYTES = 5 * 8, ROW_MAX_BYTES = 3 + SPOOL_NAME_BYTES + ID128_BYTES + SPOOL_LANES * ROW_LANE_BYTES };
+enum {
+    ROW_LANE_BYTES = 5 * 8,
+    ROW_MAX_BYTES = 3 + SPOOL_NAME_BYTES + ID128_BYTES + SPOOL_LANES * ROW_LANE_BYTES
+};
 
 static uint64_t hash_of(const struct spool *sp, const char *origin, const struct id128 *epoch)
 {
@@ -67,7 +70,8 @@ static must_check int index_reserve(struct spool *sp)
     return 0;
 }
 
-int spool_entry_get(struct spool *sp, const char *origin, const struct id128 *epoch, struct spool_entry **ret_e)
+int spool_entry_get(struct spool *sp, const char *origin, const struct id128 *epoch,
+                    struct spool_entry **ret_e)
 {
     struct spool_entry *e = index_find(sp, origin, epoch);
     int r;
@@ -264,7 +268,8 @@ int spool_entries_write(struct spool *sp)
     return 0;
 }
 
-/* Fills one stream from its row; what it says of the number of records is compared with the keys by spool_load. */
+/* Fills one stream from its row; what it says of the number of records is compared with the keys by
+ * spool_load. */
 int spool_row_read(struct spool *sp, struct span key, struct span value)
 {
     struct reader r = reader_of(value);
@@ -315,7 +320,8 @@ struct spool_stream *spool_own(struct spool *sp)
 
 struct spool_stream *spool_find(struct spool *sp, const char *origin, const struct id128 *epoch)
 {
-    struct spool_entry *e = strnlen(origin, SPOOL_NAME_BYTES) < SPOOL_NAME_BYTES ? index_find(sp, origin, epoch) : NULL;
+    struct spool_entry *e =
+        strnlen(origin, SPOOL_NAME_BYTES) < SPOOL_NAME_BYTES ? index_find(sp, origin, epoch) : NULL;
 
     return e != NULL && e->live ? &e->s : NULL;
 }
@@ -354,7 +360,8 @@ static must_check int stream_make(struct spool *sp, const char *origin, const st
     return 0;
 }
 
-int spool_stream_make(struct spool *sp, const char *origin, const struct id128 *epoch, struct spool_stream **ret_s)
+int spool_stream_make(struct spool *sp, const char *origin, const struct id128 *epoch,
+                      struct spool_stream **ret_s)
 {
     size_t len = strnlen(origin, SPOOL_NAME_BYTES);
     struct spool_stream *s;
@@ -466,7 +473,8 @@ int spool_seen_row_put(struct spool *sp, uint32_t no, unsigned lane, struct inte
     return db_put(sp->txn, SPOOL_TABLE_SEEN, span_of(key, sizeof key), span_of(value, sizeof value));
 }
 
-/* The rows the new interval swallows go, the one that holds it all is written: two rows for a single record at most. */
+/* The rows the new interval swallows go, the one that holds it all is written: two rows for a single record
+ * at most. */
 int spool_seen_add(struct spool *sp, struct spool_stream *s, unsigned lane, struct interval range)
 {
     struct interval_set *seen = &s->lane[lane].seen;

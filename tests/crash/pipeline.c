@@ -557,7 +557,8 @@ static void step(struct pipe *p, bool make)
     deliver(p);
 }
 
-/* A process ends and another takes up its store, without a proof that nothing came between: a new epoch, a new life. */
+/* A process ends and another takes up its store, without a proof that nothing came between: a new epoch, a
+ * new life. */
 static void restart(struct pipe *p, enum store_tier t)
 {
     p->ib[t] = inbox_free(p->ib[t]);

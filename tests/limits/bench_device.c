@@ -1,10 +1,12 @@
-/* bench_device.c - the real device daemon with one more kind of source: `trace`, the rows of trace.h, made as fast as there is
- * room or at a rate. What is measured is the product; only the rows come from memory instead of from a sensor.
+/* bench_device.c - the real device daemon with one more kind of source: `trace`, the rows of trace.h, made as
+ * fast as there is room or at a rate. What is measured is the product; only the rows come from memory instead
+ * of from a sensor.
  *
  *   sources: [{type: trace, name: t, sources: 50, run: 100, rows: 1000000, rate: 0, stamp: FILE}]
  *
- * run: rows of one source in a row, before the next one's turn. rate: rows/s, 0: no bound; with a rate the rows carry the wall clock,
- * so that latency can be told from the archive. stamp: gets the wall time (ns) of the first row. */
+ * run: rows of one source in a row, before the next one's turn. rate: rows/s, 0: no bound; with a rate the
+ * rows carry the wall clock, so that latency can be told from the archive. stamp: gets the wall time (ns) of
+ * the first row. */
 #include "base/clock.h"
 #include "device/device.h"
 #include "trace.h"
@@ -23,11 +25,12 @@ static const struct config_row trace_rows[] = {
      .help = "How many sources the rows are made for; each is a group."},
     {"run", CONFIG_U64, CONFIG_AT(struct trace_config, run), .min = "1", .max = "4096", .def = "100",
      .help = "Rows of one source before the next one's turn."},
-    {"rows", CONFIG_U64, CONFIG_AT(struct trace_config, rows), .min = "1", .max = "10000000000", .def = "1000000",
-     .help = "Rows in all."},
+    {"rows", CONFIG_U64, CONFIG_AT(struct trace_config, rows), .min = "1", .max = "10000000000",
+     .def = "1000000", .help = "Rows in all."},
     {"rate", CONFIG_U64, CONFIG_AT(struct trace_config, rate), .min = "0", .max = "1000000", .def = "0",
      .help = "Rows per second; 0 makes them as fast as there is room."},
-    {"stamp", CONFIG_PATH, CONFIG_AT(struct trace_config, stamp), .help = "File for the time of the first row."},
+    {"stamp", CONFIG_PATH, CONFIG_AT(struct trace_config, stamp),
+     .help = "File for the time of the first row."},
     {NULL},
 };
 
@@ -35,7 +38,7 @@ struct trace_source {
     struct trace_config config;
     struct trace trace;
     uint32_t group[128];
-    uint64_t n;          /* rows given */
+    uint64_t n; /* rows given */
     int64_t began_mono_ns;
     struct cell cells[TRACE_CHANNELS]; /* of the row that waits for room */
     bool waiting;
@@ -65,10 +68,14 @@ static void trace_close(void *self)
 
 static int trace_declare(void *self, const struct source_sink *sink)
 {
-    static const struct source_channel channels[TRACE_CHANNELS] = {
-        {"a1", "", COLUMN_DOUBLE}, {"a2", "", COLUMN_DOUBLE}, {"current", "A", COLUMN_DOUBLE},
-        {"pressure", "bar", COLUMN_DOUBLE}, {"temperature", "Cel", COLUMN_DOUBLE},
-        {"thermocouple", "Cel", COLUMN_DOUBLE}, {"voltage", "V", COLUMN_DOUBLE}, {"flow", "l/min", COLUMN_DOUBLE}};
+    static const struct source_channel channels[TRACE_CHANNELS] = {{"a1", "", COLUMN_DOUBLE},
+                                                                   {"a2", "", COLUMN_DOUBLE},
+                                                                   {"current", "A", COLUMN_DOUBLE},
+                                                                   {"pressure", "bar", COLUMN_DOUBLE},
+                                                                   {"temperature", "Cel", COLUMN_DOUBLE},
+                                                                   {"thermocouple", "Cel", COLUMN_DOUBLE},
+                                                                   {"voltage", "V", COLUMN_DOUBLE},
+                                                                   {"flow", "l/min", COLUMN_DOUBLE}};
     struct trace_source *t = self;
     struct source_group g = {channels, TRACE_CHANNELS};
 
@@ -113,7 +120,8 @@ static void begin(struct trace_source *t, const struct source_now *now)
     }
 }
 
-static int trace_step(void *self, const struct source_sink *sink, const struct source_now *now, int64_t *ret_next_ns)
+static int trace_step(void *self, const struct source_sink *sink, const struct source_now *now,
+                      int64_t *ret_next_ns)
 {
     struct trace_source *t = self;
 
@@ -121,7 +129,8 @@ static int trace_step(void *self, const struct source_sink *sink, const struct s
         begin(t, now);
     for (int i = 0; i < SOURCE_STEP_ROWS; i++) {
         struct source_row row = {.n_cells = TRACE_CHANNELS, .cells = t->cells};
-        int64_t due = t->config.rate > 0 ? t->began_mono_ns + (int64_t)(t->n * (uint64_t)NS_PER_S / t->config.rate) : 0;
+        int64_t due =
+            t->config.rate > 0 ? t->began_mono_ns + (int64_t)(t->n * (uint64_t)NS_PER_S / t->config.rate) : 0;
 
         if (t->n == t->config.rows)
             return SOURCE_END;
@@ -144,9 +153,15 @@ static int trace_step(void *self, const struct source_sink *sink, const struct s
 }
 
 static const struct source_kind source_trace = {
-    .name = "trace", .help = "Rows of the measurements, from memory.", .rows = trace_rows,
-    .config_bytes = sizeof(struct trace_config), .open = trace_open, .close = trace_close, .declare = trace_declare,
-    .replayable = trace_replayable, .step = trace_step,
+    .name = "trace",
+    .help = "Rows of the measurements, from memory.",
+    .rows = trace_rows,
+    .config_bytes = sizeof(struct trace_config),
+    .open = trace_open,
+    .close = trace_close,
+    .declare = trace_declare,
+    .replayable = trace_replayable,
+    .step = trace_step,
 };
 
 int main(int argc, char **argv)

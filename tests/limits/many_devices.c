@@ -1,9 +1,9 @@
 /* many_devices.c - many devices that are connected and silent: what a link costs the fog.
  *
- * Usage: many_devices keys N FILE             makes N keys into FILE and prints `NAME fn1-...` lines for enrolment
- *        many_devices link N FILE HOST PORT FL1-KEY [SECONDS]
- *                                             connects all at once; prints {"connected", "seconds"} when the last handshake is done
- *                                             or after SECONDS (30), then holds them until standard input ends */
+ * Usage: many_devices keys N FILE             makes N keys into FILE and prints `NAME fn1-...` lines for
+ * enrolment many_devices link N FILE HOST PORT FL1-KEY [SECONDS] connects all at once; prints {"connected",
+ * "seconds"} when the last handshake is done or after SECONDS (30), then holds them until standard input ends
+ */
 #include "base/clock.h"
 #include "link/link.h"
 
@@ -61,7 +61,8 @@ static int hold_links(size_t n, char **argv, double patience_s)
         return fprintf(stderr, "%s\n", err.text), 2;
     began_ns = clock_mono_ns(&clock_real);
     for (size_t i = 0; i < n; i++) {
-        struct link_lower_options o = {.zmq_ctx = ctx, .keys = &keys[i], .host = argv[1], .port = (uint16_t)atoi(argv[2])};
+        struct link_lower_options o = {
+            .zmq_ctx = ctx, .keys = &keys[i], .host = argv[1], .port = (uint16_t)atoi(argv[2])};
 
         memcpy(o.upper_transport, up.upper_transport, KEY_BYTES);
         rc = link_lower_new(&links[i], &o, &err);

@@ -1,7 +1,7 @@
-/* trace.h - the input of the measurements: rows of 8 channels at 1 Hz, replayed for any number of sources. Each source starts at
- * its own place in the trace and has its own small gain, rounded to 6 significant digits, so that no two sources are
- * byte-identical. The trace is every CSV below $FOGLINE_TRACE_DIR (DIR/x/x.csv, separator ';', one time column) or, without it,
- * a seeded walk of the same shape. */
+/* trace.h - the input of the measurements: rows of 8 channels at 1 Hz, replayed for any number of sources.
+ * Each source starts at its own place in the trace and has its own small gain, rounded to 6 significant
+ * digits, so that no two sources are byte-identical. The trace is every CSV below $FOGLINE_TRACE_DIR
+ * (DIR/x/x.csv, separator ';', one time column) or, without it, a seeded walk of the same shape. */
 #ifndef FOGLINE_TESTS_TRACE_H
 #define FOGLINE_TESTS_TRACE_H
 

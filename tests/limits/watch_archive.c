@@ -1,5 +1,6 @@
-/* watch_archive.c - tells when records became durable in an archive: reads the set of archived numbers of the ordinary lanes
- * from outside, read-only, and prints `<wall ns> <count>` whenever it grew. A reader sees a commit only after its fsync.
+/* watch_archive.c - tells when records became durable in an archive: reads the set of archived numbers of the
+ * ordinary lanes from outside, read-only, and prints `<wall ns> <count>` whenever it grew. A reader sees a
+ * commit only after its fsync.
  *
  * Usage: watch_archive STORE_DIR PERIOD_US [UNTIL_COUNT]; ends at UNTIL_COUNT or SIGTERM. */
 #include "base/clock.h"
@@ -20,7 +21,8 @@ static uint64_t archived(struct db_txn *txn)
 
     if (db_cursor_new(txn, SPOOL_TABLE_SEEN, &c) != 0)
         return 0;
-    for (int rc = db_cursor_seek(c, span_of("", 0), &key, &value); rc == 0; rc = db_cursor_next(c, &key, &value))
+    for (int rc = db_cursor_seek(c, span_of("", 0), &key, &value); rc == 0;
+         rc = db_cursor_next(c, &key, &value))
         if (key.len == 13 && key.data[4] == 0)
             n += load_le64(value.data) - load_be64(key.data + 5) + 1;
     db_cursor_free(c);
@@ -30,8 +32,11 @@ static uint64_t archived(struct db_txn *txn)
 int main(int argc, char **argv)
 {
     static const char *const tables[] = {SPOOL_TABLE_NAMES};
-    struct db_options options = {.path = argc > 1 ? argv[1] : "", .tables = tables, .n_tables = SPOOL_TABLES,
-                                 .role = "cloud", .read_only = true};
+    struct db_options options = {.path = argc > 1 ? argv[1] : "",
+                                 .tables = tables,
+                                 .n_tables = SPOOL_TABLES,
+                                 .role = "cloud",
+                                 .read_only = true};
     long period_us = argc > 2 ? atol(argv[2]) : 1000;
     uint64_t until = argc > 3 ? strtoull(argv[3], NULL, 10) : UINT64_MAX, last = 0;
     struct timespec pause = {period_us / 1000000, period_us % 1000000 * 1000};

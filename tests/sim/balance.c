@@ -38,11 +38,13 @@ static bool any_lost(const struct book *b, unsigned lane)
     return false;
 }
 
-static void check_lane(struct world *w, struct node *cloud, struct spool_stream *s, unsigned lane, const struct book *b)
+static void check_lane(struct world *w, struct node *cloud, struct spool_stream *s, unsigned lane,
+                       const struct book *b)
 {
     owned(interval_set_deinit) struct interval_set held = {0};
     const struct interval_set *explained = account_explained(intake_account(cloud->intake), s, lane);
-    struct ledger_cover cover = {.reason = FOGLINE__V1__REASON__REASON_MERGED, .at = explained->at, .n = explained->n};
+    struct ledger_cover cover = {
+        .reason = FOGLINE__V1__REASON__REASON_MERGED, .at = explained->at, .n = explained->n};
     struct ledger_lane in = {.archived = &s->lane[lane].seen, .covers = &cover, .n_covers = explained->n > 0};
     struct ledger_balance out = {0};
     struct report_row r;
@@ -63,9 +65,13 @@ static void check_lane(struct world *w, struct node *cloud, struct spool_stream 
         violate(w, "the balance of %s lane %u has %" PRIu64 " archived, the books %" PRIu64, s->origin, lane,
                 out.records.archived, archived_by_books(b, lane));
     /* What is not accounted for can only be what went with a disk. */
-    if ((out.records.unexplained > 0 || out.records.by_reason[FOGLINE__V1__REASON__REASON_LOST_SPOOL] > 0) && !any_lost(b, lane))
-        violate(w, "the balance of %s lane %u: %" PRIu64 " unexplained, %" PRIu64 " said to be lost, and none was", s->origin, lane,
-                out.records.unexplained, out.records.by_reason[FOGLINE__V1__REASON__REASON_LOST_SPOOL]);
+    if ((out.records.unexplained > 0 || out.records.by_reason[FOGLINE__V1__REASON__REASON_LOST_SPOOL] > 0) &&
+        !any_lost(b, lane))
+        violate(w,
+                "the balance of %s lane %u: %" PRIu64 " unexplained, %" PRIu64
+                " said to be lost, and none was",
+                s->origin, lane, out.records.unexplained,
+                out.records.by_reason[FOGLINE__V1__REASON__REASON_LOST_SPOOL]);
     if (out.records.produced !=
         out.records.archived + out.records.held + out.records.explained + out.records.unexplained)
         violate(w, "the balance of %s lane %u does not add up", s->origin, lane);

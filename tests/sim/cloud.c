@@ -18,8 +18,9 @@ static void check_grant(struct node *n, struct node *to, struct span bytes)
     }
     if (down->state->windows == NULL)
         return;
-    n->granted[to->no] = (struct granted){down->state->windows->live_bytes + down->state->windows->backlog_bytes,
-                                          w->now_ms + down->state->windows->lease_ms};
+    n->granted[to->no] =
+        (struct granted){down->state->windows->live_bytes + down->state->windows->backlog_bytes,
+                         w->now_ms + down->state->windows->lease_ms};
     for (unsigned i = 0; i < w->n_nodes; i++)
         if (n->granted[i].until_ms > w->now_ms)
             sum += n->granted[i].bytes;
@@ -86,7 +87,8 @@ static int on_record(void *ctx, struct spool_stream *s, const struct record *r)
     int rc;
 
     if (!rule_on(w, HOP_RULE_ARCHIVED_IS_DUP) &&
-        interval_set_has(account_explained(intake_account(n->intake), s, seq_lane(r->seq)), seq_count(r->seq)))
+        interval_set_has(account_explained(intake_account(n->intake), s, seq_lane(r->seq)),
+                         seq_count(r->seq)))
         return INBOX_DUPLICATE;
     rc = intake_record(n->intake, s, r);
     if (rc != 0)
@@ -105,12 +107,13 @@ static const struct held_copy *safe_of(const struct node *n, const struct spool_
     return NULL;
 }
 
-static size_t on_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane, struct interval range,
-                       Fogline__V1__Mark **out, size_t max)
+static size_t on_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane,
+                       struct interval range, Fogline__V1__Mark **out, size_t max)
 {
     struct node *n = ctx;
     const struct held_copy *safe;
-    struct marks_subject m = {.archive_id = archive_id(n->archive), .epoch = &s->epoch, .origin = s->origin, .lane = lane};
+    struct marks_subject m = {
+        .archive_id = archive_id(n->archive), .epoch = &s->epoch, .origin = s->origin, .lane = lane};
 
     if (!n->w->plan.backup || !rule_on(n->w, HOP_RULE_MARK_AFTER_SAFE))
         return intake_marks(n->intake, a, s, lane, range, out, max);
@@ -164,17 +167,27 @@ int cloud_open(struct node *n)
     static const char *const reduce[] = {"site/*"};
     struct world *w = n->w;
     struct archive_options o = {
-        .spool = {.db = {.path = n->dir, .map_bytes = 16 << 20, .no_preallocate = true}, .node = n->name,
-                  .proof_path = n->proof, .boot_id = n->boot, .keep_seen = true,
+        .spool = {.db = {.path = n->dir, .map_bytes = 16 << 20, .no_preallocate = true},
+                  .node = n->name,
+                  .proof_path = n->proof,
+                  .boot_id = n->boot,
+                  .keep_seen = true,
                   .continue_unproven = !rule_on(w, HOP_RULE_NEW_EPOCH)},
     };
     struct intake_options in = {.keys = n->keys, .clock = &n->clock, .reduce = reduce, .n_reduce = 1};
     struct inbox_options io = {
         .node = n->name,
-        .ops = {.ctx = n, .send = upper_send, .may_carry = on_may_carry, .record = on_record, .reported = on_reported,
-                .marks = on_marks, .hello = on_hello},
-        .seed = rng_u64(&w->rng), .memory_bytes = w->plan.memory_bytes,
-        .window_max_bytes = w->plan.window_max_bytes, .rules_off = w->options->rules_off,
+        .ops = {.ctx = n,
+                .send = upper_send,
+                .may_carry = on_may_carry,
+                .record = on_record,
+                .reported = on_reported,
+                .marks = on_marks,
+                .hello = on_hello},
+        .seed = rng_u64(&w->rng),
+        .memory_bytes = w->plan.memory_bytes,
+        .window_max_bytes = w->plan.window_max_bytes,
+        .rules_off = w->options->rules_off,
     };
     struct errmsg err = {""};
     int rc = archive_open(&n->archive, &o, &err);

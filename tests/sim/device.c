@@ -25,7 +25,8 @@ static void on_reset(void *ctx)
     int64_t heard = outbox_last_state_ms(n->ob), silence = HOP_WATCHDOG_POLLS * HOP_POLL_MS;
 
     if (heard != INT64_MIN && n->w->now_ms - heard < silence)
-        violate(n->w, "%s makes new sockets though a State came %" PRId64 " ms ago", n->name, n->w->now_ms - heard);
+        violate(n->w, "%s makes new sockets though a State came %" PRId64 " ms ago", n->name,
+                n->w->now_ms - heard);
     if (n->w->quiet && n->w->now_ms > n->w->plan.noisy_ms + LINKED_MS)
         violate(n->w, "%s makes new sockets though nothing is wrong any more", n->name);
     n->link++;
@@ -55,10 +56,17 @@ static void on_mark(void *ctx, const Fogline__V1__MarkBody *body, const Fogline_
 int outbox_make(struct node *n)
 {
     struct outbox_options o = {
-        .spool = n->sp, .role = n->role == ROLE_FOG ? "fog" : "device", .software = "sim", .keys = &n->end,
-        .ops = {.ctx = n, .send = on_send, .reset_link = on_reset, .asks = n->role == ROLE_FOG ? on_asks : NULL,
+        .spool = n->sp,
+        .role = n->role == ROLE_FOG ? "fog" : "device",
+        .software = "sim",
+        .keys = &n->end,
+        .ops = {.ctx = n,
+                .send = on_send,
+                .reset_link = on_reset,
+                .asks = n->role == ROLE_FOG ? on_asks : NULL,
                 .mark = n->role == ROLE_FOG ? on_mark : NULL},
-        .seed = rng_u64(&n->w->rng), .rules_off = n->w->options->rules_off,
+        .seed = rng_u64(&n->w->rng),
+        .rules_off = n->w->options->rules_off,
     };
     int rc = outbox_new(&n->ob, &o, n->w->now_ms);
 
@@ -72,9 +80,16 @@ int device_open(struct node *n)
     static const char *const tables[] = {SPOOL_TABLE_NAMES};
     struct world *w = n->w;
     struct spool_options o = {
-        .db = {.path = n->dir, .tables = tables, .n_tables = SPOOL_TABLES, .map_bytes = w->plan.device_map_bytes,
-               .role = "device", .no_preallocate = true},
-        .node = n->name, .quota_bytes = w->plan.device_quota_bytes, .proof_path = n->proof, .boot_id = n->boot,
+        .db = {.path = n->dir,
+               .tables = tables,
+               .n_tables = SPOOL_TABLES,
+               .map_bytes = w->plan.device_map_bytes,
+               .role = "device",
+               .no_preallocate = true},
+        .node = n->name,
+        .quota_bytes = w->plan.device_quota_bytes,
+        .proof_path = n->proof,
+        .boot_id = n->boot,
         .continue_unproven = !rule_on(w, HOP_RULE_NEW_EPOCH),
     };
     struct errmsg err = {""};
@@ -89,7 +104,8 @@ int device_open(struct node *n)
 
 /* ---- rounds ---- */
 
-/* What is sent has to fit into the window of its class; one that shrank may be passed by what is on its way. */
+/* What is sent has to fit into the window of its class; one that shrank may be passed by what is on its way.
+ */
 static void check_windows(struct node *n, const uint64_t before[CLASS_COUNT])
 {
     for (int c = 0; c < CLASS_COUNT; c++)
@@ -171,8 +187,8 @@ static bool make_one(struct node *n)
     uint64_t value = rng_below(&w->rng, 1000000), seq;
     bool urgent = chance(w, p->urgent);
     size_t pad = rng_below(&w->rng, chance(w, p->large) ? p->large_bytes : p->small_bytes);
-    struct maker_record r = {.lane = urgent ? LANE_URGENT : LANE_ORDINARY, .kind = FOGLINE__V1__KIND__KIND_BLOCK,
-                             .samples = 1};
+    struct maker_record r = {
+        .lane = urgent ? LANE_URGENT : LANE_ORDINARY, .kind = FOGLINE__V1__KIND__KIND_BLOCK, .samples = 1};
     struct id128 epoch = spool_own(n->sp)->epoch;
     int rc;
 

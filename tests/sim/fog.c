@@ -21,7 +21,8 @@ void fog_fold_load(struct node *n)
     if (rc == DB_NOT_FOUND)
         return;
     fatal(n, "fold state", rc);
-    for (r = reader_of(span_of(value.data, value.len)); reader_left(&r) >= ITEM_BYTES && n->n_fold < FOLD_MAX;) {
+    for (r = reader_of(span_of(value.data, value.len));
+         reader_left(&r) >= ITEM_BYTES && n->n_fold < FOLD_MAX;) {
         struct fold_item *i = &n->fold[n->n_fold++];
 
         i->device = reader_u8(&r);
@@ -47,13 +48,14 @@ static int fold_save(struct node *n)
     return spool_fact_put(n->sp, FACT_FOLD, span_of(value.data, value.len));
 }
 
-/* One aggregate of the open window; its covers ride in the same record. 0, or SPOOL_FULL: the window stays open. */
+/* One aggregate of the open window; its covers ride in the same record. 0, or SPOOL_FULL: the window stays
+ * open. */
 static int fold_emit(struct node *n)
 {
     owned(buf_deinit) struct buf payload = {0}, covers = {0};
     bool together = rule_on(n->w, HOP_RULE_COVERS_TOGETHER);
-    struct maker_record r = {.lane = LANE_ORDINARY, .kind = FOGLINE__V1__KIND__KIND_BLOCK, .samples = 1,
-                             .carries_covers = true};
+    struct maker_record r = {
+        .lane = LANE_ORDINARY, .kind = FOGLINE__V1__KIND__KIND_BLOCK, .samples = 1, .carries_covers = true};
     int rc;
 
     payload_aggregate(&payload, n->fold, n->n_fold, n->w, together);
@@ -61,7 +63,8 @@ static int fold_emit(struct node *n)
     rc = maker_append(n->sp, n->ob, n->end.tag, &r, NULL);
     if (rc == 0 && !together) {
         payload_covers(&covers, n->fold, n->n_fold, n->w);
-        r = (struct maker_record){.lane = LANE_URGENT, .kind = FOGLINE__V1__KIND__KIND_LEDGER,
+        r = (struct maker_record){.lane = LANE_URGENT,
+                                  .kind = FOGLINE__V1__KIND__KIND_LEDGER,
                                   .payload = span_of(covers.data, covers.len)};
         rc = maker_append(n->sp, n->ob, n->end.tag, &r, NULL);
     }
@@ -93,8 +96,11 @@ static int fold_take(struct node *n, const struct spool_stream *s, const struct 
     if (n->n_fold == 0)
         n->fold_since_ms = n->w->now_ms;
     i = &n->fold[n->n_fold++];
-    *i = (struct fold_item){.device = world_find(n->w, s->origin)->no, .epoch = s->epoch, .lane = seq_lane(r->seq),
-                            .count = seq_count(r->seq), .value = value};
+    *i = (struct fold_item){.device = world_find(n->w, s->origin)->no,
+                            .epoch = s->epoch,
+                            .lane = seq_lane(r->seq),
+                            .count = seq_count(r->seq),
+                            .value = value};
     n->fold_dirty = true;
     return 0;
 }
@@ -103,7 +109,8 @@ static int fold_take(struct node *n, const struct spool_stream *s, const struct 
 
 static int relay(struct node *n, struct spool_stream *s, const struct record *r)
 {
-    struct spool_record copy = {.kind = r->kind, .flags = r->flags, .samples = r->samples, .payload = r->payload};
+    struct spool_record copy = {
+        .kind = r->kind, .flags = r->flags, .samples = r->samples, .payload = r->payload};
     int rc;
 
     memcpy(copy.tag, r->tag, sizeof copy.tag);
@@ -117,8 +124,11 @@ static int relay(struct node *n, struct spool_stream *s, const struct record *r)
 
 static int filter(struct node *n, struct spool_stream *s, const struct record *r, bool *ret_dropped)
 {
-    struct spool_account_row row = {.stream = s, .lane = seq_lane(r->seq), .reason = FOGLINE__V1__REASON__REASON_FILTERED,
-                                    .range = {seq_count(r->seq), seq_count(r->seq)}, .samples = r->samples};
+    struct spool_account_row row = {.stream = s,
+                                    .lane = seq_lane(r->seq),
+                                    .reason = FOGLINE__V1__REASON__REASON_FILTERED,
+                                    .range = {seq_count(r->seq), seq_count(r->seq)},
+                                    .samples = r->samples};
     uint64_t value = 0;
 
     *ret_dropped = payload_value(n->w->arena, r->payload, &value) && value % 3 == 0;
@@ -147,8 +157,8 @@ static bool on_may_carry(void *ctx, const char *peer, const char *origin)
     return strcmp(peer, origin) == 0;
 }
 
-static size_t on_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane, struct interval range,
-                       Fogline__V1__Mark **out, size_t max)
+static size_t on_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, unsigned lane,
+                       struct interval range, Fogline__V1__Mark **out, size_t max)
 {
     struct node *n = ctx;
 
@@ -182,17 +192,32 @@ int fog_open(struct node *n)
     static const char *const tables[] = {SPOOL_TABLE_NAMES};
     struct world *w = n->w;
     struct spool_options o = {
-        .db = {.path = n->dir, .tables = tables, .n_tables = SPOOL_TABLES, .map_bytes = w->plan.fog_map_bytes,
-               .role = "fog", .no_preallocate = true},
-        .node = n->name, .quota_bytes = w->plan.fog_quota_bytes, .proof_path = n->proof, .boot_id = n->boot,
+        .db = {.path = n->dir,
+               .tables = tables,
+               .n_tables = SPOOL_TABLES,
+               .map_bytes = w->plan.fog_map_bytes,
+               .role = "fog",
+               .no_preallocate = true},
+        .node = n->name,
+        .quota_bytes = w->plan.fog_quota_bytes,
+        .proof_path = n->proof,
+        .boot_id = n->boot,
         .continue_unproven = !rule_on(w, HOP_RULE_NEW_EPOCH),
     };
     struct inbox_options io = {
         .node = n->name,
-        .ops = {.ctx = n, .send = upper_send, .may_carry = on_may_carry, .record = on_record, .marks = on_marks,
-                .fill = on_fill, .forgetting = on_forgetting},
-        .seed = rng_u64(&w->rng), .memory_bytes = w->plan.memory_bytes, .window_max_bytes = w->plan.window_max_bytes,
-        .forget_epochs = true, .rules_off = w->options->rules_off,
+        .ops = {.ctx = n,
+                .send = upper_send,
+                .may_carry = on_may_carry,
+                .record = on_record,
+                .marks = on_marks,
+                .fill = on_fill,
+                .forgetting = on_forgetting},
+        .seed = rng_u64(&w->rng),
+        .memory_bytes = w->plan.memory_bytes,
+        .window_max_bytes = w->plan.window_max_bytes,
+        .forget_epochs = true,
+        .rules_off = w->options->rules_off,
     };
     struct errmsg err = {""};
     int rc = spool_open(&n->sp, &o, &err);
@@ -217,7 +242,8 @@ int fog_open(struct node *n)
 void fog_make(struct node *n)
 {
     owned(buf_deinit) struct buf payload = {0};
-    struct maker_record r = {.kind = FOGLINE__V1__KIND__KIND_BLOCK, .samples = 1,
+    struct maker_record r = {.kind = FOGLINE__V1__KIND__KIND_BLOCK,
+                             .samples = 1,
                              .lane = chance(n->w, 0.3) ? LANE_URGENT : LANE_ORDINARY};
     int rc;
 
@@ -238,7 +264,8 @@ void fog_make(struct node *n)
 
 static int stages(struct node *n)
 {
-    bool due = n->n_fold > 0 && (n->w->now_ms - n->fold_since_ms >= FOLD_AGE_MS || n->n_fold >= n->w->plan.fold_rows);
+    bool due = n->n_fold > 0 &&
+               (n->w->now_ms - n->fold_since_ms >= FOLD_AGE_MS || n->n_fold >= n->w->plan.fold_rows);
     int rc = due ? fold_emit(n) : 0;
 
     if (rc == SPOOL_FULL)

@@ -8,7 +8,8 @@
 #include <time.h>
 
 static const char usage[] =
-    "usage: sim (--seed N | --seeds A..B) [--rules-off NAME]... [--aim-at NAME]... [--trace] [--json] [--keep-going]\n"
+    "usage: sim (--seed N | --seeds A..B) [--rules-off NAME]... [--aim-at NAME]... [--trace] [--json] "
+    "[--keep-going]\n"
     "  --seed N          one schedule\n"
     "  --seeds A..B      a range of them; stops at the first that fails unless --keep-going\n"
     "  --rules-off NAME  takes a rule of the hop protocol away; `list` names them\n"
@@ -52,19 +53,21 @@ static double seconds(void)
 
 static void print_totals(const struct totals *t, double took_s, bool json)
 {
-    const char *form = json ? "{\"seeds\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"first_failed\":%" PRIu64
-                              ",\"seeds_per_s\":%.1f,\"seconds\":%.1f,\"messages\":%" PRIu64 ",\"commits\":%" PRIu64
-                              ",\"crashes\":%" PRIu64 ",\"records\":%" PRIu64 ",\"archived\":%" PRIu64 ",\"aggregates\":%" PRIu64
-                              ",\"evicted\":%" PRIu64 ",\"lost_with_spool\":%" PRIu64 ",\"settled_max_s\":%.1f,\"slowest\":%" PRIu64 "}\n"
-                            : "%" PRIu64 " schedules, %" PRIu64 " failed (first %" PRIu64 "), %.1f/s, %.1f s; %" PRIu64
-                              " messages, %" PRIu64 " commits, %" PRIu64 " deaths; records: %" PRIu64 " made, %" PRIu64
-                              " archived, %" PRIu64 " aggregates, %" PRIu64 " evicted, %" PRIu64
-                              " lost with a spool; settled within %.1f s (seed %" PRIu64 ")\n";
+    const char *form =
+        json ? "{\"seeds\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"first_failed\":%" PRIu64
+               ",\"seeds_per_s\":%.1f,\"seconds\":%.1f,\"messages\":%" PRIu64 ",\"commits\":%" PRIu64
+               ",\"crashes\":%" PRIu64 ",\"records\":%" PRIu64 ",\"archived\":%" PRIu64
+               ",\"aggregates\":%" PRIu64 ",\"evicted\":%" PRIu64 ",\"lost_with_spool\":%" PRIu64
+               ",\"settled_max_s\":%.1f,\"slowest\":%" PRIu64 "}\n"
+             : "%" PRIu64 " schedules, %" PRIu64 " failed (first %" PRIu64 "), %.1f/s, %.1f s; %" PRIu64
+               " messages, %" PRIu64 " commits, %" PRIu64 " deaths; records: %" PRIu64 " made, %" PRIu64
+               " archived, %" PRIu64 " aggregates, %" PRIu64 " evicted, %" PRIu64
+               " lost with a spool; settled within %.1f s (seed %" PRIu64 ")\n";
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    printf(form, t->seeds, t->failed, t->first_failed, (double)t->seeds / (took_s > 0 ? took_s : 1), took_s, t->messages,
-           t->commits, t->crashes, t->records, t->archived, t->aggregates, t->evicted, t->lost,
+    printf(form, t->seeds, t->failed, t->first_failed, (double)t->seeds / (took_s > 0 ? took_s : 1), took_s,
+           t->messages, t->commits, t->crashes, t->records, t->archived, t->aggregates, t->evicted, t->lost,
            (double)t->settled_max_ms / 1000, t->slowest);
 #pragma GCC diagnostic pop
 }
@@ -101,8 +104,8 @@ static int run_range(uint64_t from, uint64_t to, struct sim_options o, bool json
         }
         add(&t, &r, seed);
         if (!r.ok)
-            fprintf(stderr, "seed %" PRIu64 " at %" PRId64 " ms: %s\n  replay: %s\n", seed, r.at_ms, r.violation,
-                    sim_replay(replay, sizeof replay, &o));
+            fprintf(stderr, "seed %" PRIu64 " at %" PRId64 " ms: %s\n  replay: %s\n", seed, r.at_ms,
+                    r.violation, sim_replay(replay, sizeof replay, &o));
     }
     print_totals(&t, seconds() - began_s, json);
     return t.failed > 0;
@@ -111,10 +114,15 @@ static int run_range(uint64_t from, uint64_t to, struct sim_options o, bool json
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 's'}, {"rules-off", required_argument, NULL, 'r'},
+        {"seed", required_argument, NULL, 's'},
+        {"seeds", required_argument, NULL, 's'},
+        {"rules-off", required_argument, NULL, 'r'},
         {"aim-at", required_argument, NULL, 'a'},
-        {"trace", no_argument, NULL, 't'},       {"json", no_argument, NULL, 'j'},        {"keep-going", no_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+        {"trace", no_argument, NULL, 't'},
+        {"json", no_argument, NULL, 'j'},
+        {"keep-going", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     struct sim_options o = {0};
     bool json = false, keep_going = false, have = false;

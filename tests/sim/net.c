@@ -59,7 +59,8 @@ static int64_t travel_ms(struct world *w)
     return ms;
 }
 
-static void deliver(struct world *w, enum event_kind kind, unsigned from, unsigned to, uint64_t token, struct span bytes)
+static void deliver(struct world *w, enum event_kind kind, unsigned from, unsigned to, uint64_t token,
+                    struct span bytes)
 {
     const struct plan *p = &w->plan;
     const struct node *lower = &w->node[kind == EVENT_UP ? from : to];

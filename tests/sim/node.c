@@ -148,7 +148,8 @@ bool node_dies(struct node *n, enum point at)
     return true;
 }
 
-/* The host has to forget its batch when this says COMMIT_FAILED, and touch nothing when it says COMMIT_DIED. */
+/* The host has to forget its batch when this says COMMIT_FAILED, and touch nothing when it says COMMIT_DIED.
+ */
 enum commit node_commit(struct node *n)
 {
     struct world *w = n->w;

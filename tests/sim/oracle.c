@@ -1,5 +1,5 @@
-/* What the test itself knows of every reading, and what must never be seen. Nothing here asks the code under test whether it
- * is right: it looks at what is committed where. */
+/* What the test itself knows of every reading, and what must never be seen. Nothing here asks the code under
+ * test whether it is right: it looks at what is committed where. */
 #include "base/cleanup.h"
 #include "world.h"
 
@@ -56,8 +56,8 @@ struct book *oracle_book(struct world *w, unsigned node, const struct id128 *epo
     return &o->books[o->n_books++];
 }
 
-struct reading *oracle_reading(struct world *w, unsigned node, const struct id128 *epoch, unsigned lane, uint64_t count,
-                               bool make)
+struct reading *oracle_reading(struct world *w, unsigned node, const struct id128 *epoch, unsigned lane,
+                               uint64_t count, bool make)
 {
     struct book *b = oracle_book(w, node, epoch, make);
 
@@ -92,8 +92,8 @@ static bool settled(const struct reading *r)
 
 /* ---- pending: what becomes true with the next commit of a node ---- */
 
-void oracle_pend(struct node *n, unsigned origin, const struct id128 *epoch, uint64_t seq, uint32_t kind, uint64_t value,
-                 struct span payload)
+void oracle_pend(struct node *n, unsigned origin, const struct id128 *epoch, uint64_t seq, uint32_t kind,
+                 uint64_t value, struct span payload)
 {
     struct pending *p;
 
@@ -149,11 +149,12 @@ static void covers_take(struct world *w, unsigned carrier, Fogline__V1__Cover *c
         }
         for (size_t k = 0; k + 1 < c->n_bounds; k += 2)
             for (uint64_t count = c->bounds[k]; count <= c->bounds[k + 1]; count++) {
-                struct reading *r = oracle_reading(w, about->no, &epoch, c->lane, count, about->role == ROLE_FOG);
+                struct reading *r =
+                    oracle_reading(w, about->no, &epoch, c->lane, count, about->role == ROLE_FOG);
 
                 if (r == NULL || (!r->made && about->role == ROLE_DEVICE))
-                    violate(w, "a cover of %s speaks of %s %u/%" PRIu64 ", never made", name_of(w, carrier), about->name,
-                            c->lane, count);
+                    violate(w, "a cover of %s speaks of %s %u/%" PRIu64 ", never made", name_of(w, carrier),
+                            about->name, c->lane, count);
                 else if (c->reason == FOGLINE__V1__REASON__REASON_FILTERED)
                     r->filtered = true;
                 else if (c->reason == FOGLINE__V1__REASON__REASON_MERGED)
@@ -175,14 +176,15 @@ static void aggregate_take(struct world *w, const struct pending *p)
         return;
     }
     for (unsigned i = 0; i < n && !w->stopped; i++) {
-        struct reading *r = oracle_reading(w, item[i].device, &item[i].epoch, item[i].lane, item[i].count, false);
+        struct reading *r =
+            oracle_reading(w, item[i].device, &item[i].epoch, item[i].lane, item[i].count, false);
 
         if (r == NULL || !r->made || r->value != item[i].value)
-            violate(w, "an aggregate of %s sums %s %u/%" PRIu64 ", which was not made so", name_of(w, p->node),
-                    name_of(w, item[i].device), item[i].lane, item[i].count);
+            violate(w, "an aggregate of %s sums %s %u/%" PRIu64 ", which was not made so",
+                    name_of(w, p->node), name_of(w, item[i].device), item[i].lane, item[i].count);
         else if (++r->aggregates > 1)
-            violate(w, "%s %u/%" PRIu64 " is in two archived aggregates", name_of(w, item[i].device), item[i].lane,
-                    item[i].count);
+            violate(w, "%s %u/%" PRIu64 " is in two archived aggregates", name_of(w, item[i].device),
+                    item[i].lane, item[i].count);
         sum += item[i].value;
     }
     if (n > 0 && sum != p->value)
@@ -205,7 +207,8 @@ static void archived(struct node *n, const struct pending *p)
         return;
     }
     if (r->archived)
-        violate(w, "%s %u/%" PRIu64 " is archived twice", name_of(w, p->node), seq_lane(p->seq), seq_count(p->seq));
+        violate(w, "%s %u/%" PRIu64 " is archived twice", name_of(w, p->node), seq_lane(p->seq),
+                seq_count(p->seq));
     if (!fog && p->kind == FOGLINE__V1__KIND__KIND_BLOCK && r->value != p->value)
         violate(w, "%s %u/%" PRIu64 " is archived with another value", name_of(w, p->node), seq_lane(p->seq),
                 seq_count(p->seq));
@@ -248,10 +251,12 @@ static int account_covers(void *ctx, const struct spool_account_row *row)
     const struct accounted *a = ctx;
 
     return row->lane == a->lane && id128_equal(&row->stream->epoch, a->epoch) &&
-           strcmp(row->stream->origin, a->origin) == 0 && row->range.from <= a->count && row->range.to >= a->count;
+           strcmp(row->stream->origin, a->origin) == 0 && row->range.from <= a->count &&
+           row->range.to >= a->count;
 }
 
-static bool ledger_covers(struct node *n, const struct spool_stream *s, uint64_t seq, const struct accounted *a)
+static bool ledger_covers(struct node *n, const struct spool_stream *s, uint64_t seq,
+                          const struct accounted *a)
 {
     struct world *w = n->w;
     struct spool_record r;
@@ -264,7 +269,8 @@ static bool ledger_covers(struct node *n, const struct spool_stream *s, uint64_t
     for (size_t i = 0; i < ledger->n_covers; i++) {
         const Fogline__V1__Cover *c = ledger->covers[i];
 
-        if (c->lane != a->lane || c->epoch.len != ID128_BYTES || memcmp(c->epoch.data, a->epoch->bytes, ID128_BYTES) != 0)
+        if (c->lane != a->lane || c->epoch.len != ID128_BYTES ||
+            memcmp(c->epoch.data, a->epoch->bytes, ID128_BYTES) != 0)
             continue;
         for (size_t k = 0; k + 1 < c->n_bounds; k += 2)
             if (c->bounds[k] <= a->count && a->count <= c->bounds[k + 1])
@@ -274,7 +280,8 @@ static bool ledger_covers(struct node *n, const struct spool_stream *s, uint64_t
 }
 
 /* On the open account, or in a ledger record held here. */
-static bool excused(struct node *n, const char *origin, const struct id128 *epoch, unsigned lane, uint64_t count)
+static bool excused(struct node *n, const char *origin, const struct id128 *epoch, unsigned lane,
+                    uint64_t count)
 {
     struct accounted a = {n, epoch, origin, lane, count};
     struct db_txn *txn;
@@ -306,7 +313,8 @@ static void let_go(struct node *n, const struct held_copy *m, unsigned lane, uin
     if (n->role == ROLE_FOG) { /* its own and its copies: only what is archived; or evicted, of its own */
         if ((r == NULL || !r->archived) &&
             !(own && ((r != NULL && r->evicted_archived) || excused(n, m->origin, &m->epoch, lane, count))))
-            violate(w, "%s let go of %s %u/%" PRIu64 ", which is not archived", n->name, m->origin, lane, count);
+            violate(w, "%s let go of %s %u/%" PRIu64 ", which is not archived", n->name, m->origin, lane,
+                    count);
         return;
     }
     if (r == NULL || settled(r))
@@ -341,7 +349,8 @@ static void compare_held(struct node *n)
 
         for (unsigned l = 0; l < LANE_COUNT; l++)
             for (size_t k = 0; k < m->held[l].n; k++) {
-                if (s != NULL && interval_set_covers(&s->lane[l].held, m->held[l].at[k].from, m->held[l].at[k].to))
+                if (s != NULL &&
+                    interval_set_covers(&s->lane[l].held, m->held[l].at[k].from, m->held[l].at[k].to))
                     continue;
                 for (uint64_t c = m->held[l].at[k].from; c <= m->held[l].at[k].to; c++)
                     if (s == NULL || !interval_set_has(&s->lane[l].held, c))
@@ -433,7 +442,8 @@ void oracle_opened(struct node *n)
 
         for (unsigned l = 0; l < LANE_COUNT; l++) {
             if (s == NULL ? m->held[l].n > 0 : !interval_set_equal(&s->lane[l].held, &m->held[l]))
-                violate(n->w, "%s: the set of held records of %s is another after the start", n->name, m->origin);
+                violate(n->w, "%s: the set of held records of %s is another after the start", n->name,
+                        m->origin);
             if (same_life && (s == NULL || !interval_set_equal(&s->lane[l].seen, &m->seen[l])))
                 violate(n->w, "%s: the seen set of %s is another after the start", n->name, m->origin);
             if (same_life && s != NULL && s->lane[l].next != m->next[l])
@@ -489,7 +499,8 @@ static void archive_goes_back(struct world *w, const struct oracle *to)
         for (unsigned l = 0; l < LANE_COUNT; l++)
             for (uint64_t c = 0; c < w->oracle.books[i].n[l]; c++) {
                 struct reading *r = &w->oracle.books[i].at[l][c];
-                const struct reading *was = i < to->n_books && c < to->books[i].n[l] ? &to->books[i].at[l][c] : &nothing;
+                const struct reading *was =
+                    i < to->n_books && c < to->books[i].n[l] ? &to->books[i].at[l][c] : &nothing;
 
                 r->archived = was->archived;
                 r->filtered = was->filtered;
@@ -549,7 +560,8 @@ void oracle_restored(struct node *n)
             k++;
         for (unsigned l = 0; l < LANE_COUNT; l++)
             for (uint64_t c = 1; c < b->n[l]; c++)
-                if (b->at[l][c].made && !b->at[l][c].lost && !(k < n->copied.n_books && c < n->copied.next[k][l]) &&
+                if (b->at[l][c].made && !b->at[l][c].lost &&
+                    !(k < n->copied.n_books && c < n->copied.next[k][l]) &&
                     (k < n->copied.n_books || b->at[l][c].held || !settled(&b->at[l][c])))
                     lose(w, &b->at[l][c]);
     }
@@ -562,7 +574,8 @@ void oracle_store_lost(struct node *n)
 
 /* ---- the end ---- */
 
-static void end_of_reading(struct world *w, const struct book *b, unsigned lane, uint64_t count, const struct reading *r)
+static void end_of_reading(struct world *w, const struct book *b, unsigned lane, uint64_t count,
+                           const struct reading *r)
 {
     const struct node *n = &w->node[b->node];
 
@@ -578,7 +591,8 @@ struct walk {
     uint64_t rows, sum;
 };
 
-/* The archive's own rows, read back: as many as were archived, and they sum up to the readings that stand for themselves. */
+/* The archive's own rows, read back: as many as were archived, and they sum up to the readings that stand for
+ * themselves. */
 static void walk_table(struct world *w, struct node *cloud, unsigned table, struct walk *walk)
 {
     struct db_cursor *c = NULL;

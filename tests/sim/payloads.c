@@ -1,10 +1,12 @@
-/* What the simulated records carry: blocks whose body is a value and, in an aggregate, the list of what it sums. */
+/* What the simulated records carry: blocks whose body is a value and, in an aggregate, the list of what it
+ * sums. */
 #include "base/cleanup.h"
 #include "world.h"
 
 enum { ITEM_BYTES = 1 + ID128_BYTES + 1 + 8 + 8, ENCODING = 1 };
 
-static void pack_block(struct buf *b, const struct buf *body, uint64_t set, Fogline__V1__Cover **covers, size_t n)
+static void pack_block(struct buf *b, const struct buf *body, uint64_t set, Fogline__V1__Cover **covers,
+                       size_t n)
 {
     Fogline__V1__Block block = FOGLINE__V1__BLOCK__INIT;
 
@@ -37,8 +39,8 @@ static bool same_stream(const struct fold_item *a, const struct fold_item *b)
     return a->device == b->device && a->lane == b->lane && id128_equal(&a->epoch, &b->epoch);
 }
 
-static size_t make_covers(const struct fold_item *items, unsigned n, struct world *w, Fogline__V1__Cover *covers,
-                          Fogline__V1__Cover **at, uint64_t *bounds)
+static size_t make_covers(const struct fold_item *items, unsigned n, struct world *w,
+                          Fogline__V1__Cover *covers, Fogline__V1__Cover **at, uint64_t *bounds)
 {
     size_t n_covers = 0;
 
@@ -64,7 +66,8 @@ static size_t make_covers(const struct fold_item *items, unsigned n, struct worl
     return n_covers;
 }
 
-void payload_aggregate(struct buf *b, const struct fold_item *items, unsigned n, struct world *w, bool with_covers)
+void payload_aggregate(struct buf *b, const struct fold_item *items, unsigned n, struct world *w,
+                       bool with_covers)
 {
     owned(buf_deinit) struct buf body = {0};
     Fogline__V1__Cover covers[FOLD_MAX], *at[FOLD_MAX];

@@ -1,5 +1,5 @@
-/* From a seed to a schedule: which faults there are at all, how often, and when the big ones come. Every fault is
- * optional, and often absent: a fault that always comes heals what a missing rule broke. */
+/* From a seed to a schedule: which faults there are at all, how often, and when the big ones come. Every
+ * fault is optional, and often absent: a fault that always comes heals what a missing rule broke. */
 #include "world.h"
 
 static int64_t between(struct rng *r, int64_t low, int64_t high)
@@ -18,16 +18,19 @@ static double maybe(struct rng *r, double most)
     return one_in(r, 3) ? rng_unit(r) * most : 0;
 }
 
-static void fault_add(struct plan *p, struct rng *r, enum fault_kind kind, unsigned node, int64_t lasts_max_ms)
+static void fault_add(struct plan *p, struct rng *r, enum fault_kind kind, unsigned node,
+                      int64_t lasts_max_ms)
 {
     if (p->n_faults == FAULTS_MAX)
         return;
-    p->fault[p->n_faults++] = (struct fault){.kind = kind, .node = node, .at_ms = between(r, 500, p->noisy_ms),
+    p->fault[p->n_faults++] = (struct fault){.kind = kind,
+                                             .node = node,
+                                             .at_ms = between(r, 500, p->noisy_ms),
                                              .lasts_ms = between(r, 0, lasts_max_ms)};
 }
 
-static void faults_add(struct plan *p, struct rng *r, enum fault_kind kind, unsigned first, unsigned n, unsigned most,
-                       int64_t lasts_max_ms)
+static void faults_add(struct plan *p, struct rng *r, enum fault_kind kind, unsigned first, unsigned n,
+                       unsigned most, int64_t lasts_max_ms)
 {
     for (unsigned i = (unsigned)rng_below(r, most + 1); i > 0; i--)
         fault_add(p, r, kind, first + (unsigned)rng_below(r, n), lasts_max_ms);
@@ -146,7 +149,8 @@ static void plan_faults_for_rules(struct plan *p, struct rng *r, uint32_t aim)
 {
     unsigned devices = p->n_devices, fogs = p->n_fogs;
 
-    if (aim & (HOP_RULE_STORE_ID | HOP_RULE_RUN_IN_DATA | HOP_RULE_COVERS_TOGETHER | HOP_RULE_NO_FREE_RELEASE))
+    if (aim &
+        (HOP_RULE_STORE_ID | HOP_RULE_RUN_IN_DATA | HOP_RULE_COVERS_TOGETHER | HOP_RULE_NO_FREE_RELEASE))
         faults_add(p, r, FAULT_STORE_LOST, devices, fogs, 3, 3000);
     if (aim & (HOP_RULE_AGAIN | HOP_RULE_CUT_ON_DISK))
         faults_add(p, r, FAULT_FAILOVER, 0, devices, 6, 0);
@@ -164,8 +168,8 @@ static void plan_faults_for_rules(struct plan *p, struct rng *r, uint32_t aim)
     }
 }
 
-/* Messages so late that an epoch is forgotten meanwhile. No disk is put back: numbers of sessions of such a disk's lives are in
- * no order, and then only the minute protects before which nothing is forgotten. */
+/* Messages so late that an epoch is forgotten meanwhile. No disk is put back: numbers of sessions of such a
+ * disk's lives are in no order, and then only the minute protects before which nothing is forgotten. */
 static void plan_for_sessions(struct plan *p, struct rng *r)
 {
     size_t n = 0;
@@ -182,7 +186,8 @@ static void plan_for_sessions(struct plan *p, struct rng *r)
 
 void plan_make(struct plan *p, struct rng *r, uint32_t aimed_at)
 {
-    *p = (struct plan){.n_devices = 1 + (unsigned)rng_below(r, DEVICES_MAX), .n_fogs = 1 + (unsigned)rng_below(r, FOGS_MAX)};
+    *p = (struct plan){.n_devices = 1 + (unsigned)rng_below(r, DEVICES_MAX),
+                       .n_fogs = 1 + (unsigned)rng_below(r, FOGS_MAX)};
     p->stage = one_in(r, 2) ? STAGE_FOLD : one_in(r, 4) ? STAGE_FILTER : STAGE_RELAY;
     p->noisy_ms = between(r, 10, 90) * 1000;
     p->calm_ms = one_in(r, 8) || aimed_at & HOP_RULE_POLL ? 3 * LINKED_MS / 2 : 0;

@@ -70,7 +70,9 @@ static void seeded_buf(void *const out, const size_t n)
 }
 
 static struct randombytes_implementation seeded = {
-    .implementation_name = seeded_name, .random = seeded_u32, .buf = seeded_buf,
+    .implementation_name = seeded_name,
+    .random = seeded_u32,
+    .buf = seeded_buf,
 };
 
 /* ---- keys: the same in all runs, deriving them costs more than a schedule ---- */
@@ -95,7 +97,8 @@ static struct fixture *fixture_of_process(void)
     for (unsigned i = 0; i < NODES_MAX; i++)
         node_keys_generate(&f.keys[i]);
     for (unsigned i = 0; i + 1 < NODES_MAX; i++)
-        if (end_keys_derive(f.keys[i].end_secret, f.keys[i].end_public, cloud->end_public, true, &f.end[i]) != 0)
+        if (end_keys_derive(f.keys[i].end_secret, f.keys[i].end_public, cloud->end_public, true, &f.end[i]) !=
+            0)
             return NULL;
     f.ready = true;
     return &f;
@@ -109,7 +112,8 @@ bool node_settled(const struct node *n)
         return true;
     if (!n->up || n->role == ROLE_CLOUD)
         return n->up;
-    return spool_held_records(n->sp) == 0 && spool_account_rows(n->sp) == 0 && n->n_fold == 0 && !spool_txn_open(n->sp);
+    return spool_held_records(n->sp) == 0 && spool_account_rows(n->sp) == 0 && n->n_fold == 0 &&
+           !spool_txn_open(n->sp);
 }
 
 static bool all_settled(const struct world *w)
@@ -207,7 +211,8 @@ static const char *unsettled(const struct world *w, char *out, size_t out_bytes)
         const struct node *x = &w->node[i];
 
         if (!node_settled(x) && n < out_bytes)
-            n += (size_t)snprintf(out + n, out_bytes - n, " %s: %" PRIu64 " held, %zu on account, %u in a window;", x->name,
+            n += (size_t)snprintf(out + n, out_bytes - n,
+                                  " %s: %" PRIu64 " held, %zu on account, %u in a window;", x->name,
                                   spool_held_records(x->sp), spool_account_rows(x->sp), x->n_fold);
     }
     return out;
@@ -232,16 +237,17 @@ static void dump(const struct world *w)
 
         fprintf(out, "%s: %s%s", n->name, n->up ? "up" : "down", n->dead ? " for good" : "");
         if (n->up)
-            fprintf(out, ", holds %" PRIu64 " records, %" PRIu64 " of %" PRIu64 " bytes", spool_held_records(n->sp),
-                    spool_held_bytes(n->sp), spool_quota_bytes(n->sp));
+            fprintf(out, ", holds %" PRIu64 " records, %" PRIu64 " of %" PRIu64 " bytes",
+                    spool_held_records(n->sp), spool_held_bytes(n->sp), spool_quota_bytes(n->sp));
         fputc('\n', out);
         if (n->ob != NULL) {
             outbox_waiting(n->ob, &wait);
-            fprintf(out, "  %s to %s, waiting %" PRIu64 " urgent %" PRIu64 " ordinary, in flight %" PRIu64
-                         ", windows %" PRIu64 " %" PRIu64 " %" PRIu64 "\n ",
-                    outbox_phase(n->ob) == OUTBOX_OPEN ? "open" : "hello", w->node[n->upstream].name, wait.urgent_records,
-                    wait.ordinary_records, wait.in_flight_bytes, wait.window_urgent_bytes, wait.window_live_bytes,
-                    wait.window_backlog_bytes);
+            fprintf(out,
+                    "  %s to %s, waiting %" PRIu64 " urgent %" PRIu64 " ordinary, in flight %" PRIu64
+                    ", windows %" PRIu64 " %" PRIu64 " %" PRIu64 "\n ",
+                    outbox_phase(n->ob) == OUTBOX_OPEN ? "open" : "hello", w->node[n->upstream].name,
+                    wait.urgent_records, wait.ordinary_records, wait.in_flight_bytes,
+                    wait.window_urgent_bytes, wait.window_live_bytes, wait.window_backlog_bytes);
             dump_counters(out, outbox_counter_info, outbox_counters(n->ob), OUTBOX_COUNTERS);
         }
         if (n->ib != NULL) {
@@ -283,9 +289,11 @@ static void run(struct world *w)
         if (w->now_ms - w->plan.noisy_ms >= w->plan.calm_ms && all_settled(w))
             break;
         if (w->now_ms - w->plan.noisy_ms > QUIET_MS_MAX)
-            violate(w, "not settled after %d s of quiet:%s", QUIET_MS_MAX / 1000, unsettled(w, text, sizeof text));
+            violate(w, "not settled after %d s of quiet:%s", QUIET_MS_MAX / 1000,
+                    unsettled(w, text, sizeof text));
         if (w->quiet_messages > QUIET_MESSAGES_MAX)
-            violate(w, "%" PRIu64 " messages in quiet:%s", w->quiet_messages, unsettled(w, text, sizeof text));
+            violate(w, "%" PRIu64 " messages in quiet:%s", w->quiet_messages,
+                    unsettled(w, text, sizeof text));
     }
     w->result->settled_ms = w->now_ms - w->plan.noisy_ms;
     if (!w->stopped)
@@ -315,7 +323,8 @@ static void world_begin(struct world *w, const struct fixture *f)
     for (unsigned i = 0; i < p->n_devices + (p->fog_makes ? p->n_fogs : 0); i++)
         make_later(w, i);
     for (size_t i = 0; i < p->n_faults; i++) {
-        struct event e = {.kind = EVENT_FAULT, .node = p->fault[i].node, .at_ms = p->fault[i].at_ms, .token = i};
+        struct event e = {
+            .kind = EVENT_FAULT, .node = p->fault[i].node, .at_ms = p->fault[i].at_ms, .token = i};
         world_push(w, &e);
     }
 }

@@ -1,10 +1,12 @@
-/* sim.h - the pipeline's cores in one process: real spools, a fake clock, and a network and disks that fail by seed.
+/* sim.h - the pipeline's cores in one process: real spools, a fake clock, and a network and disks that fail
+ * by seed.
  *
- * One run is one schedule: devices (outbox, spool), fogs (inbox, outbox, spool; relay, fold or filter), a cloud (inbox over
- * the archive). While faults last, messages are lost, doubled, reordered and late, nodes die at named points, stores
- * are lost or put back from copies, disks are full. Then comes quiet, and everything has to settle. All of it follows from
- * the seed, the rules taken away and the profile. README.md says what is checked.
- * Threads: one run at a time in a process (the random source of libsodium is replaced while it lasts). */
+ * One run is one schedule: devices (outbox, spool), fogs (inbox, outbox, spool; relay, fold or filter), a
+ * cloud (inbox over the archive). While faults last, messages are lost, doubled, reordered and late, nodes
+ * die at named points, stores are lost or put back from copies, disks are full. Then comes quiet, and
+ * everything has to settle. All of it follows from the seed, the rules taken away and the profile. README.md
+ * says what is checked. Threads: one run at a time in a process (the random source of libsodium is replaced
+ * while it lasts). */
 #ifndef FOGLINE_TESTS_SIM_SIM_H
 #define FOGLINE_TESTS_SIM_SIM_H
 
@@ -23,9 +25,9 @@ struct sim_options {
 
 struct sim_result {
     bool ok;
-    char violation[512];  /* what went wrong first; empty when ok */
-    int64_t at_ms;        /* when, on the fake clock */
-    int64_t settled_ms;   /* how long quiet had lasted when all was settled */
+    char violation[512]; /* what went wrong first; empty when ok */
+    int64_t at_ms;       /* when, on the fake clock */
+    int64_t settled_ms;  /* how long quiet had lasted when all was settled */
     uint64_t messages, commits, crashes, records, archived, aggregates, evicted, lost_with_spool;
 };
 
@@ -35,7 +37,7 @@ must_check int sim_run(const struct sim_options *options, struct sim_result *ret
 struct sim_rule {
     const char *name; /* of README.md and --rules-off */
     uint32_t bit;
-    unsigned seeds;     /* within so many it must be found */
+    unsigned seeds; /* within so many it must be found */
 };
 extern const struct sim_rule sim_rules[];
 extern const unsigned sim_n_rules;

@@ -54,8 +54,9 @@ static void nothing_is_lost_twice_or_unexplained(void **state)
         evicted += r.evicted;
         crashes += r.crashes;
     }
-    print_message("%" PRIu64 " schedules: %" PRIu64 " records archived, %" PRIu64 " aggregates, %" PRIu64 " evicted, %" PRIu64
-                  " deaths\n", n, archived, aggregates, evicted, crashes);
+    print_message("%" PRIu64 " schedules: %" PRIu64 " records archived, %" PRIu64 " aggregates, %" PRIu64
+                  " evicted, %" PRIu64 " deaths\n",
+                  n, archived, aggregates, evicted, crashes);
     assert_int_equal(failed, 0);
     /* A simulator in which nothing happens finds nothing. */
     assert_true(archived > 50 * n && aggregates > n && evicted > n && crashes > n);
@@ -98,11 +99,11 @@ static void must_be_missed(uint32_t bit)
     }
 }
 
-#define WITHOUT(name, bit)                                                                                             \
-    static void name(void **state)                                                                                     \
-    {                                                                                                                  \
-        (void)state;                                                                                                   \
-        must_be_missed(bit);                                                                                           \
+#define WITHOUT(name, bit)                                                                                   \
+    static void name(void **state)                                                                           \
+    {                                                                                                        \
+        (void)state;                                                                                         \
+        must_be_missed(bit);                                                                                 \
     }
 WITHOUT(without_no_free_release_a_record_is_lost, HOP_RULE_NO_FREE_RELEASE)
 WITHOUT(without_polls_a_record_is_held_for_ever, HOP_RULE_POLL)

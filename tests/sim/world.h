@@ -19,9 +19,9 @@ enum {
     FOGS_MAX = 2,
     NODES_MAX = DEVICES_MAX + FOGS_MAX + 1,
     FAULTS_MAX = 64,
-    FOLD_MAX = 24,          /* readings in an open window: they have to fit into one fact */
+    FOLD_MAX = 24, /* readings in an open window: they have to fit into one fact */
     QUIET_MS_MAX = 30 * 60 * 1000,
-    LINKED_MS = 60 * 1000,  /* of quiet, and every link stands for good */
+    LINKED_MS = 60 * 1000, /* of quiet, and every link stands for good */
     QUIET_MESSAGES_MAX = 60000,
     PATH_BYTES = 256,
 };
@@ -33,14 +33,14 @@ enum stage { STAGE_RELAY, STAGE_FOLD, STAGE_FILTER };
 enum point { POINT_BEFORE_COMMIT, POINT_AFTER_COMMIT, POINT_SESSION, POINT_AFTER_DOWN, POINTS };
 
 enum fault_kind {
-    FAULT_CRASH,       /* the process: its proof of continuity is there */
-    FAULT_REBOOT,      /* the proof is gone */
+    FAULT_CRASH,  /* the process: its proof of continuity is there */
+    FAULT_REBOOT, /* the proof is gone */
     FAULT_STORE_LOST,
-    FAULT_COPY,        /* a copy of the store is laid aside */
-    FAULT_RESTORE,     /* and put back; the proof is missing or stale */
+    FAULT_COPY,    /* a copy of the store is laid aside */
+    FAULT_RESTORE, /* and put back; the proof is missing or stale */
     FAULT_FAILOVER,
     FAULT_PARTITION,
-    FAULT_DEAD,        /* never comes back */
+    FAULT_DEAD, /* never comes back */
     FAULT_KINDS
 };
 
@@ -54,10 +54,10 @@ struct fault {
 struct plan {
     unsigned n_devices, n_fogs;
     enum stage stage;
-    bool fog_makes;           /* fogs have records of their own */
-    bool backup;              /* the cloud counts a record as safe only when its backup has it, and is put back from it */
-    int64_t noisy_ms;         /* faults and new readings end here */
-    int64_t calm_ms;          /* quiet lasts at least so long */
+    bool fog_makes; /* fogs have records of their own */
+    bool backup; /* the cloud counts a record as safe only when its backup has it, and is put back from it */
+    int64_t noisy_ms; /* faults and new readings end here */
+    int64_t calm_ms;  /* quiet lasts at least so long */
     double loss, doubled, late, to_next_life, blocked;
     int64_t delay_ms, late_ms;
     double crash[POINTS], reboot, commit_fails;
@@ -136,15 +136,15 @@ struct granted {
 struct node {
     struct world *w;
     enum role role;
-    unsigned index;         /* of its role */
-    unsigned no;            /* in the world */
+    unsigned index; /* of its role */
+    unsigned no;    /* in the world */
     char name[16], dir[PATH_BYTES], copy[PATH_BYTES], proof[PATH_BYTES];
     const struct node_keys *keys;
     struct end_keys end;
     struct id128 boot;
     bool up, dead, put_back;
-    unsigned upstream;      /* number of the node above */
-    uint64_t link, life;    /* of the sockets; of the process */
+    unsigned upstream;   /* number of the node above */
+    uint64_t link, life; /* of the sockets; of the process */
     int64_t wake_at_ms;
     uint64_t wake_token;
     bool commit_planned;
@@ -162,7 +162,7 @@ struct node {
     unsigned n_fold;
     int64_t fold_since_ms;
     bool fold_dirty;
-    struct marks *marks;     /* fog: of its devices */
+    struct marks *marks;      /* fog: of its devices */
     struct held_copy *mirror; /* as of the last commit */
     size_t n_mirror;
     size_t mirror_account;
@@ -171,8 +171,8 @@ struct node {
     size_t n_pending, alloc_pending;
     struct granted granted[NODES_MAX];
     struct copy_mark copied;
-    struct oracle *backup;    /* cloud: what the copy held */
-    struct held_copy *safe;   /* cloud: what the copy holds, per stream */
+    struct oracle *backup;  /* cloud: what the copy held */
+    struct held_copy *safe; /* cloud: what the copy holds, per stream */
     size_t n_safe;
     int64_t backup_at_ms;
 };
@@ -230,13 +230,13 @@ void net_again(struct world *w, struct event *e); /* for a later life of the rec
 void violate(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void note(struct world *w, const struct node *n, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 struct book *oracle_book(struct world *w, unsigned node, const struct id128 *epoch, bool make);
-struct reading *oracle_reading(struct world *w, unsigned node, const struct id128 *epoch, unsigned lane, uint64_t count,
-                               bool make);
-void oracle_pend(struct node *n, unsigned origin, const struct id128 *epoch, uint64_t seq, uint32_t kind, uint64_t value,
-                 struct span payload);
+struct reading *oracle_reading(struct world *w, unsigned node, const struct id128 *epoch, unsigned lane,
+                               uint64_t count, bool make);
+void oracle_pend(struct node *n, unsigned origin, const struct id128 *epoch, uint64_t seq, uint32_t kind,
+                 uint64_t value, struct span payload);
 void oracle_drop_pending(struct node *n);
-void oracle_committed(struct node *n);   /* what was pending is durable; looks at what was let go */
-void oracle_opened(struct node *n);      /* mirrors against what the last commit left */
+void oracle_committed(struct node *n); /* what was pending is durable; looks at what was let go */
+void oracle_opened(struct node *n);    /* mirrors against what the last commit left */
 void oracle_mirror_forget(struct node *n);
 void oracle_copied(struct node *n);
 void oracle_restored(struct node *n);
@@ -252,7 +252,7 @@ void node_init(struct world *w, unsigned no, enum role role, unsigned index);
 void node_deinit(struct node *n);
 void node_open(struct node *n);
 void node_die(struct node *n, int64_t for_ms); /* < 0: for good */
-bool node_dies(struct node *n, enum point at);  /* asked at a named point */
+bool node_dies(struct node *n, enum point at); /* asked at a named point */
 enum commit { COMMIT_DONE, COMMIT_FAILED, COMMIT_DIED };
 enum commit node_commit(struct node *n);
 void node_wake_at(struct node *n, int64_t at_ms);
@@ -280,7 +280,8 @@ bool node_settled(const struct node *n);
 
 /* payloads.c */
 void payload_reading(struct buf *b, uint64_t value, size_t pad_bytes);
-void payload_aggregate(struct buf *b, const struct fold_item *items, unsigned n, struct world *w, bool covers);
+void payload_aggregate(struct buf *b, const struct fold_item *items, unsigned n, struct world *w,
+                       bool covers);
 void payload_covers(struct buf *b, const struct fold_item *items, unsigned n, struct world *w);
 bool payload_value(struct wire_arena *a, struct span payload, uint64_t *ret_value);
 bool payload_items(struct wire_arena *a, struct span payload, struct fold_item *out, unsigned *ret_n);

@@ -1,5 +1,5 @@
-/* How fast the archive takes records, tag check included, on one core: single-row records, and blocks of 100 rows by 8
- * columns.
+/* How fast the archive takes records, tag check included, on one core: single-row records, and blocks of 100
+ * rows by 8 columns.
  *
  *   bench_cloud_put    prints one JSON object */
 #include "fixture.h"
@@ -93,7 +93,8 @@ static double measure(struct fixture *f, uint32_t n_batches, uint32_t n, uint32_
         for (uint32_t i = 0; i < n; i++)
             assert_int_equal(intake_record(f->intake, s, &m[i].record), 0);
         t1 = now_s();
-        assert_int_equal(spool_seen_add(archive_spool(f->archive), s, 0, (struct interval){first, first + n - 1}), 0);
+        assert_int_equal(
+            spool_seen_add(archive_spool(f->archive), s, 0, (struct interval){first, first + n - 1}), 0);
         fixture_commit(f);
         put += t1 - t0;
         all += now_s() - t0;
@@ -113,7 +114,8 @@ int main(void)
     fixture_init(&f);
     single = measure(&f, 20, BATCH, 1, 1, &single_all);
     batch = measure(&f, 20, BATCH / 16, WIDE_ROWS, WIDE_COLUMNS, &batch_all);
-    printf("{\"single_records_s\":%.0f,\"single_with_commit_s\":%.0f,\"batch_rows_s\":%.0f,\"batch_with_commit_rows_"
+    printf("{\"single_records_s\":%.0f,\"single_with_commit_s\":%.0f,\"batch_rows_s\":%.0f,\"batch_with_"
+           "commit_rows_"
            "s\":%.0f}\n",
            single, single_all, batch * WIDE_ROWS, batch_all * WIDE_ROWS);
     fixture_deinit(&f);

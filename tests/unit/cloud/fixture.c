@@ -21,7 +21,8 @@ static void device_init(struct fixture *f, unsigned i, const char *name, const c
     snprintf(d->name, sizeof d->name, "%s", name);
     snprintf(d->site, sizeof d->site, "%s", site);
     node_keys_generate(&d->keys);
-    assert_int_equal(end_keys_derive(d->keys.end_secret, d->keys.end_public, f->cloud.end_public, true, &d->end), 0);
+    assert_int_equal(
+        end_keys_derive(d->keys.end_secret, d->keys.end_public, f->cloud.end_public, true, &d->end), 0);
     memset(d->epoch.bytes, (int)(i + 1), ID128_BYTES);
     d->next[0] = d->next[1] = 1;
     snprintf(f->nodes[i].id, sizeof f->nodes[i].id, "%s", name);
@@ -66,8 +67,12 @@ void fixture_init_at(struct fixture *f, const char *path)
 void fixture_open(struct fixture *f)
 {
     struct archive_options o = {.spool = {.node = "cloud", .proof_path = f->proof}};
-    struct intake_options io = {
-        .keys = &f->cloud, .clock = &f->clock, .reduce = f->reduce, .n_reduce = 1, .reply = on_reply, .ctx = f};
+    struct intake_options io = {.keys = &f->cloud,
+                                .clock = &f->clock,
+                                .reduce = f->reduce,
+                                .n_reduce = 1,
+                                .reply = on_reply,
+                                .ctx = f};
     struct errmsg err = {""};
     int r;
 
@@ -108,8 +113,11 @@ void fixture_commit(struct fixture *f)
 
 struct view *fixture_view(struct fixture *f)
 {
-    struct db_options o = {
-        .path = f->path, .tables = archive_table_names, .n_tables = CLOUD_TABLES, .role = "cloud", .read_only = true};
+    struct db_options o = {.path = f->path,
+                           .tables = archive_table_names,
+                           .n_tables = CLOUD_TABLES,
+                           .role = "cloud",
+                           .read_only = true};
     struct errmsg err = {""};
     int r;
 
@@ -153,7 +161,8 @@ uint64_t fixture_set_id(const char *unit)
     return id;
 }
 
-void fixture_block(struct buf *out, uint64_t set_id, const struct fixture_row *rows, uint32_t n, uint32_t *ret_samples)
+void fixture_block(struct buf *out, uint64_t set_id, const struct fixture_row *rows, uint32_t n,
+                   uint32_t *ret_samples)
 {
     Fogline__V1__Block block = FOGLINE__V1__BLOCK__INIT;
     struct buf body = {0};
@@ -218,7 +227,8 @@ int fixture_put(struct fixture *f, unsigned device, const struct fixture_record 
     buf_deinit(&head);
     e = intake_record(f->intake, s, &r);
     if (e == 0)
-        assert_int_equal(spool_seen_add(archive_spool(f->archive), s, fr->lane, (struct interval){count, count}), 0);
+        assert_int_equal(
+            spool_seen_add(archive_spool(f->archive), s, fr->lane, (struct interval){count, count}), 0);
     return e;
 }
 

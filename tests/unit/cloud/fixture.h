@@ -64,7 +64,8 @@ struct fixture_row {
     struct cell cells[COLUMNS];
 };
 /* A packed Block. */
-void fixture_block(struct buf *out, uint64_t set_id, const struct fixture_row *rows, uint32_t n, uint32_t *ret_samples);
+void fixture_block(struct buf *out, uint64_t set_id, const struct fixture_row *rows, uint32_t n,
+                   uint32_t *ret_samples);
 
 struct fixture_record {
     unsigned lane;
@@ -73,8 +74,8 @@ struct fixture_record {
     uint64_t count; /* 0: the next of the lane */
     bool forged;    /* a wrong tag */
 };
-/* Makes the record and hands it to the intake as the inbox would: not when seen before. Returns what the intake said,
- * or INBOX_DUPLICATE. ret_seq may be NULL. */
+/* Makes the record and hands it to the intake as the inbox would: not when seen before. Returns what the
+ * intake said, or INBOX_DUPLICATE. ret_seq may be NULL. */
 int fixture_put(struct fixture *f, unsigned device, const struct fixture_record *r, uint64_t *ret_seq);
 /* A block of one row: temperature only. */
 int fixture_put_value(struct fixture *f, unsigned device, int64_t time_ns, double value);

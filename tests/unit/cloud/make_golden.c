@@ -1,5 +1,5 @@
-/* Writes the golden archive of the present format: make_golden_archive FOLDER, and its export on stdout. Never over an
- * existing one. */
+/* Writes the golden archive of the present format: make_golden_archive FOLDER, and its export on stdout.
+ * Never over an existing one. */
 #include "golden.h"
 
 #include "cloud/export.h"
@@ -51,7 +51,8 @@ int main(int argc, char **argv)
 {
     struct fixture f;
     struct fixture_record strange = {.kind = GOLDEN_UNKNOWN_KIND, .payload = span_str("from the future")};
-    struct export_options o = {.format = EXPORT_CSV, .pattern = "**", .range = {INT64_MIN, INT64_MAX}, .out = stdout};
+    struct export_options o = {
+        .format = EXPORT_CSV, .pattern = "**", .range = {INT64_MIN, INT64_MAX}, .out = stdout};
     uint32_t samples;
 
     if (argc != 2 || access(argv[1], F_OK) == 0) {

@@ -104,7 +104,9 @@ static void hole_is_unexplained_until_the_ledger_covers_it(void **state)
     assert_int_equal(lanes[0].unexplained, 2);
     assert_int_equal(sum.samples.unexplained, 2);
 
-    put_ledger(f, 0, &(struct cover){.from = 3, .to = 4, .samples = 2, .reason = FOGLINE__V1__REASON__REASON_EVICTED});
+    put_ledger(
+        f, 0,
+        &(struct cover){.from = 3, .to = 4, .samples = 2, .reason = FOGLINE__V1__REASON__REASON_EVICTED});
     fixture_commit(f);
     assert_true(interval_set_covers(explained(f, 0, 0), 3, 4));
     sum = balance_of(f, 0, lanes);
@@ -119,10 +121,13 @@ static void record_that_turns_up_after_all_is_archived(void **state)
 {
     struct fixture *f = *state;
     struct ledger_count lanes[2];
-    struct fixture_record r = {.kind = FOGLINE__V1__KIND__KIND_EVENT, .payload = span_str("late"), .count = 3};
+    struct fixture_record r = {
+        .kind = FOGLINE__V1__KIND__KIND_EVENT, .payload = span_str("late"), .count = 3};
 
     put_with_hole(f);
-    put_ledger(f, 0, &(struct cover){.from = 3, .to = 4, .samples = 2, .reason = FOGLINE__V1__REASON__REASON_EVICTED});
+    put_ledger(
+        f, 0,
+        &(struct cover){.from = 3, .to = 4, .samples = 2, .reason = FOGLINE__V1__REASON__REASON_EVICTED});
     fixture_report(f, 0, 0, 6, NULL);
     fixture_commit(f);
     assert_int_equal(fixture_put(f, 0, &r, NULL), 0);
@@ -166,11 +171,14 @@ static void others_may_reduce_only_where_the_policy_says_so(void **state)
     struct fixture *f = *state;
 
     fixture_put_descriptor(f, 2, "Cel");
-    put_ledger(f, 0, &(struct cover){.about = 2, .from = 1, .to = 9, .reason = FOGLINE__V1__REASON__REASON_FILTERED});
+    put_ledger(
+        f, 0,
+        &(struct cover){.about = 2, .from = 1, .to = 9, .reason = FOGLINE__V1__REASON__REASON_FILTERED});
     fixture_commit(f);
     assert_false(interval_set_has(explained(f, 2, 0), 5));
     assert_int_equal(account_counters(intake_account(f->intake))[ACCOUNT_COVERS_REFUSED], 1);
-    put_ledger(f, 2, &(struct cover){.about = 2, .from = 1, .to = 9, .reason = FOGLINE__V1__REASON__REASON_CORRUPT});
+    put_ledger(
+        f, 2, &(struct cover){.about = 2, .from = 1, .to = 9, .reason = FOGLINE__V1__REASON__REASON_CORRUPT});
     fixture_commit(f);
     assert_true(interval_set_covers(explained(f, 2, 0), 1, 9));
 }
@@ -339,7 +347,8 @@ static void mark_says_what_is_archived_and_explained_to_its_origin_only(void **s
     put_ledger(f, 0, &(struct cover){.from = 3, .to = 3, .reason = FOGLINE__V1__REASON__REASON_EVICTED});
     fixture_commit(f);
     assert_int_equal(wire_arena_new(&a, 1 << 20), 0);
-    assert_int_equal(intake_marks(f->intake, a, fixture_stream(f, 0), 0, (struct interval){2, 9}, marks, 8), 1);
+    assert_int_equal(intake_marks(f->intake, a, fixture_stream(f, 0), 0, (struct interval){2, 9}, marks, 8),
+                     1);
     wire_mark_head(&head);
     assert_true(end_mac_ok(f->device[0].end.mark, span_of(head.data, head.len), wire_span(marks[0]->body),
                            wire_span(marks[0]->mac)));
@@ -354,7 +363,8 @@ static void mark_says_what_is_archived_and_explained_to_its_origin_only(void **s
     assert_int_equal(body->archived[3], 7);
     assert_int_equal(body->n_explained, 2);
     assert_int_equal(body->explained[0], 3);
-    assert_int_equal(intake_marks(f->intake, a, fixture_stream(f, 0), 0, (struct interval){100, 200}, marks, 8), 0);
+    assert_int_equal(
+        intake_marks(f->intake, a, fixture_stream(f, 0), 0, (struct interval){100, 200}, marks, 8), 0);
     buf_deinit(&head);
     wire_arena_free(a);
 }
@@ -423,10 +433,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(others_may_reduce_only_where_the_policy_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(older_report_does_not_replace_a_newer_one, setup, teardown),
         cmocka_unit_test_setup_teardown(held_records_are_held_and_not_missing, setup, teardown),
-        cmocka_unit_test_setup_teardown(epoch_its_owner_lists_no_more_is_lost_with_the_spool, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_was_let_go_on_the_former_archives_word_is_lost_with_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(epoch_over_before_the_archive_was_put_back_is_lost_with_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(mark_says_what_is_archived_and_explained_to_its_origin_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(epoch_its_owner_lists_no_more_is_lost_with_the_spool, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_was_let_go_on_the_former_archives_word_is_lost_with_it, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(epoch_over_before_the_archive_was_put_back_is_lost_with_it, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(mark_says_what_is_archived_and_explained_to_its_origin_only, setup,
+                                        teardown),
         cmocka_unit_test(many_intervals_need_many_marks_and_lose_none),
         cmocka_unit_test_setup_teardown(peers_carry_their_own_and_fogs_their_site, setup, teardown),
     };

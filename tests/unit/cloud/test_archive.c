@@ -90,7 +90,8 @@ static void uncommitted_records_are_gone_after_a_rollback(void **state)
 static void wrong_tag_and_strange_origins_are_refused(void **state)
 {
     struct fixture *f = *state;
-    struct fixture_record r = {.kind = FOGLINE__V1__KIND__KIND_EVENT, .payload = span_str("x"), .forged = true};
+    struct fixture_record r = {
+        .kind = FOGLINE__V1__KIND__KIND_EVENT, .payload = span_str("x"), .forged = true};
     struct fixture_record object = {.kind = FOGLINE__V1__KIND__KIND_OBJECT, .payload = span_str("x")};
     char origin[SPOOL_NAME_BYTES];
 
@@ -146,7 +147,8 @@ static void unknown_kinds_and_unreadable_blocks_are_kept_as_bytes(void **state)
 {
     struct fixture *f = *state;
     struct fixture_record strange = {.kind = 4711, .samples = 3, .payload = span_str("from the future")};
-    struct fixture_record broken = {.kind = FOGLINE__V1__KIND__KIND_BLOCK, .payload = span_str("\xff\xff\xff")};
+    struct fixture_record broken = {.kind = FOGLINE__V1__KIND__KIND_BLOCK,
+                                    .payload = span_str("\xff\xff\xff")};
     struct buf b = {0};
     struct view *v;
 
@@ -167,7 +169,8 @@ static void unknown_kinds_and_unreadable_blocks_are_kept_as_bytes(void **state)
 static void an_unreadable_descriptor_is_no_damage_of_the_store(void **state)
 {
     struct fixture *f = *state;
-    struct fixture_record broken = {.kind = FOGLINE__V1__KIND__KIND_DESCRIPTOR, .payload = span_str("\xff\xff\xff")};
+    struct fixture_record broken = {.kind = FOGLINE__V1__KIND__KIND_DESCRIPTOR,
+                                    .payload = span_str("\xff\xff\xff")};
     const struct view_faults *faults;
     struct view *v;
 
@@ -210,7 +213,8 @@ static void range_begins_early_enough_for_long_blocks(void **state)
     put_block_of(f, -50000, 1, 2);
     fixture_commit(f);
     seen.view = fixture_view(f);
-    assert_int_equal(view_scan(seen.view, &view_find_device(seen.view, "pump-0")->sets[0], &range, collect, &seen), 0);
+    assert_int_equal(
+        view_scan(seen.view, &view_find_device(seen.view, "pump-0")->sets[0], &range, collect, &seen), 0);
     assert_int_equal(seen.n_blocks, 11);
     assert_int_equal(seen.first[0], 1000);
     assert_int_equal(seen.first[1], 5000);
@@ -229,7 +233,8 @@ static void times_before_1970_come_first(void **state)
     assert_int_equal(fixture_put_value(f, 0, -20, 0), 0);
     fixture_commit(f);
     seen.view = fixture_view(f);
-    assert_int_equal(view_scan(seen.view, &view_find_device(seen.view, "pump-0")->sets[0], &all, collect, &seen), 0);
+    assert_int_equal(
+        view_scan(seen.view, &view_find_device(seen.view, "pump-0")->sets[0], &all, collect, &seen), 0);
     for (int i = 0; i < 3; i++)
         assert_true(seen.value[i] == i);
 }
@@ -373,7 +378,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(uncommitted_records_are_gone_after_a_rollback, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_tag_and_strange_origins_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(descriptor_may_come_after_its_blocks, setup, teardown),
-        cmocka_unit_test_setup_teardown(unknown_kinds_and_unreadable_blocks_are_kept_as_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(unknown_kinds_and_unreadable_blocks_are_kept_as_bytes, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(an_unreadable_descriptor_is_no_damage_of_the_store, setup, teardown),
         cmocka_unit_test_setup_teardown(range_begins_early_enough_for_long_blocks, setup, teardown),
         cmocka_unit_test_setup_teardown(times_before_1970_come_first, setup, teardown),

@@ -176,7 +176,8 @@ static void cut_list_counts_what_it_could_not_name(void **state)
 {
     struct interval_set archived = {0}, held = {0};
     struct ledger_balance b = {0};
-    struct ledger_lane in = {.archived = &archived, .next = 101, .held = &held, .held_cut = true, .held_count = 40};
+    struct ledger_lane in = {
+        .archived = &archived, .next = 101, .held = &held, .held_cut = true, .held_count = 40};
 
     (void)state;
     assert_int_equal(interval_set_add(&archived, 1, 10), 0);
@@ -197,7 +198,8 @@ static void samples_missing_with_no_record_missing_are_unexplained(void **state)
 {
     struct interval_set archived = {0};
     struct ledger_balance b = {0};
-    struct ledger_lane in = {.archived = &archived, .next = 11, .archived_samples = 90, .produced_samples = 100};
+    struct ledger_lane in = {
+        .archived = &archived, .next = 11, .archived_samples = 90, .produced_samples = 100};
 
     (void)state;
     assert_int_equal(interval_set_add(&archived, 1, 10), 0);
@@ -214,8 +216,12 @@ static void samples_of_a_corrupt_record_are_what_is_missing(void **state)
     struct ledger_balance b = {0};
     struct interval at = {11, 11};
     struct ledger_cover cover = {.reason = FOGLINE__V1__REASON__REASON_CORRUPT, .at = &at, .n = 1};
-    struct ledger_lane in = {.archived = &archived, .next = 12, .archived_samples = 90, .produced_samples = 100,
-                             .covers = &cover, .n_covers = 1};
+    struct ledger_lane in = {.archived = &archived,
+                             .next = 12,
+                             .archived_samples = 90,
+                             .produced_samples = 100,
+                             .covers = &cover,
+                             .n_covers = 1};
 
     (void)state;
     assert_int_equal(interval_set_add(&archived, 1, 10), 0);
@@ -230,8 +236,14 @@ static void samples_lost_with_the_archive_are_what_is_neither_there_nor_held(voi
 {
     struct interval_set archived = {0}, held = {0};
     struct ledger_balance b = {0};
-    struct ledger_lane in = {.archived = &archived, .held = &held, .next = 11, .archived_samples = 50, .lost_below = 11,
-                             .produced_samples = 100, .held_samples = 20, .held_count = 2};
+    struct ledger_lane in = {.archived = &archived,
+                             .held = &held,
+                             .next = 11,
+                             .archived_samples = 50,
+                             .lost_below = 11,
+                             .produced_samples = 100,
+                             .held_samples = 20,
+                             .held_count = 2};
 
     (void)state;
     assert_int_equal(interval_set_add(&archived, 1, 5), 0);

@@ -145,8 +145,8 @@ static void naive_add(struct naive *n, double x)
     n->count++;
 }
 
-static struct naive naive_query(const struct filled *w, const struct query_options *o, const struct query_row *row,
-                                const char *const *names)
+static struct naive naive_query(const struct filled *w, const struct query_options *o,
+                                const struct query_row *row, const char *const *names)
 {
     struct naive n = {0};
 
@@ -156,7 +156,8 @@ static struct naive naive_query(const struct filled *w, const struct query_optio
 
         if ((row->site != NULL && strcmp(row->site, d->site) != 0) ||
             (row->device != NULL && strcmp(row->device, d->name) != 0) ||
-            (o->bucket_ns > 0 && (t->row.time_ns < row->bucket_ns || t->row.time_ns >= row->bucket_ns + o->bucket_ns)))
+            (o->bucket_ns > 0 &&
+             (t->row.time_ns < row->bucket_ns || t->row.time_ns >= row->bucket_ns + o->bucket_ns)))
             continue;
         for (unsigned c = 0; c < COLUMNS; c++) {
             if ((row->channel != NULL && strcmp(row->channel, names[c]) != 0) || !cell_counts(t, c, o))
@@ -212,7 +213,8 @@ static void aggregates_agree_with_a_naive_count(void **state)
                                   .bad_too = i % 3 == 0};
 
         if (o.bucket_ns == NS_PER_S)
-            o.range = (struct view_range){w->f.fake.wall_unix_ns, w->f.fake.wall_unix_ns + 100 * NS_PER_S + 7};
+            o.range =
+                (struct view_range){w->f.fake.wall_unix_ns, w->f.fake.wall_unix_ns + 100 * NS_PER_S + 7};
         check_query(w, &o);
     }
 }
@@ -249,7 +251,8 @@ static int check_last(void *ctx, const struct query_last *l)
             newest = t->row.time_ns;
     }
     for (size_t i = 0; i < w->n; i++)
-        matches |= w->all[i].row.time_ns == newest && memcmp(&w->all[i].row.cells[0].f64, &l->f64, sizeof l->f64) == 0;
+        matches |= w->all[i].row.time_ns == newest &&
+                   memcmp(&w->all[i].row.cells[0].f64, &l->f64, sizeof l->f64) == 0;
     assert_int_equal(l->time_ns, newest);
     assert_true(matches);
     w->f.last_reply++;
@@ -267,9 +270,11 @@ static void last_value_is_the_newest_by_time(void **state)
 
 /* ---- export ---- */
 
-static char *export_text(struct filled *w, enum export_format format, size_t *ret_len, struct export_counts *counts)
+static char *export_text(struct filled *w, enum export_format format, size_t *ret_len,
+                         struct export_counts *counts)
 {
-    struct export_options o = {.format = format, .pattern = "**", .range = {INT64_MIN, INT64_MAX}, .unix_ns = true};
+    struct export_options o = {
+        .format = format, .pattern = "**", .range = {INT64_MIN, INT64_MAX}, .unix_ns = true};
     char *text = NULL;
 
     o.out = open_memstream(&text, ret_len);
@@ -300,7 +305,8 @@ static void csv_field(const char **at, char *out)
 static struct truth *truth_find(struct filled *w, const char *device, uint64_t seq, uint64_t row)
 {
     for (size_t i = 0; i < w->n; i++)
-        if (w->all[i].seq == seq && w->all[i].row_no == row && strcmp(w->f.device[w->all[i].device].name, device) == 0)
+        if (w->all[i].seq == seq && w->all[i].row_no == row &&
+            strcmp(w->f.device[w->all[i].device].name, device) == 0)
             return &w->all[i];
     return NULL;
 }
@@ -394,7 +400,8 @@ static void range_cuts_rows_not_blocks(void **state)
     char *text = NULL;
     size_t len;
 
-    o.range = (struct view_range){w->f.fake.wall_unix_ns - 300 * NS_PER_S, w->f.fake.wall_unix_ns + 300 * NS_PER_S};
+    o.range =
+        (struct view_range){w->f.fake.wall_unix_ns - 300 * NS_PER_S, w->f.fake.wall_unix_ns + 300 * NS_PER_S};
     o.out = open_memstream(&text, &len);
     assert_int_equal(export_run(w->f.view, &o, &counts), 0);
     fclose(o.out);

@@ -250,7 +250,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(link_key_of_a_fog_carries_the_cloud_of_its_own_link_key, bench_setup,
                                         bench_teardown),
         cmocka_unit_test_setup_teardown(link_keys_of_two_clouds_are_refused, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(endpoints_that_lead_nowhere_are_found_by_the_check, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(endpoints_that_lead_nowhere_are_found_by_the_check, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test(upstreams_take_one_key_for_all),
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
     };

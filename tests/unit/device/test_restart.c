@@ -321,7 +321,8 @@ static void a_replay_that_finds_no_room_waits_while_live_rows_go_on(void **state
     assert_int_equal(found.n_stops, 1);
 }
 
-/* Flips a bit in each copy of the row that names the device's epoch: 1, own, length of the name, name, epoch. */
+/* Flips a bit in each copy of the row that names the device's epoch: 1, own, length of the name, name, epoch.
+ */
 static void flip_stream_row(struct bench *b)
 {
     static const uint8_t head[] = {1, 1, 3, 'd', 'e', 'v'};
@@ -335,7 +336,8 @@ static void flip_stream_row(struct bench *b)
     f = fopen(file, "r+");
     assert_non_null(f);
     len = fread(all, 1, sizeof all, f);
-    for (uint8_t *at = all; (at = memmem(at, len - (size_t)(at - all), head, sizeof head)) != NULL; at += sizeof head, n++)
+    for (uint8_t *at = all; (at = memmem(at, len - (size_t)(at - all), head, sizeof head)) != NULL;
+         at += sizeof head, n++)
         at[sizeof head + 3] ^= 8;
     assert_true(n > 0);
     rewind(f);
@@ -387,7 +389,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_clean_stop_keeps_the_rows_of_an_open_block, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_replay_that_finds_no_room_waits_while_live_rows_go_on, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(a_spool_that_cannot_name_its_records_is_moved_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_spool_that_cannot_name_its_records_is_moved_away, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_source_that_does_not_open_stops_the_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_replay_killed_at_any_row_is_in_the_spool_exactly_once, set_up,
                                         tear_down),

@@ -43,7 +43,7 @@ void forget_caught(struct side *s)
     s->n_caught = 0;
 }
 
-static void catch(struct side *s, const char *to, struct span bytes)
+static void catch (struct side *s, const char *to, struct span bytes)
 {
     assert_true(s->n_caught < CAUGHT_MAX);
     snprintf(s->to[s->n_caught], sizeof s->to[0], "%s", to);
@@ -57,7 +57,7 @@ static int on_send(void *ctx, struct span up)
 
     if (s->blocked)
         return OUTBOX_BLOCKED;
-    catch(s, "", up);
+    catch (s, "", up);
     return 0;
 }
 
@@ -88,9 +88,16 @@ static void open_spool(struct side *s)
     static const char *const tables[] = {SPOOL_TABLE_NAMES};
     char proof[PATH_MAX], store[PATH_MAX];
     struct spool_options o = {
-        .db = {.path = store, .tables = tables, .n_tables = SPOOL_TABLES, .map_bytes = s->map_bytes, .role = "test",
+        .db = {.path = store,
+               .tables = tables,
+               .n_tables = SPOOL_TABLES,
+               .map_bytes = s->map_bytes,
+               .role = "test",
                .no_preallocate = true},
-        .node = s->node, .quota_bytes = s->quota_bytes, .proof_path = proof, .boot_id = id_of('b'),
+        .node = s->node,
+        .quota_bytes = s->quota_bytes,
+        .proof_path = proof,
+        .boot_id = id_of('b'),
     };
     struct errmsg err = {""};
 
@@ -103,8 +110,14 @@ static void open_spool(struct side *s)
 void side_open_lower(struct side *s)
 {
     struct outbox_options o = {
-        .role = "device", .software = "test", .keys = &s->keys, .seed = 5,
-        .ops = {.ctx = s, .send = on_send, .reset_link = on_reset, .asks = s->relays ? on_asks : NULL,
+        .role = "device",
+        .software = "test",
+        .keys = &s->keys,
+        .seed = 5,
+        .ops = {.ctx = s,
+                .send = on_send,
+                .reset_link = on_reset,
+                .asks = s->relays ? on_asks : NULL,
                 .archive_changes = on_archive_changes},
         .operator_public = s->operator_public,
     };
@@ -118,7 +131,7 @@ void side_open_lower(struct side *s)
 
 static void on_down(void *ctx, const char *node, struct span down)
 {
-    catch(ctx, node, down);
+    catch (ctx, node, down);
 }
 
 static bool on_may_carry(void *ctx, const char *peer, const char *origin)
@@ -136,8 +149,8 @@ static int on_record(void *ctx, struct spool_stream *s, const struct record *r)
 }
 
 /* As large as marks get. */
-static size_t on_marks(void *ctx, struct wire_arena *a, struct spool_stream *stream, unsigned lane, struct interval range,
-                       Fogline__V1__Mark **out, size_t max)
+static size_t on_marks(void *ctx, struct wire_arena *a, struct spool_stream *stream, unsigned lane,
+                       struct interval range, Fogline__V1__Mark **out, size_t max)
 {
     struct side *s = ctx;
     size_t n = 0;
@@ -174,10 +187,19 @@ static void on_forgetting(void *ctx, struct spool_stream *s)
 void side_open_upper(struct side *s)
 {
     struct inbox_options o = {
-        .node = s->node, .seed = 5 + (uint64_t)s->now_ms, .memory_bytes = s->memory_bytes, .window_max_bytes = 1 << 20,
-        .ops = {.ctx = s, .send = on_down, .may_carry = on_may_carry, .record = on_record, .fill = on_fill, .marks = on_marks,
+        .node = s->node,
+        .seed = 5 + (uint64_t)s->now_ms,
+        .memory_bytes = s->memory_bytes,
+        .window_max_bytes = 1 << 20,
+        .ops = {.ctx = s,
+                .send = on_down,
+                .may_carry = on_may_carry,
+                .record = on_record,
+                .fill = on_fill,
+                .marks = on_marks,
                 .forgetting = on_forgetting},
-        .archive_id = s->archive, .forget_epochs = s->archive == NULL,
+        .archive_id = s->archive,
+        .forget_epochs = s->archive == NULL,
     };
 
     open_spool(s);
@@ -261,7 +283,8 @@ uint64_t session(struct side *s)
 uint64_t make(struct side *s, unsigned lane, size_t bytes)
 {
     static const uint8_t payload[WIRE_PAYLOAD_MAX_BYTES];
-    struct maker_record r = {.lane = lane, .kind = FOGLINE__V1__KIND__KIND_EVENT, .payload = span_of(payload, bytes)};
+    struct maker_record r = {
+        .lane = lane, .kind = FOGLINE__V1__KIND__KIND_EVENT, .payload = span_of(payload, bytes)};
     uint64_t seq = 0;
 
     assert_int_equal(maker_append(s->sp, s->ob, s->keys.tag, &r, &seq), 0);
@@ -272,7 +295,8 @@ uint64_t make(struct side *s, unsigned lane, size_t bytes)
 void relay(struct side *s, const char *origin, char epoch, uint64_t from, uint64_t to)
 {
     static const uint8_t payload[PAYLOAD_BYTES];
-    struct spool_record r = {.kind = FOGLINE__V1__KIND__KIND_EVENT, .payload = span_of(payload, sizeof payload)};
+    struct spool_record r = {.kind = FOGLINE__V1__KIND__KIND_EVENT,
+                             .payload = span_of(payload, sizeof payload)};
     struct id128 id = id_of(epoch);
     struct spool_stream *stream;
 
@@ -349,7 +373,8 @@ void state_windows(struct state *st, uint64_t urgent, uint64_t live, uint64_t ba
     st->w.lease_ms = HOP_LEASE_MS;
 }
 
-void state_stored(struct state *st, const struct spool_stream *stream, unsigned lane, uint64_t from, uint64_t to)
+void state_stored(struct state *st, const struct spool_stream *stream, unsigned lane, uint64_t from,
+                  uint64_t to)
 {
     size_t i = st->s.n_lanes++;
 
@@ -368,8 +393,8 @@ void state_stored(struct state *st, const struct spool_stream *stream, unsigned 
     st->lane[i].n_stored = 2;
 }
 
-void state_mark(struct state *st, struct side *s, const struct spool_stream *stream, unsigned lane, bool archived,
-                uint64_t from, uint64_t to, char archive)
+void state_mark(struct state *st, struct side *s, const struct spool_stream *stream, unsigned lane,
+                bool archived, uint64_t from, uint64_t to, char archive)
 {
     owned(buf_deinit) struct buf head = {0};
     Fogline__V1__MarkBody body = FOGLINE__V1__MARK_BODY__INIT;
@@ -393,7 +418,8 @@ void state_mark(struct state *st, struct side *s, const struct spool_stream *str
     }
     wire_pack(&st->body[i], &body.base);
     wire_mark_head(&head);
-    end_mac(s->keys.mark, span_of(head.data, head.len), span_of(st->body[i].data, st->body[i].len), st->mac[i]);
+    end_mac(s->keys.mark, span_of(head.data, head.len), span_of(st->body[i].data, st->body[i].len),
+            st->mac[i]);
     fogline__v1__mark__init(&st->mark[i]);
     st->mark[i].key_id = 1;
     st->mark[i].body = wire_bytes(span_of(st->body[i].data, st->body[i].len));
@@ -473,7 +499,8 @@ void give_hello(struct side *s, const char *node, uint64_t number, const struct 
     give_up(s, node, &up);
 }
 
-void give_data(struct side *s, const char *node, uint64_t number, uint64_t run, char epoch, uint64_t from, uint64_t to)
+void give_data(struct side *s, const char *node, uint64_t number, uint64_t run, char epoch, uint64_t from,
+               uint64_t to)
 {
     static uint8_t payload[PAYLOAD_BYTES], tag[WIRE_TAG_BYTES];
     Fogline__V1__Up up = FOGLINE__V1__UP__INIT;

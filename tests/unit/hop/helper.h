@@ -1,4 +1,5 @@
-/* helper.h - one side of a hop with a real spool; the other side is played by the test, message by message. */
+/* helper.h - one side of a hop with a real spool; the other side is played by the test, message by message.
+ */
 #ifndef FOGLINE_TESTS_HOP_HELPER_H
 #define FOGLINE_TESTS_HOP_HELPER_H
 
@@ -58,10 +59,10 @@ unsigned times_sent(struct side *s, uint64_t seq, bool *ret_again);
 /* ---- the lower side's acts ---- */
 uint64_t make(struct side *s, unsigned lane, size_t bytes); /* commits */
 void relay(struct side *s, const char *origin, char epoch, uint64_t from, uint64_t to);
-void tick(struct side *s);                   /* at now_ms */
+void tick(struct side *s); /* at now_ms */
 void tick_until(struct side *s, int64_t to_ms, bool answer_polls);
-void apply(struct side *s);                  /* and commit */
-uint64_t session(struct side *s);            /* of the last Hello */
+void apply(struct side *s);       /* and commit */
+uint64_t session(struct side *s); /* of the last Hello */
 
 /* A State under construction. */
 struct state {
@@ -77,9 +78,10 @@ struct state {
 };
 void state_init(struct state *st, uint64_t session, uint64_t run, char store);
 void state_windows(struct state *st, uint64_t urgent, uint64_t live, uint64_t backlog);
-void state_stored(struct state *st, const struct spool_stream *stream, unsigned lane, uint64_t from, uint64_t to);
-void state_mark(struct state *st, struct side *s, const struct spool_stream *stream, unsigned lane, bool archived,
-                uint64_t from, uint64_t to, char archive);
+void state_stored(struct state *st, const struct spool_stream *stream, unsigned lane, uint64_t from,
+                  uint64_t to);
+void state_mark(struct state *st, struct side *s, const struct spool_stream *stream, unsigned lane,
+                bool archived, uint64_t from, uint64_t to, char archive);
 void state_give(struct state *st, struct side *s);
 void open_link(struct side *s, uint64_t live, uint64_t backlog); /* Hello and its answer */
 
@@ -89,7 +91,8 @@ struct report {
     uint64_t next, lowest;
 };
 void give_hello(struct side *s, const char *node, uint64_t session, const struct report *r, size_t n);
-void give_data(struct side *s, const char *node, uint64_t session, uint64_t run, char epoch, uint64_t from, uint64_t to);
+void give_data(struct side *s, const char *node, uint64_t session, uint64_t run, char epoch, uint64_t from,
+               uint64_t to);
 void commit(struct side *s);
 
 #endif

@@ -314,7 +314,8 @@ static void new_run_takes_nothing_meant_for_the_former(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(signed_word_names_another_archive_and_its_marks_count, setup, teardown),
+        cmocka_unit_test_setup_teardown(signed_word_names_another_archive_and_its_marks_count, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(marks_beside_the_word_count_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(forged_words_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(without_an_operators_key_no_word_counts, setup, teardown),
@@ -322,8 +323,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(word_is_kept_over_a_death_and_can_be_handed_on, setup, teardown),
         cmocka_unit_test_setup_teardown(hello_says_which_word_is_held, setup, teardown),
         cmocka_unit_test_setup_teardown(first_contact_by_the_word_changes_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_the_former_archive_settled_and_was_not_applied_stays, setup, teardown),
-        cmocka_unit_test_setup_teardown(word_that_finds_no_room_is_not_taken_and_comes_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_the_former_archive_settled_and_was_not_applied_stays, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(word_that_finds_no_room_is_not_taken_and_comes_again, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(new_run_takes_nothing_meant_for_the_former, setup, teardown),
     };
 

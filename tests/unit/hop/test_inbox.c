@@ -302,7 +302,8 @@ static void windows_of_all_fit_the_memory(void **state)
         commit(s);
         sum += last_state(s)->windows->live_bytes + last_state(s)->windows->backlog_bytes;
         assert_int_equal(last_state(s)->windows->urgent_bytes, HOP_WINDOW_MIN_BYTES);
-        assert_true(last_state(s)->windows->live_bytes == 0 || last_state(s)->windows->live_bytes >= HOP_WINDOW_MIN_BYTES);
+        assert_true(last_state(s)->windows->live_bytes == 0 ||
+                    last_state(s)->windows->live_bytes >= HOP_WINDOW_MIN_BYTES);
     }
     assert_true(sum <= s->memory_bytes);
     assert_true(sum > s->memory_bytes / 2);

@@ -605,7 +605,8 @@ static int setup_small_relay(void **state)
 static void what_carries_covers_and_what_is_relayed_is_never_evicted(void **state)
 {
     static const uint8_t payload[1000];
-    struct maker_record r = {.kind = FOGLINE__V1__KIND__KIND_BLOCK, .payload = {payload, sizeof payload}, .carries_covers = true};
+    struct maker_record r = {
+        .kind = FOGLINE__V1__KIND__KIND_BLOCK, .payload = {payload, sizeof payload}, .carries_covers = true};
     struct side *s = side_of(state);
     struct id128 epoch = id_of('e');
 
@@ -699,7 +700,8 @@ int main(void)
         FACT(number_never_made_begins_an_epoch_four_times_a_day),
         SMALL(evicted_stands_on_the_account_and_then_in_a_ledger_record),
         SMALL(ledger_records_are_never_evicted),
-        cmocka_unit_test_setup_teardown(what_carries_covers_and_what_is_relayed_is_never_evicted, setup_small_relay, teardown),
+        cmocka_unit_test_setup_teardown(what_carries_covers_and_what_is_relayed_is_never_evicted,
+                                        setup_small_relay, teardown),
         SMALL(stored_is_evicted_before_what_nobody_has),
         FACT(refused_send_is_tried_again),
         FACT(garbage_from_above_is_counted),

@@ -1,4 +1,5 @@
-/* Puts per second and bytes per second of the store: bench_spool FOLDER (a new one, on the file system in question). */
+/* Puts per second and bytes per second of the store: bench_spool FOLDER (a new one, on the file system in
+ * question). */
 #include "helper.h"
 
 #include "base/clock.h"

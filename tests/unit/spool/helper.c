@@ -65,8 +65,12 @@ void helper_copy_store(const char *from, const char *to)
 
 struct db_options helper_db(const char *path)
 {
-    return (struct db_options){.path = path, .tables = helper_tables, .n_tables = SPOOL_TABLES,
-                               .map_bytes = HELPER_MAP_BYTES, .role = "device", .no_preallocate = true};
+    return (struct db_options){.path = path,
+                               .tables = helper_tables,
+                               .n_tables = SPOOL_TABLES,
+                               .map_bytes = HELPER_MAP_BYTES,
+                               .role = "device",
+                               .no_preallocate = true};
 }
 
 struct spool_options helper_spool(const char *path)
@@ -103,7 +107,9 @@ bool helper_payload_is(uint64_t seq, struct span payload)
 
 struct spool_record helper_record(uint64_t seq, size_t len)
 {
-    struct spool_record r = {.kind = 2, .flags = (uint32_t)(seq & 1), .samples = (uint32_t)(seq % 10),
+    struct spool_record r = {.kind = 2,
+                             .flags = (uint32_t)(seq & 1),
+                             .samples = (uint32_t)(seq % 10),
                              .payload = helper_payload(seq, len)};
 
     memset(r.tag, (int)(seq & 0xff), sizeof r.tag);

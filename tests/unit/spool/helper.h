@@ -29,7 +29,8 @@ struct spool *helper_open(const struct spool_options *o); /* asserts success */
 struct span helper_payload(uint64_t seq, size_t len); /* borrowed until the next call */
 bool helper_payload_is(uint64_t seq, struct span payload);
 struct spool_record helper_record(uint64_t seq, size_t len);
-void helper_append(struct spool *sp, unsigned lane, unsigned n, size_t len); /* asserts success, does not commit */
+void helper_append(struct spool *sp, unsigned lane, unsigned n,
+                   size_t len); /* asserts success, does not commit */
 bool helper_intact(struct spool *sp, const struct spool_stream *s, uint64_t seq, int *ret_code);
 
 #endif

@@ -19,8 +19,8 @@ static int fill(struct spool *sp)
         r = helper_record(spool_next_seq(sp, lane), lane == 0 ? 100 : 2500);
         rc = spool_append(sp, lane, &r, &seq);
     }
-    row = (struct spool_account_row){.stream = spool_own(sp), .reason = 2, .range = {1, 3}, .samples = 6,
-                                     .store = golden_relayed_epoch};
+    row = (struct spool_account_row){
+        .stream = spool_own(sp), .reason = 2, .range = {1, 3}, .samples = 6, .store = golden_relayed_epoch};
     if (rc == 0)
         rc = spool_remove(sp, spool_own(sp), 0, row.range, NULL);
     if (rc == 0)

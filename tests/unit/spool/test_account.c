@@ -3,10 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-static void add(struct spool *sp, unsigned lane, uint8_t reason, uint64_t from, uint64_t to, uint64_t samples, uint8_t store)
+static void add(struct spool *sp, unsigned lane, uint8_t reason, uint64_t from, uint64_t to, uint64_t samples,
+                uint8_t store)
 {
-    struct spool_account_row row = {.stream = spool_own(sp), .lane = lane, .reason = reason, .range = {from, to},
-                                    .samples = samples};
+    struct spool_account_row row = {
+        .stream = spool_own(sp), .lane = lane, .reason = reason, .range = {from, to}, .samples = samples};
 
     row.store.bytes[0] = store;
     assert_int_equal(spool_account_add(sp, &row), 0);
@@ -25,7 +26,8 @@ static int list(void *ctx, const struct spool_account_row *row)
     return l->n == l->stop_at ? 9 : 0;
 }
 
-static void check(const struct spool_account_row *row, uint8_t reason, uint64_t from, uint64_t to, uint64_t samples)
+static void check(const struct spool_account_row *row, uint8_t reason, uint64_t from, uint64_t to,
+                  uint64_t samples)
 {
     assert_int_equal(row->reason, reason);
     assert_int_equal(row->range.from, from);

@@ -1,4 +1,5 @@
-/* Random damage to a store on disk, each case judged in a child: whatever is read afterwards is right or is refused. */
+/* Random damage to a store on disk, each case judged in a child: whatever is read afterwards is right or is
+ * refused. */
 #include "helper.h"
 
 #include "base/rng.h"
@@ -127,8 +128,8 @@ static void damaged_store_never_gives_wrong_data(void **state)
         assert_in_range(WEXITSTATUS(status), UNTOUCHED, DAMAGED);
         n[WEXITSTATUS(status) - UNTOUCHED]++;
     }
-    print_message("untouched %u, refused %u, damaged values %u, killed after a clean check %u\n", n[0], n[1], n[2],
-                  n_killed);
+    print_message("untouched %u, refused %u, damaged values %u, killed after a clean check %u\n", n[0], n[1],
+                  n[2], n_killed);
     assert_true(n[1] > TRIALS / 4);
     assert_true(n[2] > 0);
     assert_int_equal(n_killed, 0);

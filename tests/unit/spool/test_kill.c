@@ -1,4 +1,5 @@
-/* A writer is killed at random moments: what spool_commit had returned for is there, whole; the epoch goes on. */
+/* A writer is killed at random moments: what spool_commit had returned for is there, whole; the epoch goes
+ * on. */
 #include "helper.h"
 
 #include "base/rng.h"

@@ -1,4 +1,5 @@
-/* The spool against a model of plain arrays: random work, random aborts, random reopens; always the same seeds. */
+/* The spool against a model of plain arrays: random work, random aborts, random reopens; always the same
+ * seeds. */
 #include "helper.h"
 
 #include "base/rng.h"
@@ -126,7 +127,10 @@ static void work_on_account(struct world *w, struct spool_stream *s, struct mode
                             struct interval range)
 {
     unsigned reason = (unsigned)rng_below(&w->rng, REASONS);
-    struct spool_account_row row = {.stream = s, .lane = lane, .reason = (uint8_t)(reason + 1), .range = range,
+    struct spool_account_row row = {.stream = s,
+                                    .lane = lane,
+                                    .reason = (uint8_t)(reason + 1),
+                                    .range = range,
                                     .samples = rng_below(&w->rng, 100)};
     bool is_new = false;
     uint64_t x;
@@ -160,7 +164,8 @@ static void work_take(struct world *w)
     }
 }
 
-static void work_record(struct world *w, struct spool_stream *s, struct model_lane *m, unsigned lane, uint64_t x)
+static void work_record(struct world *w, struct spool_stream *s, struct model_lane *m, unsigned lane,
+                        uint64_t x)
 {
     size_t len = rng_below(&w->rng, 10) == 0 ? rng_below(&w->rng, 5000) : rng_below(&w->rng, 200);
     uint64_t seq = s->own ? spool_next_seq(w->sp, lane) : (uint64_t)lane << 56 | x, got;

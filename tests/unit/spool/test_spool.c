@@ -248,8 +248,8 @@ static int evict_and_append(struct spool *sp, size_t len, unsigned *n_evicted)
     return spool_append(sp, 0, &r, &got);
 }
 
-/* At its quota for a long time: evict and append in the same commit, in sizes that leave the free pages in crumbs. The map
- * may get in the way a few times, then the same batch fits. */
+/* At its quota for a long time: evict and append in the same commit, in sizes that leave the free pages in
+ * crumbs. The map may get in the way a few times, then the same batch fits. */
 static void full_store_goes_on_by_evicting(void **state)
 {
     static const size_t sizes[] = {0, 90, 700, 1970, 2100, 5000, 9000};
@@ -272,7 +272,8 @@ static void full_store_goes_on_by_evicting(void **state)
         round++;
         if (r == 0)
             continue;
-        /* What lets go has to be committed by itself: pages freed in a transaction serve the ones after it. */
+        /* What lets go has to be committed by itself: pages freed in a transaction serve the ones after it.
+         */
         assert_int_equal(r, DB_FULL);
         n_full++;
         while (spool_held_bytes(sp) > spool_quota_bytes(sp)) {
