@@ -166,15 +166,18 @@ int inbox_new(struct inbox **ret_ib, const struct inbox_options *options)
     return 0;
 }
 
+static void drop_stream(void *ctx, struct spool_stream *s)
+{
+    (void)ctx;
+    free(s->upper_state);
+    s->upper_state = NULL;
+}
+
 struct inbox *inbox_free(struct inbox *ib)
 {
     if (ib == NULL)
         return NULL;
-    for (size_t i = 0; i < spool_n_streams(ib->spool); i++) {
-        struct spool_stream *s = spool_stream_at(ib->spool, i);
-        free(s->upper_state);
-        s->upper_state = NULL;
-    }
+    spool_stream_objects(ib->spool, drop_stream, NULL);
     for (size_t i = 0; i < ib->n_peers; i++) {
         buf_deinit(&ib->peers[i]->hello);
         free(ib->peers[i]->touched);

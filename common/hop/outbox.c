@@ -266,12 +266,16 @@ int outbox_new(struct outbox **ret_ob, const struct outbox_options *options, int
     return 0;
 }
 
+static void drop_stream(void *ctx, struct spool_stream *s)
+{
+    outbox_stream_drop(ctx, s);
+}
+
 struct outbox *outbox_free(struct outbox *ob)
 {
     if (ob == NULL)
         return NULL;
-    for (size_t i = 0; i < spool_n_streams(ob->spool); i++)
-        outbox_stream_drop(ob, spool_stream_at(ob->spool, i));
+    spool_stream_objects(ob->spool, drop_stream, ob);
     while (ob->spare != NULL) {
         struct flight *f = ob->spare;
         ob->spare = f->lane_next;

@@ -136,6 +136,9 @@ must_check int spool_stream_make(struct spool *sp, const char *origin, const str
 must_check int spool_stream_forget(struct spool *sp, struct spool_stream *s);
 size_t spool_n_streams(const struct spool *sp);
 struct spool_stream *spool_stream_at(struct spool *sp, size_t i); /* in order of number */
+/* Every stream object there is, also one whose making a rollback took back: it waits to be made again, and
+ * what hangs on its lower_state and upper_state must be let go with the rest. */
+void spool_stream_objects(struct spool *sp, void (*fn)(void *ctx, struct spool_stream *s), void *ctx);
 
 /* Own records. seq of the next one of a lane, to make its tag over; then append exactly that one. */
 uint64_t spool_next_seq(const struct spool *sp, unsigned lane);

@@ -216,6 +216,13 @@ void spool_entries_free_forgotten(struct spool *sp)
     sp->any_forgotten = false;
 }
 
+void spool_stream_objects(struct spool *sp, void (*fn)(void *ctx, struct spool_stream *s), void *ctx)
+{
+    for (size_t i = 0; i < sp->n_slots; i++)
+        if (sp->slots[i] != NULL)
+            fn(ctx, &sp->slots[i]->s);
+}
+
 void spool_entries_deinit(struct spool *sp)
 {
     size_t i;
