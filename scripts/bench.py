@@ -256,7 +256,7 @@ def drain(args):
             c.stop("cloud")
             c.wait_for("all rows are made", lambda: c.counter("device", "act.rows") == rows and
                        c.status("device")["facts"]["waiting_records"] == 0, 240)
-            held = c.counter("fog", "spool.held_records")
+            held = c.status("fog")["facts"]["store"]["held_records"]
             c.start("cloud")
             began, lags = time.monotonic(), []
             watch = Watch(c, 2000)
@@ -264,7 +264,7 @@ def drain(args):
                 out = c.ctl("cloud", "query", "bench/live").stdout.splitlines()
                 if len(out) > 1:
                     lags.append(time.time() - unix_ns(next(w for w in out[1].split() if w.endswith("Z"))) / 1e9)
-                if c.counter("fog", "spool.held_records") < held * 0.01:
+                if watch.last() >= rows // 100:
                     break
             lines = watch.lines()
             watch.stop()
