@@ -79,7 +79,7 @@ static void stream_out_free(struct outbox *ob, struct stream_out *so)
     for (unsigned l = 0; l < LANE_COUNT; l++) {
         while (so->lane[l].flights != NULL)
             outbox_flight_end(ob, so->lane[l].flights);
-        interval_set_deinit(&so->lane[l].todo);
+        interval_set_deinit(&so->lane[l].unsent);
         interval_set_deinit(&so->lane[l].stored);
         interval_set_deinit(&so->lane[l].settled);
         interval_set_deinit(&so->lane[l].corrupt);
@@ -93,19 +93,19 @@ void outbox_stream_drop(struct outbox *ob, struct spool_stream *s)
     s->lower_state = NULL;
 }
 
-int outbox_refill_todo(struct stream_out *so, unsigned lane)
+int outbox_refill_unsent(struct stream_out *so, unsigned lane)
 {
     struct lane_out *lo = &so->lane[lane];
-    int rc = interval_set_copy(&lo->todo, &so->stream->lane[lane].held);
+    int rc = interval_set_copy(&lo->unsent, &so->stream->lane[lane].held);
 
     if (rc == 0)
-        rc = interval_set_subtract(&lo->todo, &lo->stored);
+        rc = interval_set_subtract(&lo->unsent, &lo->stored);
     if (rc == 0)
-        rc = interval_set_subtract(&lo->todo, &lo->settled);
+        rc = interval_set_subtract(&lo->unsent, &lo->settled);
     if (rc == 0)
-        rc = interval_set_subtract(&lo->todo, &lo->corrupt);
+        rc = interval_set_subtract(&lo->unsent, &lo->corrupt);
     for (struct flight *f = lo->flights; rc == 0 && f != NULL; f = f->lane_next)
-        rc = interval_set_remove(&lo->todo, f->from, f->to);
+        rc = interval_set_remove(&lo->unsent, f->from, f->to);
     return rc;
 }
 
@@ -123,7 +123,7 @@ int outbox_stream_out(struct outbox *ob, struct spool_stream *s, struct stream_o
         s->lower_state = so;
         for (unsigned l = 0; l < LANE_COUNT; l++) {
             so->lane[l].live_from = 1; /* what begins now is live */
-            rc = outbox_refill_todo(so, l);
+            rc = outbox_refill_unsent(so, l);
             if (rc != 0)
                 return rc;
         }
@@ -165,7 +165,7 @@ int outbox_begin_session(struct outbox *ob, uint64_t session, int64_t now_ms)
         for (unsigned l = 0; rc == 0 && l < LANE_COUNT; l++) {
             interval_set_clear(&so->lane[l].stored);
             so->lane[l].live_from = lane_top(so->stream, l) + 1;
-            rc = outbox_refill_todo(so, l);
+            rc = outbox_refill_unsent(so, l);
         }
     }
     return rc == DB_FULL ? -ENOSPC : rc;
@@ -295,7 +295,7 @@ void outbox_added(struct outbox *ob, struct spool_stream *s, uint64_t seq)
 
     /* No memory here: the record stays held and is found by the refill of the next session. */
     if (outbox_stream_out(ob, s, &so) == 0 &&
-        interval_set_add(&so->lane[seq_lane(seq)].todo, count, count) != 0)
+        interval_set_add(&so->lane[seq_lane(seq)].unsent, count, count) != 0)
         return;
 }
 
@@ -420,7 +420,7 @@ static int take_lane(struct outbox *ob, const Fogline__V1__LaneState *ls, int64_
     if (rc == 0)
         rc = wire_bounds_add_to(&so->lane[ls->lane].stored, ls->stored, ls->n_stored);
     for (size_t i = 0; rc == 0 && i + 1 < ls->n_stored; i += 2)
-        rc = interval_set_remove(&so->lane[ls->lane].todo, ls->stored[i], ls->stored[i + 1]);
+        rc = interval_set_remove(&so->lane[ls->lane].unsent, ls->stored[i], ls->stored[i + 1]);
     return rc == 0 ? lane_stored(ob, so, ls->lane, now_ms) : rc;
 }
 
@@ -445,7 +445,7 @@ static int settle(struct outbox *ob, struct spool_stream *s, unsigned lane, cons
         ob->settled_waits = true;
         rc = interval_set_add(&so->lane[lane].settled, bounds[i], bounds[i + 1]);
         if (rc == 0)
-            rc = interval_set_remove(&so->lane[lane].todo, bounds[i], bounds[i + 1]);
+            rc = interval_set_remove(&so->lane[lane].unsent, bounds[i], bounds[i + 1]);
     }
     return rc;
 }
@@ -632,7 +632,7 @@ static int retransmit(struct outbox *ob, int64_t now_ms)
         late = true;
         ob->counter[OUTBOX_RECORDS_RESENT] += f->to - f->from + 1;
         outbox_flight_end(ob, f);
-        rc = outbox_refill_todo(so, lane);
+        rc = outbox_refill_unsent(so, lane);
     }
     if (late) {
         ob->rto_ms = ob->rto_ms * 2 > HOP_RTO_MAX_MS ? HOP_RTO_MAX_MS : ob->rto_ms * 2;
@@ -710,8 +710,8 @@ void outbox_waiting(const struct outbox *ob, struct outbox_waiting *ret_w)
         const struct stream_out *so = spool_stream_at(ob->spool, i)->lower_state;
         if (so == NULL)
             continue;
-        ret_w->ordinary_records += interval_set_count(&so->lane[LANE_ORDINARY].todo);
-        ret_w->urgent_records += interval_set_count(&so->lane[LANE_URGENT].todo);
+        ret_w->ordinary_records += interval_set_count(&so->lane[LANE_ORDINARY].unsent);
+        ret_w->urgent_records += interval_set_count(&so->lane[LANE_URGENT].unsent);
         for (unsigned l = 0; l < LANE_COUNT; l++)
             for (const struct flight *f = so->lane[l].flights; f != NULL; f = f->lane_next)
                 *(l == LANE_URGENT ? &ret_w->urgent_records : &ret_w->ordinary_records) +=

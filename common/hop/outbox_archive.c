@@ -35,7 +35,7 @@ static int forget_settled(struct outbox *ob)
 
         for (unsigned l = 0; so != NULL && rc == 0 && l < LANE_COUNT; l++) {
             interval_set_clear(&so->lane[l].settled);
-            rc = outbox_refill_todo(so, l);
+            rc = outbox_refill_unsent(so, l);
         }
     }
     return rc;

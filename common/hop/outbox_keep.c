@@ -8,7 +8,7 @@ enum {
     LEDGER_ROWS_MAX = 256, /* of the account in one ledger record */
 };
 
-/* Ends flights of records that are gone and takes them off todo. */
+/* Ends flights of records that are gone and takes them out of what is unsent. */
 static int forget_counts(struct outbox *ob, struct stream_out *so, unsigned lane, struct interval range)
 {
     struct flight *next;
@@ -18,7 +18,7 @@ static int forget_counts(struct outbox *ob, struct stream_out *so, unsigned lane
         if (f->from >= range.from && f->to <= range.to)
             outbox_flight_end(ob, f);
     }
-    return interval_set_remove(&so->lane[lane].todo, range.from, range.to);
+    return interval_set_remove(&so->lane[lane].unsent, range.from, range.to);
 }
 
 static int account(struct outbox *ob, struct spool_stream *s, unsigned lane,

@@ -9,7 +9,7 @@
 enum outbox_class { CLASS_URGENT, CLASS_LIVE, CLASS_BACKLOG, CLASS_COUNT };
 
 struct lane_out {
-    struct interval_set todo;    /* held, not stored above, not in flight, not settled: what may be sent */
+    struct interval_set unsent;  /* held, not stored above, not in flight, not settled: what may be sent */
     struct interval_set stored;  /* said to be stored by the present store */
     struct interval_set settled; /* to be deleted by the next apply */
     struct interval_set corrupt; /* found damaged when read: to be let go by the next apply */
@@ -88,8 +88,8 @@ static inline uint64_t hop_charge(size_t payload_bytes)
 must_check int outbox_stream_out(struct outbox *ob, struct spool_stream *s, struct stream_out **ret_so);
 must_check int outbox_begin_session(struct outbox *ob, uint64_t session, int64_t now_ms);
 void outbox_flight_end(struct outbox *ob, struct flight *f);
-/* todo = held - stored - settled - in flight, from the spool's mirrors. */
-must_check int outbox_refill_todo(struct stream_out *so, unsigned lane);
+/* unsent = held - stored - settled - in flight, from the spool's mirrors. */
+must_check int outbox_refill_unsent(struct stream_out *so, unsigned lane);
 
 /* outbox_archive.c */
 must_check int outbox_archive_load(struct outbox *ob);

@@ -283,8 +283,8 @@ static int draft_stretch(struct draft *d, const struct pick *p, size_t first_rec
     return 0;
 }
 
-/* Takes counts of [from, to], which are all in todo, as far as there is room. DRAFT_STOP when the message is
- * full. */
+/* Takes counts of [from, to], which are all in unsent, as far as there is room. DRAFT_STOP when the message
+ * is full. */
 static int draft_run(struct draft *d, struct stream_out *so, unsigned lane, struct pick *p)
 {
     struct lane_out *lo = &so->lane[lane];
@@ -310,7 +310,7 @@ static int draft_run(struct draft *d, struct stream_out *so, unsigned lane, stru
         }
         if (rc == DRAFT_STOP || d->n_picks == PICKS_MAX)
             return DRAFT_STOP;
-        if (rc == DRAFT_SKIP && interval_set_remove(&lo->todo, count, count) != 0)
+        if (rc == DRAFT_SKIP && interval_set_remove(&lo->unsent, count, count) != 0)
             return -ENOMEM;
         p->from = count + 1;
     }
@@ -324,9 +324,9 @@ static int draft_lane(struct draft *d, struct stream_out *so, unsigned lane, enu
     uint64_t high = class == CLASS_BACKLOG ? lo->live_from - 1 : SEQ_COUNT_MAX;
     uint64_t at = low, count;
 
-    while (at <= high && interval_set_next(&lo->todo, at, &count) && count <= high) {
-        size_t i = interval_set_find(&lo->todo, count);
-        uint64_t end = lo->todo.at[i].to < high ? lo->todo.at[i].to : high;
+    while (at <= high && interval_set_next(&lo->unsent, at, &count) && count <= high) {
+        size_t i = interval_set_find(&lo->unsent, count);
+        uint64_t end = lo->unsent.at[i].to < high ? lo->unsent.at[i].to : high;
         struct pick p = {.so = so, .lane = lane, .class = class, .from = count, .to = end};
         int rc = draft_run(d, so, lane, &p);
 
@@ -346,7 +346,7 @@ static int draft_lowest(struct draft *d, struct stream_out *so)
     int rc;
 
     if (d->ob->since_lowest < HOP_LOWEST_EVERY_RECORDS || d->ob->window[CLASS_BACKLOG].bytes > 0 ||
-        !interval_set_next(&lo->todo, 1, &p.from) || p.from >= lo->live_from)
+        !interval_set_next(&lo->unsent, 1, &p.from) || p.from >= lo->live_from)
         return 0;
     p.to = p.from;
     rc = draft_run(d, so, LANE_ORDINARY, &p);
@@ -368,7 +368,7 @@ static int draft_class(struct draft *d, enum outbox_class class)
         struct stream_out *so = spool_stream_at(ob->spool, at)->lower_state;
         int rc = 0;
 
-        if (so == NULL || so->lane[lane].todo.n == 0)
+        if (so == NULL || so->lane[lane].unsent.n == 0)
             continue;
         if (class == CLASS_LIVE)
             rc = draft_lowest(d, so);
@@ -395,12 +395,12 @@ static void age_live(struct outbox *ob)
         struct lane_out *lo = so != NULL ? &so->lane[LANE_ORDINARY] : NULL;
         uint64_t records = interval_set_count(&sl->held), live, each;
 
-        if (lo == NULL || lo->todo.n == 0 || records == 0)
+        if (lo == NULL || lo->unsent.n == 0 || records == 0)
             continue;
         each = sl->held_bytes / records + 1;
-        live = interval_set_count_in(&lo->todo, lo->live_from, SEQ_COUNT_MAX);
+        live = interval_set_count_in(&lo->unsent, lo->live_from, SEQ_COUNT_MAX);
         if (live > 64 && live * each > limit)
-            lo->live_from = lo->todo.at[lo->todo.n - 1].to - limit / 4 / each;
+            lo->live_from = lo->unsent.at[lo->unsent.n - 1].to - limit / 4 / each;
     }
 }
 
@@ -443,7 +443,7 @@ static int launch(struct outbox *ob, const struct pick *p, int64_t now_ms)
     ob->window[p->class].in_flight += p->bytes;
     ob->since_lowest += (unsigned)(p->to - p->from + 1);
     ob->counter[OUTBOX_RECORDS_SENT] += p->to - p->from + 1;
-    return interval_set_remove(&lo->todo, p->from, p->to);
+    return interval_set_remove(&lo->unsent, p->from, p->to);
 }
 
 /* One Data message. *ret_more: it was full, try another. */

@@ -138,7 +138,8 @@ def test_the_same_copy_put_back_twice_and_a_device_linked_directly(make_system):
         at = archived(s, "dev-1")
         until("it flows", lambda: archived(s, "dev-1") > at + 100)
         s.stop("cloud")
-        time.sleep(1.1)  # versions are seconds
+        second = int(time.time())
+        until("the next word gets a later version: versions are seconds", lambda: int(time.time()) > second + 1)
     s.start("cloud")
     s.wait_read()
     assert must_balance_but_for_the_archive(s, s.wait_settled(40))["dev-1"] > 0
