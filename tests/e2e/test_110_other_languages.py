@@ -1,6 +1,5 @@
 """A client that shares no code with Fogline and knows only its documents talks to a real fog."""
 import os
-import time
 
 import pytest
 
