@@ -15,43 +15,18 @@
 
 /* ---- init ---- */
 
-static int set_text(struct ctl *ctl, const char *option, char *to, size_t to_bytes)
-{
-    const char *value = ctl_option(ctl, option);
-
-    if (value == NULL)
-        return CTL_OK;
-    if (strlen(value) >= to_bytes)
-        return ctl_fail(ctl, CTL_USAGE, "--%s is too long", option);
-    memcpy(to, value, strlen(value) + 1);
-    return CTL_OK;
-}
-
-/* Relative paths in the file mean its own folder; on the command line they mean where the user stands. */
-static int set_path(struct ctl *ctl, const char *option, char *to, size_t to_bytes)
-{
-    const char *value = ctl_option(ctl, option);
-    char here[CTL_PATH_CHARS / 2];
-
-    if (value == NULL || value[0] == '/')
-        return set_text(ctl, option, to, to_bytes);
-    if (getcwd(here, sizeof here) == NULL || snprintf(to, to_bytes, "%s/%s", here, value) >= (int)to_bytes)
-        return ctl_fail(ctl, CTL_USAGE, "--%s is too long", option);
-    return CTL_OK;
-}
-
 static int fill(struct ctl *ctl, struct cloud_config *c)
 {
     int code;
 
     snprintf(c->common.node, sizeof c->common.node, "cloud");
-    code = set_text(ctl, "node", c->common.node, sizeof c->common.node);
+    code = ctl_option_text(ctl, "node", c->common.node, sizeof c->common.node);
     if (code == CTL_OK)
-        code = set_path(ctl, "state-dir", c->common.state_dir, sizeof c->common.state_dir);
+        code = ctl_option_path(ctl, "state-dir", c->common.state_dir, sizeof c->common.state_dir);
     if (code == CTL_OK)
-        code = set_path(ctl, "run-dir", c->common.run_dir, sizeof c->common.run_dir);
+        code = ctl_option_path(ctl, "run-dir", c->common.run_dir, sizeof c->common.run_dir);
     if (code == CTL_OK)
-        code = set_text(ctl, "listen", c->common.listen_host, sizeof c->common.listen_host);
+        code = ctl_option_text(ctl, "listen", c->common.listen_host, sizeof c->common.listen_host);
     if (code == CTL_OK)
         code = ctl_option_i64(ctl, "port", 1, 65534, c->common.listen_port, &c->common.listen_port);
     return code;

@@ -91,6 +91,12 @@ int cmd_run(const struct ctl_tier *tier, int argc, char **argv, FILE *out, FILE 
  * ctl_option_n the nth (from 0) or NULL. */
 const char *ctl_option(const struct ctl *ctl, const char *name);
 const char *ctl_option_n(const struct ctl *ctl, const char *name, unsigned n);
+/* Takes the option's value, when it is given, into `to`. CTL_OK, or CTL_USAGE with the message said: too
+ * long. */
+must_check int ctl_option_text(struct ctl *ctl, const char *option, char *to, size_t to_bytes);
+/* The same for a path: relative ones in the file mean its own folder; on the command line they mean where the
+ * user stands. */
+must_check int ctl_option_path(struct ctl *ctl, const char *option, char *to, size_t to_bytes);
 /* Integer value of an option within [min, max]; def when not given. CTL_OK, or CTL_USAGE said on ctl->err. */
 must_check int ctl_option_i64(const struct ctl *ctl, const char *name, int64_t min, int64_t max, int64_t def,
                               int64_t *ret_v);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 int ctl_fail(const struct ctl *ctl, int code, const char *fmt, ...)
 {
@@ -110,4 +111,28 @@ int ctl_json_end(const struct ctl *ctl, struct json *j)
     int r = json_end(j);
 
     return r < 0 ? ctl_fail(ctl, CTL_FAILED, "cannot write the output: %s", strerror(-r)) : CTL_OK;
+}
+
+int ctl_option_text(struct ctl *ctl, const char *option, char *to, size_t to_bytes)
+{
+    const char *value = ctl_option(ctl, option);
+
+    if (value == NULL)
+        return CTL_OK;
+    if (strlen(value) >= to_bytes)
+        return ctl_fail(ctl, CTL_USAGE, "--%s is too long", option);
+    memcpy(to, value, strlen(value) + 1);
+    return CTL_OK;
+}
+
+int ctl_option_path(struct ctl *ctl, const char *option, char *to, size_t to_bytes)
+{
+    const char *value = ctl_option(ctl, option);
+    char here[CTL_PATH_CHARS / 2];
+
+    if (value == NULL || value[0] == '/')
+        return ctl_option_text(ctl, option, to, to_bytes);
+    if (getcwd(here, sizeof(here)) == NULL || snprintf(to, to_bytes, "%s/%s", here, value) >= (int)to_bytes)
+        return ctl_fail(ctl, CTL_USAGE, "--%s is too long", option);
+    return CTL_OK;
 }

@@ -143,12 +143,10 @@ static int renew_link(struct lower_port *p)
 static int fail_over(struct lower_port *p, int64_t now_ms)
 {
     int64_t patience = p->options.failover_ms != 0 ? p->options.failover_ms : FAILOVER_MS;
-    int64_t heard = outbox_last_state_ms(p->outbox);
-    bool silent = p->state == LOWER_PORT_OPEN ? false : now_ms - p->tried_since_ms >= patience;
+    bool silent = p->state != LOWER_PORT_OPEN && now_ms - p->tried_since_ms >= patience;
     struct errmsg err;
     int rc;
 
-    (void)heard;
     if (p->options.n_upstreams < 2 || !silent)
         return 0;
     p->at = (p->at + 1) % p->options.n_upstreams;
