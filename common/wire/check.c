@@ -3,6 +3,23 @@
 #include "base/name.h"
 #include "wire/arena.h"
 
+/* Protobuf's field numbers. protobuf-c reads others when they are written long, and cannot read them back as
+ * it writes them. */
+#define FIELD_NUMBER_MAX ((1u << 29) - 1)
+
+/* A flood of unknown fields is counted over the whole tree. */
+void check_unknown_fields(struct check *c, const ProtobufCMessage *m)
+{
+    unsigned i;
+
+    c->n_unknown_fields += m->n_unknown_fields;
+    if (c->n_unknown_fields > WIRE_UNKNOWN_FIELDS_MAX)
+        check_fail(c, WIRE_MALFORMED);
+    for (i = 0; c->fault == WIRE_OK && i < m->n_unknown_fields; i++)
+        if (m->unknown_fields[i].tag == 0 || m->unknown_fields[i].tag > FIELD_NUMBER_MAX)
+            check_fail(c, WIRE_MALFORMED);
+}
+
 void check_format(struct check *c, uint32_t format)
 {
     if (format >> 8 != WIRE_FORMAT_MAJOR)

@@ -29,14 +29,13 @@ static inline void check_limit(struct check *c, size_t n, size_t max)
         check_fail(c, WIRE_LIMIT);
 }
 
-/* Every validator calls it for its message: a flood of unknown fields is counted over the whole tree. */
+void check_unknown_fields(struct check *c, const ProtobufCMessage *m);
+
+/* Every validator calls it for its message. */
 static inline void check_base(struct check *c, const ProtobufCMessage *m)
 {
-    if (m->n_unknown_fields == 0)
-        return;
-    c->n_unknown_fields += m->n_unknown_fields;
-    if (c->n_unknown_fields > WIRE_UNKNOWN_FIELDS_MAX)
-        check_fail(c, WIRE_MALFORMED);
+    if (m->n_unknown_fields > 0)
+        check_unknown_fields(c, m);
 }
 
 static inline void check_lane(struct check *c, uint32_t lane)

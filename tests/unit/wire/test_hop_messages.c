@@ -313,6 +313,32 @@ static void seventeen_unknown_fields_are_a_flood(void **state)
     buf_deinit(&b);
 }
 
+/* Written in two bytes, protobuf-c reads number 0, and packs it in the one byte that it refuses to read. */
+static void field_numbers_that_protobuf_does_not_have_are_refused(void **state)
+{
+    static const uint8_t zero[] = {0x80, 0x00, 0x01}, highest[] = {0xf8, 0xff, 0xff, 0xff, 0x0f, 0x01},
+                         too_high[] = {0xf8, 0xff, 0xff, 0xff, 0x1f, 0x01};
+    static const struct {
+        struct span field;
+        int fault;
+    } cases[] = {{{zero, sizeof zero}, WIRE_MALFORMED},
+                 {{highest, sizeof highest}, WIRE_OK},
+                 {{too_high, sizeof too_high}, WIRE_MALFORMED}};
+    struct fixture *f = *state;
+    Fogline__V1__Up *up;
+    size_t i;
+
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf b = {0};
+
+        messages_init(&f->m);
+        wire_pack(&b, &f->m.up_hello.base);
+        buf_append(&b, cases[i].field.data, cases[i].field.len);
+        assert_int_equal(wire_up_unpack(f->arena, span_of(b.data, b.len), &up), cases[i].fault);
+        buf_deinit(&b);
+    }
+}
+
 static void unknown_fields_add_up_over_the_whole_message(void **state)
 {
     struct fixture *f = *state;
@@ -461,6 +487,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_message_over_the_socket_limit_is_not_even_unpacked, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(seventeen_unknown_fields_are_a_flood, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(field_numbers_that_protobuf_does_not_have_are_refused, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(unknown_fields_add_up_over_the_whole_message, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_flood_is_seen_in_whatever_message_it_hides, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lists_over_their_limits_are_refused_before_their_members_are_read,
