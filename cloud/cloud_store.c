@@ -4,57 +4,22 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "cloud/cloud_tier.h"
+#include "ctl/daemon_store.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
-/* Longer is not waited for at a start: damaged values are found when they are read, and a broken page ends
- * the process, which comes back to this check. */
-enum { VERIFY_TIMEOUT_S = 20, PATH_CHARS = CTL_FILE_CHARS + 32 };
 enum { GROW_AT_THOUSANDTHS = 800 };
 #define GROW_STEP_MAX_BYTES (UINT64_C(4) << 30)
 #define DISK_RESERVE_BYTES (UINT64_C(256) << 20)
 
-static int move_away(struct cloud *c, const char *why, struct errmsg *err)
+static void archive_was_moved_away(struct cloud *c)
 {
-    char where[PATH_CHARS];
-    int r = db_quarantine(c->d->paths.store, where, sizeof where);
-
-    if (r < 0)
-        return errmsg_set(err, r, "%s is damaged and cannot be moved away: %s", c->d->paths.store,
-                          strerror(-r));
     c->counter[CLOUD_STORES_QUARANTINED]++;
-    log_error("store_quarantined", "store=%s moved_to=%s why=%s", log_quote(c->d->paths.store),
-              log_quote(where), log_quote(why));
     log_error("archive_made_anew",
               "msg=\"nodes know the former archive and keep their records; put a copy back if there is "
               "one, then, with the cloud stopped, run `cloudctl store restored`\"");
-    return 0;
-}
-
-static int verify(struct cloud *c, const struct db_options *o, struct errmsg *err)
-{
-    struct db_verify_result result = {0};
-    struct errmsg why = {""};
-    int r = db_verify(o, VERIFY_TIMEOUT_S, &result, &why);
-
-    switch (r) {
-    case 0:
-        log_info("store_verified", "values=%" PRIu64, result.n_values);
-        return 0;
-    case DB_UNREADABLE:
-        return move_away(c, why.text, err);
-    case DB_DAMAGED:
-        log_warn("store_damaged", "values=%" PRIu64 " damaged=%" PRIu64 " msg=%s", result.n_values,
-                 result.n_damaged, log_quote(why.text));
-        return 0;
-    case -ETIMEDOUT:
-        log_info("store_verify_cut", "after_s=%d", VERIFY_TIMEOUT_S);
-        return 0;
-    default:
-        return errmsg_set(err, r, "%s", why.text);
-    }
 }
 
 /* The operator said that this archive was put back from a copy: it goes on under another id, so that no mark
@@ -63,7 +28,7 @@ static int verify(struct cloud *c, const struct db_options *o, struct errmsg *er
 static int take_restored(struct cloud *c, struct errmsg *err)
 {
     owned(buf_deinit) struct buf text = {0};
-    char path[PATH_CHARS], hex[ID128_HEX_CHARS + 1] = "";
+    char path[CTL_FILE_CHARS + 32], hex[ID128_HEX_CHARS + 1] = "";
     struct id128 id;
     int r;
 
@@ -97,15 +62,18 @@ int cloud_store_open(struct cloud *c, struct errmsg *err)
     struct db_options check = {
         .path = c->d->paths.store, .tables = archive_table_names, .n_tables = CLOUD_TABLES, .role = "cloud"};
     char id[ID128_HEX_CHARS + 1];
-    int r = verify(c, &check, err);
+    int r = daemon_store_verify(&check, err);
 
     if (r < 0)
         return r;
+    if (r == DAEMON_STORE_MOVED_AWAY)
+        archive_was_moved_away(c);
     r = archive_open(&c->archive, &o, &why);
     if (r == ARCHIVE_DAMAGED) {
-        r = move_away(c, why.text, err);
+        r = daemon_store_move_away(check.path, why.text, err);
         if (r < 0)
             return r;
+        archive_was_moved_away(c);
         r = archive_open(&c->archive, &o, &why);
     }
     if (r != 0)
