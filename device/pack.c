@@ -158,7 +158,7 @@ int pack_close(struct pack *p, const struct pack_clock *clock, struct buf *out, 
     int rc;
 
     buf_reset(&p->body);
-    rc = block_encode(BLOCK_ENCODING_RAW, b, &p->body);
+    rc = block_encode(NULL, BLOCK_ENCODING_RAW, NULL, b, &p->body);
     if (rc != 0)
         return rc;
     time_range(b, &info);

@@ -1,9 +1,11 @@
 #include "codec/block.h"
 
+#include "codec/column.h"
 #include "codec/raw.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 struct block_store {
@@ -11,7 +13,31 @@ struct block_store {
     struct column columns[BLOCK_COLUMNS_MAX];
     uint8_t *memory; /* times, cells, then flags */
     size_t memory_bytes;
+    struct block_coder *coder; /* from the first block on that is not raw */
+    /* of the last block: the times, then the columns read */
+    uint32_t encoding, n_facts;
+    struct column_plan facts[BLOCK_COLUMNS_MAX + 1];
+    struct column_mark marks[BLOCK_COLUMNS_MAX + 1];
 };
+
+struct block_coder *block_coder_free(struct block_coder *c)
+{
+    if (c != NULL)
+        buf_deinit(&c->raw);
+    free(c);
+    return NULL;
+}
+
+int block_coder_new(struct block_coder **ret_c)
+{
+    struct block_coder *c = calloc(1, sizeof *c);
+
+    if (c == NULL)
+        return -ENOMEM;
+    range_model_init(&c->fresh);
+    *ret_c = c;
+    return 0;
+}
 
 int block_store_new(struct block_store **ret_s)
 {
@@ -25,8 +51,10 @@ int block_store_new(struct block_store **ret_s)
 
 struct block_store *block_store_free(struct block_store *s)
 {
-    if (s != NULL)
-        free(s->memory);
+    if (s == NULL)
+        return NULL;
+    free(s->memory);
+    block_coder_free(s->coder);
     free(s);
     return NULL;
 }
@@ -98,14 +126,161 @@ static must_check int lay_out(struct block_store *s, const struct block_shape *s
     return 0;
 }
 
-int block_encode(enum block_encoding encoding, const struct block *b, struct buf *out)
+/* ---- check ---- */
+
+enum { CHECK_BYTES = 4, CHECK_SHORT_BYTES = 2, CHECK_SHORT_UP_TO_BYTES = 64 };
+
+static inline uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ h >> 32;
+}
+
+/* Over the body and over what the header and the set say of it, so that a body is not read with another's
+ * shape or starts either. Every step is one-to-one in h, so a change of one word always shows in 64 bits. */
+static uint32_t check_of(uint32_t encoding, uint32_t n_rows, uint32_t n_columns, int64_t time_first_ns,
+                         const struct block_starts *starts, struct span body)
+{
+    uint64_t h = mix(encoding, (uint64_t)n_columns << 32 | n_rows), word;
+
+    h = mix(mix(h, (uint64_t)time_first_ns), starts == NULL ? 0 : starts->digest);
+    h = mix(h, body.len);
+    for (; body.len >= 8; body.data += 8, body.len -= 8)
+        h = mix(h, load_le64(body.data));
+    word = 0;
+    if (body.len > 0)
+        memcpy(&word, body.data, body.len);
+    h = mix(h, word);
+    return (uint32_t)(h ^ h >> 32);
+}
+
+static size_t check_bytes(size_t body_bytes)
+{
+    return body_bytes <= CHECK_SHORT_UP_TO_BYTES ? CHECK_SHORT_BYTES : CHECK_BYTES;
+}
+
+/* Without the check; false when it is not right. The bytes with a short one are at most 66, with a long one
+ * 69 at least. */
+static bool take_check(const struct block_shape *shape, struct span *body)
+{
+    size_t n = body->len <= CHECK_SHORT_UP_TO_BYTES + CHECK_SHORT_BYTES ? CHECK_SHORT_BYTES : CHECK_BYTES;
+    uint32_t told = 0, is;
+
+    if (body->len < n)
+        return false;
+    body->len -= n;
+    memcpy(&told, body->data + body->len, n);
+    is = check_of(shape->encoding, shape->n_rows, shape->n_columns, shape->time_first_ns, shape->starts,
+                  *body);
+    return n == check_bytes(body->len) && told == (n == CHECK_BYTES ? is : (is & 0xffff));
+}
+
+/* ---- encoding ---- */
+
+const char *block_encoding_name(uint32_t encoding)
+{
+    static const char *const names[] = {"unknown", "raw", "fast", "small"};
+
+    return names[encoding <= BLOCK_ENCODING_SMALL ? encoding : 0];
+}
+
+static bool block_ok(const struct block *b)
+{
+    uint32_t i, k;
+
+    if (b->n_rows == 0 || b->n_rows > BLOCK_ROWS_MAX || b->n_columns == 0 || b->n_columns > BLOCK_COLUMNS_MAX)
+        return false;
+    for (i = 0; i < b->n_columns; i++) {
+        const struct column *c = &b->columns[i];
+
+        if (c->type < COLUMN_DOUBLE || c->type > COLUMN_TEXT)
+            return false;
+        for (k = 0; c->type == COLUMN_TEXT && k < b->n_rows; k++)
+            if (c->text[k].len > BLOCK_TEXT_MAX_BYTES)
+                return false;
+        for (k = 0; c->type == COLUMN_BOOL && k < b->n_rows; k++)
+            if ((uint64_t)c->i64[k] > 1 && (c->absent == NULL || !c->absent[k]))
+                return false;
+        for (k = 0; c->quality != NULL && k < b->n_rows; k++)
+            if (c->quality[k] > QUALITY_STALE)
+                return false;
+    }
+    return true;
+}
+
+static int64_t lowest_time(const struct block *b)
+{
+    int64_t lowest = b->time_ns[0];
+    uint32_t i;
+
+    for (i = 1; i < b->n_rows; i++)
+        lowest = b->time_ns[i] < lowest ? b->time_ns[i] : lowest;
+    return lowest;
+}
+
+int block_encode(struct block_coder *coder, enum block_encoding encoding, const struct block_starts *starts,
+                 const struct block *b, struct buf *out)
+{
+    size_t from = out->len, n;
+    uint32_t check;
+    int r;
+
+    if (encoding == BLOCK_ENCODING_RAW) {
+        r = raw_encode(b, out);
+        return r < 0 ? r : out->error;
+    }
+    if ((encoding != BLOCK_ENCODING_FAST && encoding != BLOCK_ENCODING_SMALL) || coder == NULL ||
+        !block_ok(b) || (starts != NULL && starts->n_columns != b->n_columns))
+        return -EINVAL;
+    if (encoding == BLOCK_ENCODING_FAST)
+        fast_encode(coder, starts, b, out);
+    else
+        small_encode(coder, starts, b, out);
+    if (out->error != 0)
+        return out->error;
+    n = out->len - from;
+    check = check_of(encoding, b->n_rows, b->n_columns, lowest_time(b), starts, span_of(out->data + from, n));
+    buf_append(out, &check, check_bytes(n));
+    return out->error;
+}
+
+void block_slice(const struct block *b, uint32_t from, uint32_t n, struct column *columns,
+                 struct block *ret_b)
+{
+    uint32_t i;
+
+    for (i = 0; i < b->n_columns; i++) {
+        const struct column *c = &b->columns[i];
+
+        columns[i] = (struct column){.type = c->type,
+                                     .absent = c->absent == NULL ? NULL : c->absent + from,
+                                     .quality = c->quality == NULL ? NULL : c->quality + from};
+        if (c->type == COLUMN_TEXT)
+            columns[i].text = c->text + from;
+        else
+            columns[i].i64 = c->i64 + from;
+    }
+    *ret_b = (struct block){n, b->n_columns, b->time_ns + from, columns};
+}
+
+/* ---- decoding ---- */
+
+static must_check int decode_coded(const struct block_shape *shape, struct span body, struct block_store *s)
 {
     int r;
 
-    if (encoding != BLOCK_ENCODING_RAW)
-        return -EINVAL;
-    r = raw_encode(b, out);
-    return r < 0 ? r : out->error;
+    if ((shape->starts != NULL && shape->starts->n_columns != shape->n_columns) || !shape_ok(shape) ||
+        !take_check(shape, &body))
+        return BLOCK_DAMAGED;
+    r = s->coder == NULL ? block_coder_new(&s->coder) : 0;
+    if (r == 0)
+        r = lay_out(s, shape);
+    if (r < 0)
+        return r;
+    s->n_facts = shape->only_column < 0 ? shape->n_columns : (uint32_t)shape->only_column + 1;
+    return shape->encoding == BLOCK_ENCODING_FAST
+               ? fast_decode(s->coder, shape, body, s->block.time_ns, s->columns, s->facts, s->marks)
+               : small_decode(s->coder, shape, body, s->block.time_ns, s->columns, s->facts, s->marks);
 }
 
 int block_decode(const struct block_shape *shape, struct span body, struct block_store *s,
@@ -114,6 +289,14 @@ int block_decode(const struct block_shape *shape, struct span body, struct block
     int r;
 
     assert(shape->only_column < (int)shape->n_columns);
+    s->encoding = shape->encoding;
+    s->n_facts = 0;
+    if (shape->encoding == BLOCK_ENCODING_FAST || shape->encoding == BLOCK_ENCODING_SMALL) {
+        r = decode_coded(shape, body, s);
+        if (r == 0)
+            *ret_block = &s->block;
+        return r;
+    }
     if (shape->encoding != BLOCK_ENCODING_RAW)
         return BLOCK_ENCODING_UNKNOWN;
     /* Every column takes a byte at least: a short body cannot make us reserve for many columns. */
@@ -126,4 +309,53 @@ int block_decode(const struct block_shape *shape, struct span body, struct block
     if (r == 0)
         *ret_block = &s->block;
     return r;
+}
+
+/* ---- facts ---- */
+
+static double mark_bits(const struct block_store *s, const struct column_mark *m)
+{
+    if (s->encoding == BLOCK_ENCODING_FAST)
+        return 8 * (double)m->bytes;
+    return 8 * (double)m->bytes + (double)m->raw_bits - log2((double)m->range);
+}
+
+static const char *numbers_name(const struct column_plan *p)
+{
+    static const char *const names[NUMBER_KINDS] = {"decimal", "float", "bits", "integer", "bounded"};
+
+    switch (p->type) {
+    case COLUMN_DOUBLE:
+        return names[p->format.kind];
+    case COLUMN_BOOL:
+        return "bool";
+    case COLUMN_TEXT:
+        return "text";
+    default:
+        return "integer";
+    }
+}
+
+void block_store_facts(const struct block_store *s, int column, struct column_facts *ret_facts)
+{
+    static const char *const predictors[PREDICTORS] = {"constant", "last",   "line",    "half-line", "mean-2",
+                                                       "mean-4",   "mean-8", "mean-16", "mean-32"};
+    static const char *const ranks[RANK_MODES] = {"none", "values", "differences"};
+    const struct column_plan *p = &s->facts[column + 1];
+
+    if (column + 1 > (int)s->n_facts || s->n_facts == 0) {
+        *ret_facts = (struct column_facts){.numbers = "fixed", .predictor = "none", .ranks = "none"};
+        return;
+    }
+    *ret_facts = (struct column_facts){
+        .numbers = numbers_name(p),
+        .exponent = p->format.exponent,
+        .has_ulps = p->format.has_ulps,
+        .predictor = predictors[p->sequence.predictor],
+        .ranks = ranks[p->sequence.rank_mode],
+        .n_ranks = p->n_ranks,
+        .n_cells = p->n_cells,
+        .n_exceptions = p->n_exceptions,
+        .body_bytes =
+            (mark_bits(s, &s->marks[column + 1]) - (column < 0 ? 0 : mark_bits(s, &s->marks[column]))) / 8};
 }

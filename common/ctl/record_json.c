@@ -205,7 +205,8 @@ static int put_columns(struct wire_arena *a, const struct record_view *v, const 
     r = block_store_new(&store);
     if (r < 0)
         return r;
-    struct block_shape shape = {m->encoding, types, (uint32_t)set->n_channels, m->rows, -1};
+    struct block_shape shape = {m->encoding,      types, (uint32_t)set->n_channels, m->rows, -1,
+                                m->time_first_ns, NULL};
     r = block_decode(&shape, wire_span(m->body), store, &b);
     if (r == 0)
         put_rows(b, v->max_rows, j);

@@ -490,7 +490,7 @@ static void put_block(struct pipe *p, uint32_t n)
         must(packer_add(p->packer, first + i, cells), "row");
         p->n_rows++;
     }
-    must(block_encode(BLOCK_ENCODING_RAW, packer_block(p->packer), &body), "encode");
+    must(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, packer_block(p->packer), &body), "encode");
     b.format = WIRE_FORMAT;
     b.set_id = p->set_id;
     b.rows = n;

@@ -12,7 +12,7 @@ static void decode(struct span body, uint32_t n_rows, const enum column_type *ty
                    int only)
 {
     static struct block_store *store;
-    struct block_shape shape = {BLOCK_ENCODING_RAW, types, n_columns, n_rows, only};
+    struct block_shape shape = {BLOCK_ENCODING_RAW, types, n_columns, n_rows, only, 0, NULL};
     const struct block *b;
     struct buf again = {0};
 
@@ -21,7 +21,7 @@ static void decode(struct span body, uint32_t n_rows, const enum column_type *ty
     if (block_decode(&shape, body, store, &b) != 0 || only >= 0)
         return;
     /* What decodes is a block that can be written. */
-    assert(block_encode(BLOCK_ENCODING_RAW, b, &again) == 0);
+    assert(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, b, &again) == 0);
     buf_deinit(&again);
 }
 

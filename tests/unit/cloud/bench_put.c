@@ -34,7 +34,7 @@ static void make_block(struct buf *out, uint32_t n_rows, uint32_t n_columns, int
             cells[i].f64 = 20 + i + r * 0.001;
         assert_int_equal(packer_add(p, first_ns + r * NS_PER_MS, cells), 0);
     }
-    assert_int_equal(block_encode(BLOCK_ENCODING_RAW, packer_block(p), &body), 0);
+    assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, packer_block(p), &body), 0);
     block.format = WIRE_FORMAT;
     block.set_id = 1;
     block.rows = n_rows;

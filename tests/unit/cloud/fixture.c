@@ -175,7 +175,7 @@ void fixture_block(struct buf *out, uint64_t set_id, const struct fixture_row *r
         low = rows[i].time_ns < low ? rows[i].time_ns : low;
         high = rows[i].time_ns > high ? rows[i].time_ns : high;
     }
-    assert_int_equal(block_encode(BLOCK_ENCODING_RAW, packer_block(p), &body), 0);
+    assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, packer_block(p), &body), 0);
     block.format = WIRE_FORMAT;
     block.set_id = set_id;
     block.rows = n;

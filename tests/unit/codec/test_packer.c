@@ -69,7 +69,7 @@ static void what_is_packed_row_by_row_is_the_block(void **state)
                 assert_true(blocks_same(packer_block(p), &rb.block));
                 assert_int_equal(packer_samples(p), samples_of(&rb.block));
                 buf_reset(&body);
-                assert_int_equal(block_encode(BLOCK_ENCODING_RAW, packer_block(p), &body), 0);
+                assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, packer_block(p), &body), 0);
                 assert_true(body.len <= packer_raw_bytes(p));
             }
             packer_clear(p);

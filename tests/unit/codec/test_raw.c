@@ -29,7 +29,7 @@ static int tear_down(void **state)
 static int decode_as(const enum column_type *types, uint32_t n_columns, uint32_t n_rows, struct span body,
                      int only, const struct block **ret_block)
 {
-    struct block_shape shape = {BLOCK_ENCODING_RAW, types, n_columns, n_rows, only};
+    struct block_shape shape = {BLOCK_ENCODING_RAW, types, n_columns, n_rows, only, 0, NULL};
 
     return block_decode(&shape, body, store, ret_block);
 }
@@ -47,7 +47,7 @@ static void random_blocks_come_back_bit_for_bit(void **state)
 
         random_block_init(&rb, &rng);
         buf_reset(&body);
-        assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &rb.block, &body), 0);
+        assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &rb.block, &body), 0);
         assert_int_equal(
             decode_as(rb.types, rb.block.n_columns, rb.block.n_rows, span_of(body.data, body.len), -1, &back),
             0);
@@ -73,7 +73,7 @@ static void one_column_decoded_alone_is_the_same_column(void **state)
         random_block_init(&rb, &rng);
         only = (uint32_t)rng_below(&rng, rb.block.n_columns);
         buf_reset(&body);
-        assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &rb.block, &body), 0);
+        assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &rb.block, &body), 0);
         assert_int_equal(decode_as(rb.types, rb.block.n_columns, rb.block.n_rows,
                                    span_of(body.data, body.len), (int)only, &back),
                          0);
@@ -121,7 +121,7 @@ static void mutated_bodies_are_refused_or_read_but_never_crash(void **state)
         random_block_init(&rb, &rng);
         for (i = 0; i < 40; i++) {
             buf_reset(&body);
-            assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &rb.block, &body), 0);
+            assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &rb.block, &body), 0);
             for (j = (int)rng_below(&rng, 4); j >= 0; j--) {
                 /* Heads stand in front: half of the hits go there. */
                 size_t at = rng_below(&rng, rng_below(&rng, 2) == 0 && body.len > 64 ? 64 : body.len);
@@ -151,7 +151,7 @@ static void cut_and_lengthened_bodies_are_damaged(void **state)
 
         random_block_init(&rb, &rng);
         buf_reset(&body);
-        assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &rb.block, &body), 0);
+        assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &rb.block, &body), 0);
         step = 1 + body.len / 200;
         for (len = 0; len < body.len; len += step)
             assert_int_equal(
@@ -176,7 +176,7 @@ static size_t doubles_bytes(const double *v, uint32_t n)
     struct buf body = {0};
     size_t len;
 
-    assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &b, &body), 0);
+    assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &b, &body), 0);
     assert_int_equal(decode_as(&type, 1, n, span_of(body.data, body.len), -1, &back), 0);
     assert_memory_equal(back->columns[0].f64, v, n * sizeof *v);
     len = body.len - 17 - 1; /* times, head byte */
@@ -248,7 +248,7 @@ static void the_example_of_the_readme_is_what_is_written(void **state)
     size_t i;
 
     (void)state;
-    assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &b, &body), 0);
+    assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &b, &body), 0);
     if (body.len != sizeof want || memcmp(body.data, want, sizeof want) != 0) {
         for (i = 0; i < body.len; i++)
             print_message("%02x ", body.data[i]);
@@ -348,7 +348,7 @@ static void shapes_over_their_limits_are_damaged_and_encodings_unknown_are_said_
 {
     static enum column_type types[BLOCK_COLUMNS_MAX + 1];
     static uint8_t zeros[4096];
-    struct block_shape shape = {2, one_bool, 1, 1, -1};
+    struct block_shape shape = {9, one_bool, 1, 1, -1, 0, NULL};
     const struct block *back;
     size_t i;
 
@@ -375,20 +375,20 @@ static void blocks_outside_the_limits_are_not_encoded(void **state)
     struct buf body = {.cap_bytes = 20};
 
     (void)state;
-    assert_int_equal(block_encode((enum block_encoding)9, &b, &body), -EINVAL);
-    assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &b, &body), -EMSGSIZE);
+    assert_int_equal(block_encode(NULL, (enum block_encoding)9, NULL, &b, &body), -EINVAL);
+    assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &b, &body), -EMSGSIZE);
     buf_deinit(&body);
     b.n_rows = 0;
-    assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &b, &body), -EINVAL);
+    assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &b, &body), -EINVAL);
     b.n_rows = BLOCK_ROWS_MAX + 1;
-    assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &b, &body), -EINVAL);
+    assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &b, &body), -EINVAL);
     b.n_rows = 1;
     c.quality = quality;
-    assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &b, &body), -EINVAL);
+    assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &b, &body), -EINVAL);
     c.quality = NULL;
     c.type = COLUMN_TEXT;
     c.text = text;
-    assert_int_equal(block_encode(BLOCK_ENCODING_RAW, &b, &body), -EINVAL);
+    assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &b, &body), -EINVAL);
     buf_deinit(&body);
 }
 

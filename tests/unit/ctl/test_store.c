@@ -63,7 +63,7 @@ static void append_block(struct spool *sp, struct buf *b, uint64_t set_id)
     cells[0].f64 = 0.1;
     cells[1].absent = true;
     assert_int_equal(packer_add(p, INT64_C(1700000001000000000), cells), 0);
-    assert_int_equal(block_encode(BLOCK_ENCODING_RAW, packer_block(p), &body), 0);
+    assert_int_equal(block_encode(NULL, BLOCK_ENCODING_RAW, NULL, packer_block(p), &body), 0);
     m.format = WIRE_FORMAT;
     m.set_id = set_id;
     m.rows = 2;

@@ -237,7 +237,8 @@ static void read_spool(struct bench *b, struct found *ret)
         if (kind != FOGLINE__V1__KIND__KIND_BLOCK)
             continue;
         assert_int_equal(wire_block_unpack(arena, payload, &header), 0);
-        assert_int_equal(block_decode(&(struct block_shape){header->encoding, types, 1, header->rows, -1},
+        assert_int_equal(block_decode(&(struct block_shape){header->encoding, types, 1, header->rows, -1,
+                                                            header->time_first_ns, NULL},
                                       wire_span(header->body), store, &block),
                          0);
         for (uint32_t i = 0; i < block->n_rows; i++)

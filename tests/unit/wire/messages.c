@@ -68,7 +68,7 @@ static void fill_block(struct messages *m)
     struct block b = {3, 4, times, columns};
     struct buf body = {0};
 
-    if (block_encode(BLOCK_ENCODING_RAW, &b, &body) != 0 || body.len > sizeof m->block_body)
+    if (block_encode(NULL, BLOCK_ENCODING_RAW, NULL, &b, &body) != 0 || body.len > sizeof m->block_body)
         abort();
     memcpy(m->block_body, body.data, body.len);
     m->block = (Fogline__V1__Block)FOGLINE__V1__BLOCK__INIT;

@@ -1,0 +1,4 @@
+/* Compiled with -mavx2, hence nothing in here may run before kernels.c has asked the processor. */
+#include "codec/kernels_body.h"
+
+const struct kernels kernels_avx2 = KERNELS("avx2");
