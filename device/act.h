@@ -40,7 +40,7 @@ void act_round(struct act *a, int64_t *ret_next_ns);
 void act_readable(struct act *a, unsigned no);
 bool act_all_ended(const struct act *a);
 
-must_check int act_start(struct act *a);
-void act_stop(struct act *a); /* waits for the end of the round under way */
+must_check int act_start(struct act *a); /* the clock must be clock_real: the thread sleeps by it */
+void act_stop(struct act *a);            /* waits for the end of the round under way */
 
 #endif

@@ -327,7 +327,8 @@ static int64_t poll_ms(const struct io *io)
 {
     int64_t least = io->config->pack_ms < io->config->commit_ms ? io->config->pack_ms : io->config->commit_ms;
 
-    least /= 4;
+    /* A block closes at its time whatever this is; only one that is full before waits for the next look. */
+    least /= 2;
     return least < POLL_MIN_MS ? POLL_MIN_MS : least > POLL_MAX_MS ? POLL_MAX_MS : least;
 }
 

@@ -106,7 +106,8 @@ static void on_row(struct io *io, const struct feed_message *m)
 {
     struct io_group *g = &io->groups[m->group];
     struct io_source *s = &io->sources[m->source];
-    int64_t now_ns = clock_mono_ns(&io->daemon->clock);
+    /* Wanted for replayed rows only. */
+    int64_t now_ns = m->mono_ns != 0 ? 0 : clock_mono_ns(&io->daemon->clock);
     int rc = pack_add(g->pack, m, now_ns);
 
     if (rc == PACK_CLOSE_FIRST) {

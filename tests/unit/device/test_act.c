@@ -4,10 +4,14 @@
 #include "proto/record.pb-c.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -20,6 +24,9 @@ struct fake {
     int64_t limit; /* of a replay */
     int error;     /* of the next steps */
     int64_t steps, last_mono_ns;
+    int64_t tell_at; /* 0, or the step that writes to tell_fd */
+    int tell_fd;
+    long sleeps_before, sleeps; /* of the thread: up to step 1, up to step tell_at */
 };
 
 static int fake_open(const struct source_open *o, void **ret_self, struct errmsg *err)
@@ -69,6 +76,26 @@ static int give(struct fake *f, const struct source_sink *sink, const struct sou
     return rc;
 }
 
+static long sleeps_of_thread(void)
+{
+    struct rusage r;
+
+    assert_int_equal(getrusage(RUSAGE_THREAD, &r), 0);
+    return r.ru_nvcsw;
+}
+
+static void tell_step(struct fake *f)
+{
+    uint64_t one = 1;
+
+    if (f->steps == 1)
+        f->sleeps_before = sleeps_of_thread();
+    if (f->steps != f->tell_at)
+        return;
+    f->sleeps = sleeps_of_thread();
+    assert_int_equal(write(f->tell_fd, &one, sizeof one), sizeof one);
+}
+
 static int fake_step(void *self, const struct source_sink *sink, const struct source_now *now,
                      int64_t *ret_next_ns)
 {
@@ -76,6 +103,8 @@ static int fake_step(void *self, const struct source_sink *sink, const struct so
 
     f->steps++;
     f->last_mono_ns = now->mono_ns;
+    if (f->tell_at != 0)
+        tell_step(f);
     if (f->error != 0)
         return f->error;
     if (!f->replayable) {
@@ -116,7 +145,8 @@ static void begin(struct bench *b, unsigned n)
     struct act_options ao = {.sources = sources, .n_sources = n};
 
     b->time = (struct clock_fake){INT64_C(1700000000) * NS_PER_S, 1234 * NS_PER_MS + 567};
-    b->clock = clock_fake_of(&b->time);
+    if (b->clock.mono_ns == NULL)
+        b->clock = clock_fake_of(&b->time);
     for (unsigned i = 0; i < n; i++)
         sources[i] = (struct act_source){&fake_kind, &b->fakes[i], "fake"};
     assert_int_equal(ring_new(&b->live, RING_MIN_BYTES), 0);
@@ -307,6 +337,71 @@ static void a_replay_that_ended_is_told_and_never_run_again(void **state)
     end(&b);
 }
 
+/* Goes on by a microsecond with every look. */
+struct counting {
+    unsigned n_wall, n_mono;
+};
+
+static int64_t counting_wall(void *ctx)
+{
+    return INT64_C(1700000000) * NS_PER_S + ++((struct counting *)ctx)->n_wall * 1000;
+}
+
+static int64_t counting_mono(void *ctx)
+{
+    return NS_PER_S + ++((struct counting *)ctx)->n_mono * 1000;
+}
+
+static void a_tick_looks_at_each_clock_once(void **state)
+{
+    struct counting counting = {0};
+    struct bench b = {.fakes = {{.interval_ms = 10}}, .clock = {counting_wall, counting_mono, &counting}};
+    int64_t next;
+
+    (void)state;
+    begin(&b, 1);
+    act_round(b.act, &next);
+    assert_int_equal(b.fakes[0].n, 1);
+    assert_int_equal(counting.n_wall, 1);
+    assert_int_equal(counting.n_mono, 1);
+    end(&b);
+}
+
+static void every_source_is_stamped_with_its_own_moment(void **state)
+{
+    struct counting counting = {0};
+    struct bench b = {.fakes = {{.interval_ms = 10}, {.interval_ms = 10}},
+                      .clock = {counting_wall, counting_mono, &counting}};
+    int64_t next;
+
+    (void)state;
+    begin(&b, 2);
+    act_round(b.act, &next);
+    assert_int_equal(b.fakes[1].n, 1);
+    assert_true(b.fakes[1].last_mono_ns > b.fakes[0].last_mono_ns);
+    end(&b);
+}
+
+static void the_thread_sleeps_once_per_tick(void **state)
+{
+    enum { TICKS = 60 };
+    struct bench b = {.fakes = {{.interval_ms = 1, .tell_at = TICKS}}, .clock = clock_real};
+    struct pollfd p = {eventfd(0, EFD_CLOEXEC), POLLIN, 0};
+    struct fake *f = &b.fakes[0];
+
+    (void)state;
+    assert_true(p.fd >= 0);
+    f->tell_fd = p.fd;
+    begin(&b, 1);
+    assert_int_equal(act_start(b.act), 0);
+    assert_int_equal(poll(&p, 1, 20000), 1);
+    act_stop(b.act);
+    /* A tick that is due when the last is done needs no sleep; a fault of a page may cost one more. */
+    assert_in_range(f->sleeps - f->sleeps_before, 1, TICKS + 10);
+    close(p.fd);
+    end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +411,9 @@ int main(void)
         cmocka_unit_test(live_rows_that_find_no_room_are_counted_and_told),
         cmocka_unit_test(a_failing_source_is_told_once_and_tried_again),
         cmocka_unit_test(a_replay_that_ended_is_told_and_never_run_again),
+        cmocka_unit_test(a_tick_looks_at_each_clock_once),
+        cmocka_unit_test(every_source_is_stamped_with_its_own_moment),
+        cmocka_unit_test(the_thread_sleeps_once_per_tick),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
