@@ -3,7 +3,7 @@
   bench pipeline [--json] [--rounds 3] [--rows N]   the bare pipeline and Fogline in turn: single, batch, paced
   bench footprint [--json]                          sizes of programs, memory idle and under load, start times
   bench drain [--rows N] [--json]                   a backlog after a cut, with live rows overtaking it
-  bench connections [--devices N] [--json]          what a connected, silent device costs its fog
+  bench connections [--devices N] [--json]          what a connected, silent device costs its fog, and ZeroMQ alone
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
 Input: the CSV files below $FOGLINE_TRACE_DIR (DIR/x/x.csv, `;`), or a seeded walk of the same shape. A row is a time, a source
@@ -279,10 +279,32 @@ def drain(args):
                       "live_lag_s_max": round(max(lags), 3), "looks": len(lags)}))
 
 
+def idle_devices(pid, n, keys, port, link_key):
+    """Connects n silent devices to the process. What it paid: bytes of RssAnon and ms of CPU, each per device."""
+    kib, cpu = status_kib(pid, "RssAnon"), cpu_seconds(pid)
+    p = subprocess.Popen([os.path.join(LIMITS, "many_devices"), "link", str(n), keys, "127.0.0.1", str(port), link_key],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=Cluster.die_with_parent())
+    got = json.loads(p.stdout.readline())
+    cpu = cpu_seconds(pid) - cpu
+    time.sleep(1)
+    kib = status_kib(pid, "RssAnon") - kib
+    p.stdin.close()
+    p.wait(30)
+    return got, round(kib * 1024 / n), round(cpu * 1000 / n, 2)
+
+
+def bare_connections(n, keys):
+    with subprocess.Popen([os.path.join(LIMITS, "idle_limit")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          preexec_fn=Cluster.die_with_parent()) as p:
+        at = json.loads(p.stdout.readline())
+        out = idle_devices(p.pid, n, keys, at["port"], at["key"])
+        p.stdin.close()
+    return out
+
+
 def connections(args):
-    """Devices that are connected and silent: handshakes, memory and CPU of the fog."""
+    """Devices that are connected and silent: handshakes, memory and CPU of the fog, and of ZeroMQ alone."""
     n = args.devices
-    many = os.path.join(LIMITS, "many_devices")
     folder = tempfile.mkdtemp(prefix="fogline-bench-")
     try:
         with Cluster(folder, BUILD, by_relay=()) as c:
@@ -290,7 +312,8 @@ def connections(args):
             c.add_fog("fog", site="bench")
             c.setup()
             keys = os.path.join(folder, "keys")
-            out = subprocess.run([many, "keys", str(n), keys], stdout=subprocess.PIPE, text=True, check=True).stdout
+            out = subprocess.run([os.path.join(LIMITS, "many_devices"), "keys", str(n), keys], stdout=subprocess.PIPE,
+                                 text=True, check=True).stdout
             for line in out.splitlines():
                 name, key = line.split()
                 c.ctl("cloud", "enroll", "accept", name, key, "--site", "bench")
@@ -298,21 +321,15 @@ def connections(args):
             c.wait_for("the fog has the list of nodes", lambda: c.counter("fog", "fog.node_lists") and
                        c.counter("fog", "fog.documents_taken"), 20)
             time.sleep(1)
-            pid = c.nodes["fog"].pid
-            kib, cpu = status_kib(pid, "RssAnon"), cpu_seconds(pid)
-            p = subprocess.Popen([many, "link", str(n), keys, "127.0.0.1", str(c.nodes["fog"].pair.port),
-                                  c.nodes["fog"].link_key], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                 preexec_fn=Cluster.die_with_parent())
-            got = json.loads(p.stdout.readline())
-            cpu = cpu_seconds(pid) - cpu
-            time.sleep(1)
-            kib = status_kib(pid, "RssAnon") - kib
-            p.stdin.close()
-            p.wait(30)
+            fog = c.nodes["fog"]
+            got, idle_bytes, cpu = idle_devices(fog.pid, n, keys, fog.pair.port, fog.link_key)
+            c.stop()
+            bare, bare_bytes, bare_cpu = bare_connections(n, keys)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(json.dumps({"devices": n, **got, "rss_anon_kib_per_device": round(kib / n, 1),
-                      "fog_cpu_ms_per_device": round(cpu * 1000 / n, 2), "handshakes_per_device": 2}))
+    print(json.dumps({"devices": n, **got, "idle_bytes_per_device": idle_bytes, "fog_cpu_ms_per_device": cpu,
+                      "handshakes_per_device": 2, "bare_connected": bare["connected"],
+                      "bare_idle_bytes_per_device": bare_bytes, "bare_cpu_ms_per_device": bare_cpu}))
 
 
 def footprint(args):

@@ -10,6 +10,9 @@
  * context. */
 enum { MAX_SOCKETS = 4096, IO_THREADS = 1 };
 
+/* zmq.h lists the number among its drafts, yet stable builds take it. */
+enum { CTX_ZERO_COPY_RECV = 10 };
+
 const struct counter_info link_counter_info[LINK_COUNTERS] = {
     [LINK_FRAMES_IN] = {"frames_in_total", COUNTER_TOTAL, "frames", "Messages received and handed on"},
     [LINK_FRAMES_OUT] = {"frames_out_total", COUNTER_TOTAL, "frames", "Messages given to the socket"},
@@ -39,6 +42,9 @@ int link_context_new(void **ret_ctx)
         zmq_ctx_term(ctx);
         return r;
     }
+    /* Messages that lie in the receive buffer need a page of reference counts per connection and gain
+     * nothing: CURVE copies each one anyway. A library that refuses costs memory, no more. */
+    (void)zmq_ctx_set(ctx, CTX_ZERO_COPY_RECV, 0);
     /* ZeroMQ takes its reconnect jitter from rand() and never seeds it: all nodes would come back in step. */
     srand(randombytes_random());
     *ret_ctx = ctx;
