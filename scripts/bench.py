@@ -1,7 +1,7 @@
 """bench.py - the measurements. Times are never asserted; every figure is printed beside its limit from the same run.
 
   bench pipeline [--json] [--rounds 3] [--rows N]   the bare pipeline and Fogline in turn: single, batch, paced
-  bench footprint [--json]                          sizes of programs, memory idle and under load, start times
+  bench footprint [--json]                          sizes of programs, memory and CPU idle and under load, start times
   bench drain [--rows N] [--json]                   a backlog after a cut, with live rows overtaking it
   bench connections [--devices N] [--json]          what a connected, silent device costs its fog, and ZeroMQ alone
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
@@ -222,6 +222,13 @@ def start_to_first_sample(folder):
     return {"ready_ms": round(ready, 1), "first_sample_ms": round((min(first) - began) / 1e6, 1) if first else None}
 
 
+def bare_wakeups(seconds):
+    """A thread that wakes a thousand times a second and does nothing: no sampling at 1 kHz costs less here."""
+    out = subprocess.run([os.path.join(LIMITS, "wake_limit"), str(seconds), "1000"], stdout=subprocess.PIPE, text=True,
+                         check=True).stdout
+    return json.loads(out)
+
+
 def idle(folder, interval_ms):
     """8 channels of the plant simulator through three tiers, a quiet minute's worth of figures in 10 s."""
     with Cluster(folder, BUILD, by_relay=()) as c:
@@ -343,10 +350,19 @@ def footprint(args):
     for key, fn in (("start", lambda f: start_to_first_sample(f)), ("idle_1_hz", lambda f: idle(f, 1000)),
                     ("load_1_khz", lambda f: idle(f, 1))):
         folder = tempfile.mkdtemp(prefix="fogline-bench-")
+        if key == "load_1_khz":
+            wakes = [bare_wakeups(5)]
         try:
             out[key] = fn(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+    # Before and after the load it is held against: the price of waking up changes with what else the machine does.
+    wakes.append(bare_wakeups(5))
+    out["bare_wakeups_cpu_percent"] = round(sum(w["nanosleep_cpu_percent"] for w in wakes) / len(wakes), 2)
+    out["bare_wakeups_ppoll_cpu_percent"] = round(sum(w["ppoll_cpu_percent"] for w in wakes) / len(wakes), 2)
+    out["bare_wakeups_s"] = round(sum(w["nanosleep_wakes_s"] for w in wakes) / len(wakes))
+    out["load_1_khz_per_bare_wakeups"] = round(
+        out["load_1_khz"]["device"]["cpu_percent_of_core"] / out["bare_wakeups_cpu_percent"], 2)
     print(json.dumps(out, indent=None if args.json else 1))
 
 
