@@ -45,7 +45,7 @@ static uint64_t divisor_of(const int64_t *x, size_t n)
     size_t i;
 
     for (i = 0; i < n && divisor != 1; i++)
-        if (divisor == 0 || size_of(x[i]) % divisor != 0)
+        if ((i == 0 || x[i] != x[i - 1]) && (divisor == 0 || size_of(x[i]) % divisor != 0))
             divisor = common_divisor(size_of(x[i]), divisor);
     return divisor == 0 || divisor > INT64_MAX ? 1 : divisor;
 }
@@ -69,7 +69,7 @@ static bool unit_fits(uint64_t unit, uint64_t offset, const int64_t *x, size_t n
     if (unit == 1)
         return true;
     for (i = 0; i < n; i++)
-        if (floor_rest(x[i], (int64_t)unit) != offset)
+        if ((i == 0 || x[i] != x[i - 1]) && floor_rest(x[i], (int64_t)unit) != offset)
             return false;
     return true;
 }
@@ -304,6 +304,21 @@ bool column_join(struct block_coder *c, const struct column_start *start, const 
 
 /* ---- times ---- */
 
+/* Exactly. Most differences are like the one before, and a division takes as long as all else. */
+static void divide(int64_t *x, size_t n, int64_t unit)
+{
+    int64_t before = 0, quotient = 0;
+    size_t i;
+
+    for (i = 0; i < n && unit > 1; i++) {
+        if (x[i] != before) {
+            before = x[i];
+            quotient = x[i] / unit;
+        }
+        x[i] = quotient;
+    }
+}
+
 void times_split(struct block_coder *c, const struct column_start *start, bool thorough,
                  const int64_t *time_ns, uint32_t n_rows, int64_t *ret_lowest, uint64_t *ret_first,
                  struct column_plan *ret_p)
@@ -321,9 +336,7 @@ void times_split(struct block_coder *c, const struct column_start *start, bool t
         p.unit = start->unit > 0 && unit_fits(start->unit, 0, differences, n_rows - 1)
                      ? start->unit
                      : divisor_of(differences, n_rows - 1);
-        if (p.unit > 1)
-            for (i = 0; i + 1 < n_rows; i++)
-                differences[i] /= (int64_t)p.unit;
+        divide(differences, n_rows - 1, (int64_t)p.unit);
         sequence_split(&c->work, column_sequence_start(start, &p), thorough, differences, n_rows - 1,
                        &p.sequence);
     }

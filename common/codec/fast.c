@@ -29,79 +29,33 @@ static int64_t unzigzag(uint64_t z)
 
 /* ---- frames ---- */
 
-static inline unsigned bit_length(uint64_t a)
+/* v: FRAME of them, zeros behind the first k. */
+static uint8_t *put_bits(const struct kernels *kernel, uint8_t *at, const uint64_t *v, unsigned k,
+                         unsigned width)
 {
-    return a == 0 ? 0 : 64 - (unsigned)__builtin_clzll(a);
-}
-
-/* The width that makes a frame of k shortest, where what is wider is patched; patching costs two bytes for
- * all, and for each a byte and its upper bits. */
-static unsigned choose_width(const uint64_t *z, unsigned k, unsigned *ret_patches, unsigned *ret_top)
-{
-    uint8_t count[65] = {0};
-    unsigned top = 0, wider = 0, best, best_bits, w, i;
-    uint64_t any = 0;
-
-    for (i = 0; i < k; i++)
-        any |= z[i];
-    top = bit_length(any);
-    *ret_top = top;
-    *ret_patches = 0;
-    best = top;
-    best_bits = k * top;
-    if (top < 2)
-        return best;
-    for (i = 0; i < k; i++)
-        count[bit_length(z[i])]++;
-    for (w = top; w > 0; w--) {
-        unsigned bits;
-
-        wider += count[w];
-        bits = k * (w - 1) + 16 + wider * (8 + top - (w - 1));
-        if (wider > k / 3)
-            break;
-        if (bits < best_bits) {
-            best_bits = bits;
-            best = w - 1;
-            *ret_patches = wider;
-        }
-    }
-    return best;
-}
-
-static uint8_t *put_bits(uint8_t *at, const uint64_t *v, unsigned k, unsigned width)
-{
-    uint64_t padded[FRAME];
-
-    if (k == FRAME) {
-        kernels()->pack(v, width, at);
-    } else {
-        memset(padded, 0, sizeof padded);
-        memcpy(padded, v, k * sizeof *v);
-        kernels()->pack(padded, width, at);
-    }
+    kernel->pack(v, width, at);
     return at + (k * width + 7) / 8;
 }
 
-static uint8_t *put_frame(uint8_t *at, const uint64_t *z, unsigned k)
+static uint8_t *put_frame(const struct kernels *kernel, uint8_t *at, const uint64_t *z, unsigned k)
 {
-    unsigned patches, top, width = choose_width(z, k, &patches, &top), n = 0, i;
+    unsigned patches, top, width = kernel->frame_width(z, k, &patches, &top), n = 0, i;
     uint64_t upper[FRAME] = {0};
 
     if (patches == 0) {
         *at++ = (uint8_t)width;
-        return put_bits(at, z, k, width);
+        return put_bits(kernel, at, z, k, width);
     }
     *at++ = (uint8_t)(width | FRAME_PATCHED);
     *at++ = (uint8_t)patches;
     *at++ = (uint8_t)(top - width);
-    at = put_bits(at, z, k, width);
+    at = put_bits(kernel, at, z, k, width);
     for (i = 0; i < k; i++)
         if (z[i] >> width != 0) {
             upper[n++] = z[i] >> width;
             *at++ = (uint8_t)i;
         }
-    return put_bits(at, upper, n, top - width);
+    return put_bits(kernel, at, upper, n, top - width);
 }
 
 /* How many of the last ones are zero: whole frames of them are one byte together. */
@@ -112,8 +66,10 @@ static size_t without_zeros(const uint64_t *z, size_t n)
     return n;
 }
 
-static void put_frames(struct buf *out, const uint64_t *z, size_t n)
+/* z: room for n rounded up to whole frames, where zeros are written. */
+static void put_frames(struct buf *out, uint64_t *z, size_t n)
 {
+    const struct kernels *kernel = kernels();
     size_t used = without_zeros(z, n), frames = (used + FRAME - 1) / FRAME, i;
     /* At worst a frame is its header and 64 bits a cell; pack() writes whole frames and a word more. */
     uint8_t *at = buf_grow(out, frames * (1 + 8 * FRAME) + 1 + 8 * FRAME + FRAME_SLACK_BYTES), *end;
@@ -121,15 +77,18 @@ static void put_frames(struct buf *out, const uint64_t *z, size_t n)
     if (at == NULL)
         return;
     end = at;
+    for (i = n; i % FRAME != 0; i++)
+        z[i] = 0;
     for (i = 0; i < frames; i++)
-        end = put_frame(end, z + i * FRAME, (unsigned)(n - i * FRAME < FRAME ? n - i * FRAME : FRAME));
+        end =
+            put_frame(kernel, end, z + i * FRAME, (unsigned)(n - i * FRAME < FRAME ? n - i * FRAME : FRAME));
     if (frames * FRAME < n)
         *end++ = FRAMES_ZERO;
     out->len = (size_t)(end - out->data);
 }
 
 /* k integers of `width` bits from the reader. */
-static void get_bits(struct reader *r, unsigned k, unsigned width, uint64_t *v)
+static void get_bits(const struct kernels *kernel, struct reader *r, unsigned k, unsigned width, uint64_t *v)
 {
     size_t n = (k * width + 7) / 8, whole = 4 * width + FRAME_SLACK_BYTES;
     uint8_t padded[8 * FRAME + FRAME_SLACK_BYTES];
@@ -140,7 +99,7 @@ static void get_bits(struct reader *r, unsigned k, unsigned width, uint64_t *v)
         return;
     }
     if (reader_left(r) >= whole) {
-        kernels()->unpack(r->at, width, v);
+        kernel->unpack(r->at, width, v);
         r->at += n;
         return;
     }
@@ -148,11 +107,11 @@ static void get_bits(struct reader *r, unsigned k, unsigned width, uint64_t *v)
     memset(padded, 0, sizeof padded);
     if (at != NULL)
         memcpy(padded, at, n);
-    kernels()->unpack(padded, width, v);
+    kernel->unpack(padded, width, v);
 }
 
 /* z has room for FRAME, whatever k is. */
-static bool get_frame(struct reader *r, unsigned head, unsigned k, uint64_t *z)
+static bool get_frame(const struct kernels *kernel, struct reader *r, unsigned head, unsigned k, uint64_t *z)
 {
     unsigned width = head & ~(unsigned)FRAME_PATCHED, patches = 0, upper_width = 0, i;
     uint64_t upper[FRAME];
@@ -166,13 +125,13 @@ static bool get_frame(struct reader *r, unsigned head, unsigned k, uint64_t *z)
         if (patches > k || width + upper_width > 64)
             return false;
     }
-    get_bits(r, k, width, z);
+    get_bits(kernel, r, k, width, z);
     if (patches == 0)
         return true;
     at = reader_take(r, patches);
     if (at == NULL)
         return false;
-    get_bits(r, patches, upper_width, upper);
+    get_bits(kernel, r, patches, upper_width, upper);
     for (i = 0; i < patches; i++) {
         if (at[i] >= k)
             return false;
@@ -185,6 +144,7 @@ static bool get_frame(struct reader *r, unsigned head, unsigned k, uint64_t *z)
 /* z: room for n rounded up to whole frames. */
 static bool get_frames(struct reader *r, size_t n, uint64_t *z)
 {
+    const struct kernels *kernel = kernels();
     size_t i;
 
     for (i = 0; i < n && !r->bad; i += FRAME) {
@@ -194,7 +154,7 @@ static bool get_frames(struct reader *r, size_t n, uint64_t *z)
             memset(z + i, 0, (n - i) * sizeof *z);
             return !r->bad;
         }
-        if (!get_frame(r, head, (unsigned)(n - i < FRAME ? n - i : FRAME), z + i))
+        if (!get_frame(kernel, r, head, (unsigned)(n - i < FRAME ? n - i : FRAME), z + i))
             return false;
     }
     return !r->bad;

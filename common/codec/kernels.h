@@ -29,10 +29,15 @@ struct kernels {
     /* 0, -1, 1, -2 ... as 0, 1, 2, 3 ...; in place is allowed. */
     void (*zigzag)(const int64_t *signed_ones, size_t n, uint64_t *unsigned_ones);
     void (*unzigzag)(const uint64_t *unsigned_ones, size_t n, int64_t *signed_ones);
-    /* Sums of min(|difference|, 2^40): of neighbours, from base, of second order (0 for fewer than 3). */
-    void (*spread)(const int64_t *x, size_t n, int64_t base, uint64_t *ret_last, uint64_t *ret_constant,
+    /* Sums of the sizes of: x[i] - x[i - 1]; x[i] - base; second differences. False when there are sizes so
+     * large (2^48) that sums mean little. */
+    bool (*spread)(const int64_t *x, size_t n, int64_t base, uint64_t *ret_last, uint64_t *ret_constant,
                    uint64_t *ret_line);
 
+    /* The width that makes a frame of k integers (with zeros behind them) shortest, where what is wider is
+     * patched: two bytes for all patches, and for each a byte and its upper bits. *ret_top: bits of the
+     * widest. */
+    unsigned (*frame_width)(const uint64_t *in, unsigned k, unsigned *ret_patches, unsigned *ret_top);
     /* Low `width` bits of FRAME integers, side by side, lowest first: 4 x width bytes. The buffers may be
      * read or written 8 bytes beyond that. */
     void (*pack)(const uint64_t *in, unsigned width, uint8_t *out);

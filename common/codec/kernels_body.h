@@ -54,7 +54,10 @@ static void decimal_join(const int64_t *restrict integers, size_t n, double powe
 
     for (i = 0; i < n; i++)
         large |= ((uint64_t)integers[i] + (uint64_t)DECIMAL_INTEGER_MAX) >> 52;
-    if (large == 0)
+    if (large == 0 && power == 1)
+        for (i = 0; i < n; i++)
+            values[i] = kernel_double((uint64_t)integers[i] + kernel_bits(MAGIC)) - MAGIC;
+    else if (large == 0)
         /* What (double)integers[i] is, without the conversion that older vector units lack. */
         for (i = 0; i < n; i++)
             values[i] = (kernel_double((uint64_t)integers[i] + kernel_bits(MAGIC)) - MAGIC) / power;
@@ -114,40 +117,95 @@ static void unzigzag(const uint64_t *unsigned_ones, size_t n, int64_t *signed_on
         signed_ones[i] = (int64_t)(unsigned_ones[i] >> 1 ^ (0 - (unsigned_ones[i] & 1)));
 }
 
-static inline uint64_t capped_size(uint64_t difference)
+static inline uint64_t size_of(uint64_t difference)
 {
-    uint64_t sign = (uint64_t)((int64_t)difference >> 63), size = (difference ^ sign) - sign,
-             over = 0 - (uint64_t)(size >> 40 != 0);
+    uint64_t sign = (uint64_t)((int64_t)difference >> 63);
 
-    return (size & ~over) | (UINT64_C(1) << 40 & over);
+    return (difference ^ sign) - sign;
 }
 
-static void spread(const int64_t *restrict x, size_t n, int64_t base, uint64_t *ret_last,
+static bool spread(const int64_t *restrict x, size_t n, int64_t base, uint64_t *ret_last,
                    uint64_t *ret_constant, uint64_t *ret_line)
 {
-    uint64_t last = 0, constant = 0, line = 0;
+    uint64_t last = 0, constant = 0, line = 0, any = 0;
     size_t i;
 
-    for (i = 0; i < n; i++)
-        constant += capped_size((uint64_t)x[i] - (uint64_t)base);
-    for (i = 1; i < n; i++)
-        last += capped_size((uint64_t)x[i] - (uint64_t)x[i - 1]);
-    for (i = 2; i < n; i++)
-        line += capped_size((uint64_t)x[i] - 2 * (uint64_t)x[i - 1] + (uint64_t)x[i - 2]);
+    for (i = 0; i < n; i++) {
+        uint64_t size = size_of((uint64_t)x[i] - (uint64_t)base);
+
+        constant += size;
+        any |= size;
+    }
+    if (any >> 48 != 0)
+        return false;
+    if (n > 1)
+        last = size_of((uint64_t)x[1] - (uint64_t)x[0]);
+    for (i = 2; i < n; i++) {
+        uint64_t step = (uint64_t)x[i] - (uint64_t)x[i - 1], before = (uint64_t)x[i - 1] - (uint64_t)x[i - 2];
+
+        last += size_of(step);
+        line += size_of(step - before);
+    }
     *ret_last = last;
     *ret_constant = constant;
     *ret_line = line;
+    return true;
 }
 
+static inline unsigned count_wider(const uint64_t *in, unsigned width)
+{
+    uint64_t n = 0;
+    unsigned i;
+
+    for (i = 0; i < FRAME; i++)
+        n += in[i] >> width != 0;
+    return (unsigned)n;
+}
+
+static unsigned frame_width(const uint64_t *in, unsigned k, unsigned *ret_patches, unsigned *ret_top)
+{
+    unsigned top, best, best_bits, w, i;
+    uint64_t any = 0;
+
+    for (i = 0; i < FRAME; i++)
+        any |= in[i];
+    top = any == 0 ? 0 : 64 - (unsigned)__builtin_clzll(any);
+    *ret_top = top;
+    *ret_patches = 0;
+    best = top;
+    best_bits = k * top;
+    for (w = top; w-- > 0;) {
+        unsigned wider = count_wider(in, w), bits = k * w + 16 + wider * (8 + top - w);
+
+        if (bits < best_bits) {
+            best_bits = bits;
+            best = w;
+            *ret_patches = wider;
+        }
+        /* More and more are wider from here on: patching cannot pay any more. */
+        if (wider > k / 4)
+            break;
+    }
+    return best;
+}
+
+/* Neighbours are put together as long as two of them fit a word, so that few are left to go bit by bit. */
 static void pack(const uint64_t *restrict in, unsigned width, uint8_t *restrict out)
 {
-    uint64_t mask = width == 64 ? ~UINT64_C(0) : (UINT64_C(1) << width) - 1, held = 0;
-    unsigned n_held = 0, i;
+    uint64_t mask = width == 64 ? ~UINT64_C(0) : (UINT64_C(1) << width) - 1, joined[FRAME], held = 0;
+    unsigned n = FRAME, n_held = 0, i;
 
     if (width == 0)
         return;
-    for (i = 0; i < FRAME; i++) {
-        uint64_t v = in[i] & mask;
+    for (i = 0; i < FRAME; i++)
+        joined[i] = in[i] & mask;
+    for (; width <= 32 && n > 1; width *= 2) {
+        n /= 2;
+        for (i = 0; i < n; i++)
+            joined[i] = joined[2 * i] | joined[2 * i + 1] << width;
+    }
+    for (i = 0; i < n; i++) {
+        uint64_t v = joined[i];
 
         held |= v << n_held;
         n_held += width;
@@ -161,28 +219,57 @@ static void pack(const uint64_t *restrict in, unsigned width, uint8_t *restrict 
     memcpy(out, &held, 8);
 }
 
+typedef uint64_t lanes __attribute__((vector_size(32)));
+
+/* The 64 bits from bit `at`, of which 57 are there for any `at`. */
+static inline uint64_t load_from_bit(const uint8_t *in, unsigned at)
+{
+    uint64_t v;
+
+    memcpy(&v, in + at / 8, 8);
+    return v >> at % 8;
+}
+
+/* Four at a time, from as few loads as their bits allow. */
 static void unpack(const uint8_t *restrict in, unsigned width, uint64_t *restrict out)
 {
-    uint64_t mask = (UINT64_C(1) << (width & 63)) - 1, v;
-    unsigned i;
+    uint64_t mask = (UINT64_C(1) << (width & 63)) - 1;
+    const lanes masks = {mask, mask, mask, mask}, by_four = {0, width, 2 * width, 3 * width},
+                by_two = {0, width, 0, width};
+    unsigned i, at = 0;
+    lanes v;
 
     if (width == 64) {
         memcpy(out, in, 8 * FRAME);
-    } else if (width > 56) {
-        /* Shifted by up to 7 bits a cell reaches into a ninth byte. */
-        for (i = 0; i < FRAME; i++) {
-            unsigned at = i * width;
+        return;
+    }
+    for (i = 0; i < FRAME; i += 4, at += 4 * width) {
+        if (width <= 14) {
+            uint64_t all = load_from_bit(in, at);
 
-            memcpy(&v, in + at / 8, 8);
-            out[i] = (v >> at % 8 | (at % 8 == 0 ? 0 : (uint64_t)in[at / 8 + 8] << (64 - at % 8))) & mask;
-        }
-    } else {
-        for (i = 0; i < FRAME; i++) {
-            unsigned at = i * width;
+            v = (lanes){all, all, all, all} >> by_four;
+        } else if (width <= 28) {
+            uint64_t low = load_from_bit(in, at), high = load_from_bit(in, at + 2 * width);
 
-            memcpy(&v, in + at / 8, 8);
-            out[i] = v >> at % 8 & mask;
+            v = (lanes){low, low, high, high} >> by_two;
+        } else if (width <= 57) {
+            v = (lanes){load_from_bit(in, at), load_from_bit(in, at + width),
+                        load_from_bit(in, at + 2 * width), load_from_bit(in, at + 3 * width)};
+        } else {
+            uint64_t four[4];
+            unsigned k;
+
+            /* Shifted by up to 7 bits an integer reaches into a ninth byte. */
+            for (k = 0; k < 4; k++) {
+                unsigned from = at + k * width, rest = from % 8;
+
+                four[k] =
+                    load_from_bit(in, from) | (rest == 0 ? 0 : (uint64_t)in[from / 8 + 8] << (64 - rest));
+            }
+            memcpy(&v, four, sizeof v);
         }
+        v &= masks;
+        memcpy(out + i, &v, sizeof v);
     }
 }
 
@@ -191,5 +278,5 @@ static void unpack(const uint8_t *restrict in, unsigned width, uint64_t *restric
         .name = label, .decimal_split = decimal_split, .decimal_join = decimal_join,                         \
         .residuals_last = residuals_last, .residuals_constant = residuals_constant,                          \
         .restore_last = restore_last, .restore_constant = restore_constant, .zigzag = zigzag,                \
-        .unzigzag = unzigzag, .spread = spread, .pack = pack, .unpack = unpack                               \
+        .unzigzag = unzigzag, .spread = spread, .frame_width = frame_width, .pack = pack, .unpack = unpack   \
     }

@@ -198,7 +198,8 @@ static unsigned choose_quickly(const struct run *r, const struct sequence_start 
 
     if (start->warm && r->n < FRAME)
         return start->predictor;
-    kernels()->spread(r->y, r->n, r->constant, &last, &constant, &line);
+    if (!kernels()->spread(r->y, r->n, r->constant, &last, &constant, &line))
+        return start->warm ? start->predictor : PREDICT_LAST;
     if (line < last && line < constant && r->n > 2)
         return PREDICT_LINE;
     return constant < last ? PREDICT_CONSTANT : PREDICT_LAST;

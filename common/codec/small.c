@@ -181,7 +181,8 @@ BOTH_WAYS bool code_sequence(struct small *s, const bool decoding, const struct 
     if (decoding)
         q->n_residuals = sequence_residuals(q->n, q->predictor, q->rank_mode);
     code_base(s, decoding, start, q);
-    memcpy(m, &s->c->fresh, sizeof *m);
+    if (q->n_residuals > 0)
+        memcpy(m, &s->c->fresh, sizeof *m);
     if (start->warm && (q->rank_change == RANK_AS_STARTED || q->rank_change == RANK_ADDED)) {
         m->mean = level_mean(start->level);
     } else {
