@@ -254,7 +254,7 @@ static void write_sequence(struct block_coder *c, const struct sequence *q, int6
 /* The plan's integers are in c->integers. */
 static void write_start(struct block_coder *c, struct column_plan *p, struct buf *out)
 {
-    size_t from = out->len;
+    size_t from = out->len, ends;
     int64_t center;
     uint32_t i, n = 0;
 
@@ -272,11 +272,12 @@ static void write_start(struct block_coder *c, struct column_plan *p, struct buf
 
         write_sequence(c, &p->sequence, center, out);
         if (out->len - from > START_MAX_BYTES) {
-            /* So many ranks are not worth it: the sequence as it is without. */
+            /* So many ranks are not worth it: the sequence as it is without. (Thoroughly it would look for
+             * ranks again.) */
             struct sequence_start plain = {.warm = true, .predictor = PREDICT_LAST, .center = center};
 
             out->len = before;
-            sequence_split(&c->work, &plain, true, c->integers, p->n_cells, &p->sequence);
+            sequence_split(&c->work, &plain, false, c->integers, p->n_cells, &p->sequence);
             write_sequence(c, &p->sequence, center, out);
         }
     } else {
@@ -284,8 +285,10 @@ static void write_start(struct block_coder *c, struct column_plan *p, struct buf
     }
     if (p->type != COLUMN_TEXT)
         return;
-    while (n < p->n_texts && n < START_TEXTS_MAX && p->texts[n].len <= START_TEXT_MAX_BYTES)
-        n++;
+    ends = out->len + 1;
+    while (n < p->n_texts && n < START_TEXTS_MAX && p->texts[n].len <= START_TEXT_MAX_BYTES &&
+           ends + 1 + p->texts[n].len - from <= START_MAX_BYTES)
+        ends += 1 + p->texts[n++].len;
     buf_varint(out, n);
     for (i = 0; i < n; i++) {
         buf_u8(out, (uint8_t)p->texts[i].len);
