@@ -13,13 +13,18 @@
 
 enum { CMD_WORDS_MAX = 4, CMD_NAME_CHARS = 64 };
 
-const struct cmd_option cmd_common_options[] = {
+static const struct cmd_option common_options[] = {
     {"config", 'c', "FILE", "configuration file of the node"},
     {"json", 0, NULL, "machine-readable output"},
     {"no-color", 0, NULL, "no bold titles, even on a terminal"},
     {"help", 'h', NULL, "say what the command does"},
     {NULL},
 };
+
+const struct cmd_option *cmd_common_options(const struct ctl_tier *tier)
+{
+    return common_options + (tier->config_path == NULL ? 1 : 0);
+}
 
 bool cmd_each(const struct ctl_tier *tier, bool (*fn)(void *ctx, const struct cmd *c), void *ctx)
 {
@@ -75,8 +80,10 @@ struct found_option {
     const char *value;               /* NULL: in the next argument, or none */
 };
 
-static struct found_option find_option(const char *arg, const struct cmd_option *own)
+static struct found_option find_option(const struct ctl_tier *tier, const char *arg,
+                                       const struct cmd_option *own)
 {
+    const struct cmd_option *common = cmd_common_options(tier);
     struct found_option f = {0};
 
     if (arg[1] == '-') {
@@ -84,13 +91,13 @@ static struct found_option find_option(const char *arg, const struct cmd_option 
         size_t len = equals != NULL ? (size_t)(equals - arg) - 2 : strlen(arg) - 2;
         f.option = option_by_name(own, arg + 2, len);
         if (f.option == NULL)
-            f.option = option_by_name(cmd_common_options, arg + 2, len);
+            f.option = option_by_name(common, arg + 2, len);
         f.value = equals != NULL ? equals + 1 : NULL;
         return f;
     }
     f.option = option_by_letter(own, arg[1]);
     if (f.option == NULL)
-        f.option = option_by_letter(cmd_common_options, arg[1]);
+        f.option = option_by_letter(common, arg[1]);
     f.value = f.option != NULL && arg[2] != '\0' ? arg + 2 : NULL;
     return f;
 }
@@ -101,7 +108,7 @@ static bool is_option(const char *arg)
 }
 
 /* First pass: the words up to the first option that is not common to all. */
-static void scan_words(struct line *l)
+static void scan_words(const struct ctl_tier *tier, struct line *l)
 {
     bool ended = false;
 
@@ -122,7 +129,7 @@ static void scan_words(struct line *l)
                 l->words[l->n_words++] = arg;
             continue;
         }
-        struct found_option f = find_option(arg, NULL);
+        struct found_option f = find_option(tier, arg, NULL);
         if (f.option == NULL)
             ended = true;
         else if (f.option->value != NULL && f.value == NULL)
@@ -178,12 +185,12 @@ static int parse_rest(struct ctl *ctl, const struct line *l, unsigned n_name_wor
                 positional[ctl->n_args++] = arg;
             continue;
         }
-        struct found_option f = find_option(arg, ctl->cmd->options);
+        struct found_option f = find_option(ctl->tier, arg, ctl->cmd->options);
         if (f.option == NULL) {
             struct nearest near = {.wanted = arg + strspn(arg, "-")};
             for (const struct cmd_option *o = ctl->cmd->options; o != NULL && o->name != NULL; o++)
                 nearest_offer(&near, o->name);
-            for (const struct cmd_option *o = cmd_common_options; o->name != NULL; o++)
+            for (const struct cmd_option *o = cmd_common_options(ctl->tier); o->name != NULL; o++)
                 nearest_offer(&near, o->name);
             return ctl_fail(ctl, CTL_USAGE, "unknown option %s%s%s; see: %s %s --help", arg,
                             near.best != NULL ? "; did you mean --" : "", near.best != NULL ? near.best : "",
@@ -288,7 +295,7 @@ int cmd_run(const struct ctl_tier *tier, int argc, char **argv, FILE *out, FILE 
     struct match m = {.line = &l};
     struct ctl ctl = {.tier = tier, .config_path = tier->config_path, .out = out, .err = err};
 
-    scan_words(&l);
+    scan_words(tier, &l);
     ctl.json = l.json;
     ctl.color = isatty(fileno(out)) == 1 && getenv("NO_COLOR") == NULL;
     if (l.version && l.n_words == 0) {

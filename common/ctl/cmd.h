@@ -27,6 +27,7 @@ enum ctl_exit {
     CTL_NOT_FOUND = 6,
     CTL_DAMAGED = 7,
     CTL_UNBALANCED = 8,
+    CTL_PARTIAL = 9, /* done, but for blocks that do not decode */
 };
 
 struct ctl;
@@ -55,7 +56,7 @@ struct ctl_tier {
     const char *cli;         /* "fogctl" */
     const char *daemon;      /* "fogline-fog" */
     const char *about;       /* one line */
-    const char *config_path; /* "/etc/fogline/fog.yaml": when -c is not given */
+    const char *config_path; /* "/etc/fogline/fog.yaml": when -c is not given; NULL: there is no -c */
     const struct config_schema *schema;
     size_t settings_offset;    /* of the struct ctl_settings in the schema's struct */
     const char *store_name;    /* "spool", "archive" */

@@ -36,21 +36,28 @@ static void print_options(const struct cmd_option *options, FILE *out)
     }
 }
 
+static const char *config_usage(const struct ctl_tier *tier)
+{
+    return tier->config_path != NULL ? " [-c FILE]" : "";
+}
+
 static const char exit_codes[] =
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 cannot reach, 4 not authorised, 5 timed out, "
-    "6 not found,\n7 store damaged, 8 ledger does not balance.\n";
+    "6 not found,\n7 store damaged, 8 ledger does not balance, 9 blocks left out that do not decode.\n";
 
 void cmd_help_tool(const struct ctl_tier *tier, FILE *out)
 {
     struct group_view v = {NULL, out};
 
-    fprintf(out, "%s - %s\n\nUsage: %s [-c FILE] [--json] COMMAND [options] [arguments]\n\nCommands:\n",
-            tier->cli, tier->about, tier->cli);
+    fprintf(out, "%s - %s\n\nUsage: %s%s [--json] COMMAND [options] [arguments]\n\nCommands:\n", tier->cli,
+            tier->about, tier->cli, config_usage(tier));
     (void)cmd_each(tier, print_line, &v);
     fputs("\nOptions of every command:\n", out);
-    print_options(cmd_common_options, out);
-    fprintf(out, "\nConfiguration: %s, or -c FILE. More on a command: %s COMMAND --help\n%s",
-            tier->config_path, tier->cli, exit_codes);
+    print_options(cmd_common_options(tier), out);
+    fputc('\n', out);
+    if (tier->config_path != NULL)
+        fprintf(out, "Configuration: %s, or -c FILE. ", tier->config_path);
+    fprintf(out, "More on a command: %s COMMAND --help\n%s", tier->cli, exit_codes);
 }
 
 void cmd_help_group(const struct ctl_tier *tier, const char *group, FILE *out)
@@ -63,8 +70,8 @@ void cmd_help_group(const struct ctl_tier *tier, const char *group, FILE *out)
 
 void cmd_help_command(const struct ctl_tier *tier, const struct cmd *c, FILE *out)
 {
-    fprintf(out, "%s %s - %s\n\nUsage: %s [-c FILE] %s%s%s%s\n", tier->cli, c->name, c->help, tier->cli,
-            c->name, c->options != NULL && c->options->name != NULL ? " [options]" : "",
+    fprintf(out, "%s %s - %s\n\nUsage: %s%s %s%s%s%s\n", tier->cli, c->name, c->help, tier->cli,
+            config_usage(tier), c->name, c->options != NULL && c->options->name != NULL ? " [options]" : "",
             c->args != NULL ? " " : "", c->args != NULL ? c->args : "");
     if (c->detail != NULL)
         fprintf(out, "\n%s\n", c->detail);
@@ -73,6 +80,6 @@ void cmd_help_command(const struct ctl_tier *tier, const struct cmd *c, FILE *ou
         print_options(c->options, out);
     }
     fputs("\nOptions of every command:\n", out);
-    print_options(cmd_common_options, out);
+    print_options(cmd_common_options(tier), out);
     fprintf(out, "\n%s", exit_codes);
 }

@@ -8,7 +8,8 @@ struct cmd_given {
     const char *name, *value;
 };
 
-extern const struct cmd_option cmd_common_options[];
+/* Those of every command of the tool; without a configuration there is none to name. */
+const struct cmd_option *cmd_common_options(const struct ctl_tier *tier);
 
 /* Calls fn for each command of the tier once (the first of each name); stops when it returns true, then true.
  */

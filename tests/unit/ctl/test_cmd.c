@@ -40,6 +40,27 @@ static void asked_for_help_goes_to_stdout(void **state)
     assert_non_null(strstr(s->out, "--origin NAME"));
 }
 
+static void a_tool_without_a_configuration_has_no_option_for_one(void **state)
+{
+    struct ctl_tier tier = bench_tier;
+    char *help[] = {"tool", "--help"}, *given[] = {"tool", "-c", "x", "version"};
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+
+    (void)state;
+    tier.config_path = NULL;
+    assert_int_equal(cmd_run(&tier, 2, help, f, f), CTL_OK);
+    fflush(f);
+    assert_null(strstr(text, "--config"));
+    assert_null(strstr(text, "-c FILE"));
+    assert_non_null(strstr(text, "--json"));
+    rewind(f);
+    assert_int_equal(cmd_run(&tier, 4, given, f, f), CTL_USAGE);
+    fclose(f);
+    free(text);
+}
+
 static void a_group_alone_lists_its_commands(void **state)
 {
     const struct said *s = bench_run(*state, "enroll", NULL);
@@ -235,6 +256,7 @@ int main(void)
         cmocka_unit_test(the_shared_part_of_the_schema_is_sound),
         cmocka_unit_test_setup_teardown(no_words_show_all_commands_and_fail, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(asked_for_help_goes_to_stdout, bench_setup, bench_teardown),
+        cmocka_unit_test(a_tool_without_a_configuration_has_no_option_for_one),
         cmocka_unit_test_setup_teardown(a_group_alone_lists_its_commands, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(a_misspelt_command_is_answered_with_the_nearest, bench_setup,
                                         bench_teardown),
