@@ -1,0 +1,6 @@
+#include "device/codec_tool.h"
+
+int main(int argc, char **argv)
+{
+    return cmd_main(&codec_tool_tier, argc, argv);
+}
