@@ -75,7 +75,7 @@ size_t packer_raw_bytes(const struct packer *p);
 uint32_t packer_samples(const struct packer *p); /* present cells */
 void packer_clear(struct packer *p);
 
-/* Memory for one decoded block, reused from block to block. Text spans borrow the encoded body. */
+/* Memory for one decoded block, reused from block to block. Text spans borrow the encoded body or this. */
 struct block_store;
 must_check int block_store_new(struct block_store **ret_s);
 struct block_store *block_store_free(struct block_store *s);
@@ -101,7 +101,7 @@ must_check int block_starts_new(struct block_starts **ret_s, const enum column_t
                                 uint32_t n_columns, const struct block_start_bytes *bytes);
 struct block_starts *block_starts_free(struct block_starts *s); /* accepts NULL */
 
-/* Working memory of an encoder, about 300 KiB of which only touched pages count; nothing is remembered from
+/* Working memory of an encoder, about 370 KiB of which only touched pages count; nothing is remembered from
  * block to block. One thread at a time. */
 struct block_coder;
 must_check int block_coder_new(struct block_coder **ret_c);
@@ -109,7 +109,8 @@ struct block_coder *block_coder_free(struct block_coder *c); /* accepts NULL */
 
 /* Appends the encoded columns to out. starts: NULL is cold and exact. coder: may be NULL for RAW, which knows
  * neither starts nor bounds: what it stores is exact. 0, -EMSGSIZE or -ENOMEM by out's sticky error, -EINVAL
- * for an unknown encoding or a block outside the limits above (no rows, no columns, long text). */
+ * for an unknown encoding or a block outside the limits above (no rows, no columns, long text). Takes up to
+ * 64 KiB of stack. */
 must_check int block_encode(struct block_coder *coder, enum block_encoding encoding,
                             const struct block_starts *starts, const struct block *b, struct buf *out);
 
