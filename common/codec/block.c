@@ -288,10 +288,13 @@ static must_check int decode_coded(const struct block_shape *shape, struct span 
         r = lay_out(s, shape);
     if (r < 0)
         return r;
-    s->n_facts = shape->only_column < 0 ? shape->n_columns : (uint32_t)shape->only_column + 1;
-    return shape->encoding == BLOCK_ENCODING_FAST
-               ? fast_decode(s->coder, shape, body, s->block.time_ns, s->columns, s->facts, s->marks)
-               : small_decode(s->coder, shape, body, s->block.time_ns, s->columns, s->facts, s->marks);
+    r = shape->encoding == BLOCK_ENCODING_FAST
+            ? fast_decode(s->coder, shape, body, s->block.time_ns, s->columns, s->facts, s->marks)
+            : small_decode(s->coder, shape, body, s->block.time_ns, s->columns, s->facts, s->marks);
+    /* Facts of a block that was given up hold what was refused. */
+    if (r == 0)
+        s->n_facts = shape->only_column < 0 ? shape->n_columns : (uint32_t)shape->only_column + 1;
+    return r;
 }
 
 int block_decode(const struct block_shape *shape, struct span body, struct block_store *s,
