@@ -101,30 +101,6 @@ static bool as_integer(double v, double power, int64_t *ret_m)
     return memcmp(&back, &v, sizeof back) == 0;
 }
 
-/* Decimal places with which the most cells are integers, the fewest of those. */
-static int best_exponent(const double *v, uint32_t n, uint32_t *ret_n_exact)
-{
-    static const double power[EXPONENT_MAX + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                   1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-    int best = 0;
-
-    *ret_n_exact = 0;
-    for (int e = 0; e <= EXPONENT_MAX; e++) {
-        uint32_t n_exact = 0;
-        int64_t m;
-
-        for (uint32_t i = 0; i < n; i++)
-            n_exact += as_integer(v[i], power[e], &m);
-        if (n_exact > *ret_n_exact) {
-            *ret_n_exact = n_exact;
-            best = e;
-        }
-        if (n_exact == n)
-            break;
-    }
-    return best;
-}
-
 /* A double's bits as an integer of the same order. */
 static int64_t ordered(double v)
 {
@@ -134,42 +110,80 @@ static int64_t ordered(double v)
     return bits < 0 ? (int64_t)(UINT64_C(1) << 63) - bits : bits;
 }
 
-/* Cells that are no such decimal repeat the one before and follow behind, with their places. With more than a
- * quarter of them, the bits are the integers instead. */
-static void put_differences(struct buf *out, struct buf *odd, const double *v, uint32_t n)
+/* With e decimal places; e > EXPONENT_MAX: the bits. Cells that are no such decimal repeat the one before and
+ * follow behind, with their places. Returns how many those are. */
+static uint32_t put_differences(struct buf *out, struct buf *odd, const double *v, uint32_t n, int e)
 {
-    uint32_t n_exact, last_odd = 0;
-    int e = best_exponent(v, n, &n_exact);
-    bool bits = n_exact < n - n / 4;
+    uint32_t n_odd = 0, last_odd = 0;
+    double power = pow(10, e);
     uint64_t last = 0;
 
+    buf_reset(out);
     buf_reset(odd);
-    buf_u8(out, bits ? 0xff : (uint8_t)e);
+    buf_u8(out, (uint8_t)e);
     for (uint32_t i = 0; i < n; i++) {
-        int64_t m = (int64_t)last, d;
+        int64_t m, d;
 
-        if (bits) {
+        if (e > EXPONENT_MAX) {
             m = ordered(v[i]);
-        } else if (!as_integer(v[i], pow(10, e), &m)) {
+        } else if (!as_integer(v[i], power, &m)) {
             m = (int64_t)last;
             buf_varint(odd, i - last_odd);
             buf_append(odd, &v[i], sizeof v[i]);
             last_odd = i;
+            n_odd++;
         }
         d = (int64_t)((uint64_t)m - last);
         buf_varint(out, (uint64_t)d << 1 ^ (uint64_t)(d >> 63));
         last = (uint64_t)m;
     }
     buf_append(out, odd->data, odd->len);
+    return n_odd;
+}
+
+struct attempt {
+    struct codec_zstd *z;
+    struct buf plain, odd, packed;
+};
+
+static void attempt_deinit(struct attempt *a)
+{
+    codec_zstd_free(a->z);
+    buf_deinit(&a->plain);
+    buf_deinit(&a->odd);
+    buf_deinit(&a->packed);
+}
+
+/* The decimal places, or the bits, that make the block the shortest: as good as this way of writing gets. */
+static must_check int shortest(struct attempt *a, const double *v, uint32_t n, size_t *ret_bytes)
+{
+    size_t best = SIZE_MAX;
+
+    for (int e = 0; e <= EXPONENT_MAX + 1; e++) {
+        uint32_t n_odd = put_differences(&a->plain, &a->odd, v, n, e);
+        int r = a->plain.error;
+
+        buf_reset(&a->packed);
+        if (r == 0)
+            r = codec_zstd_pack(a->z, span_of(a->plain.data, a->plain.len), &a->packed);
+        if (r != 0)
+            return r;
+        if (a->packed.len < best)
+            best = a->packed.len;
+        if (n_odd == 0)
+            e = e < EXPONENT_MAX ? EXPONENT_MAX : e; /* more places say nothing more */
+    }
+    *ret_bytes = best;
+    return 0;
 }
 
 /* 0 with the bytes of the whole set, CODEC_NO_ZSTD, -ENOMEM. */
 static must_check int measure_differences(const struct codec_set *s, uint64_t *ret_bytes)
 {
-    owned(codec_zstd_freep) struct codec_zstd *z = NULL;
-    owned(buf_deinit) struct buf plain = {0}, odd = {0}, packed = {0};
+    owned(attempt_deinit) struct attempt a = {0};
     uint64_t bytes = 0;
-    int r = codec_zstd_new(&z);
+    size_t n_bytes;
+    int r = codec_zstd_new(&a.z);
 
     for (size_t i = 0; r == 0 && i < s->n_members; i++) {
         const struct codec_table *t = s->members[i].table;
@@ -177,11 +191,8 @@ static must_check int measure_differences(const struct codec_set *s, uint64_t *r
         for (uint64_t row = 0; r == 0 && row < t->n_rows; row += ROWS) {
             uint32_t n = t->n_rows - row < ROWS ? (uint32_t)(t->n_rows - row) : ROWS;
 
-            buf_reset(&plain);
-            buf_reset(&packed);
-            put_differences(&plain, &odd, t->columns[0].f64 + row, n);
-            r = plain.error != 0 ? plain.error : codec_zstd_pack(z, span_of(plain.data, plain.len), &packed);
-            bytes += packed.len;
+            r = shortest(&a, t->columns[0].f64 + row, n, &n_bytes);
+            bytes += r == 0 ? n_bytes : 0;
         }
     }
     *ret_bytes = bytes;
