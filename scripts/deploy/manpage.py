@@ -1,4 +1,4 @@
-"""manpage.py daemon|tool TIER TOOL_PROGRAM - writes a man page (mdoc) to standard output.
+"""manpage.py daemon|tool|codec TIER TOOL_PROGRAM - writes a man page (mdoc) to standard output.
 
 The reference of keys and commands comes from the program itself (`config doc --mdoc`, `--help`), so that it cannot differ from
 what it does; only the words around it stand here.
@@ -79,32 +79,42 @@ lock, status and proof of continuity; never part of a backup
 """
 
 
-def tool_page(tier, tool):
-    name = tier + "ctl"
-    top = run(tool, "--help")
+def commands_page(name, program, about, what, config, see_also):
+    """Of a program of commands; config: it has a configuration to name with -c."""
+    top = run(program, "--help")
     commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  +\S", top.split("Options of every command")[0], re.M)
-    out = head(name, 1, f"tool of the {tier} tier of Fogline") + f""".Sh SYNOPSIS
+    out = head(name, 1, about) + f""".Sh SYNOPSIS
 .Nm
-.Op Fl c Ar file
-.Op Fl -json
+{".Op Fl c Ar file" + chr(10) if config else ""}.Op Fl -json
 .Ar command
 .Op Ar options
 .Sh DESCRIPTION
-Looks at and looks after a node. Reading commands work while the daemon runs and when it is stopped.
+{what}
 .Bd -literal
 {escape(top)}
 .Ed
 .Sh COMMANDS
 """
     for c in commands:
-        text = run(tool, *c.split(), "--help").split("\nOptions of every command")[0]
+        text = run(program, *c.split(), "--help").split("\nOptions of every command")[0]
         out += f".Ss {c}\n.Bd -literal\n{escape(text)}\n.Ed\n"
-    return out + f".Sh SEE ALSO\n.Xr fogline-{tier} 8\n"
+    return out + f".Sh SEE ALSO\n.Xr {see_also}\n"
+
+
+def tool_page(tier, tool):
+    return commands_page(tier + "ctl", tool, f"tool of the {tier} tier of Fogline", "Looks at and looks after a node. Reading "
+                         "commands work while the daemon runs and when it is stopped.", True, f"fogline-{tier} 8")
+
+
+def codec_page(tier, tool):
+    return commands_page("fogline-codec", tool, "tables of readings as blocks of Fogline", "Makes files of blocks of CSV files and "
+                         "CSV of those, and shows what each encoding, error bound, interval and number of rows in a block comes to "
+                         "with data of your own.", False, f"{tier}ctl 1")
 
 
 def main():
     kind, tier, tool = sys.argv[1:4]
-    sys.stdout.write((daemon if kind == "daemon" else tool_page)(tier, tool))
+    sys.stdout.write({"daemon": daemon, "tool": tool_page, "codec": codec_page}[kind](tier, tool))
 
 
 if __name__ == "__main__":
