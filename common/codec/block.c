@@ -138,8 +138,9 @@ static inline uint64_t mix(uint64_t h, uint64_t v)
 
 /* Over the body and over what the header and the set say of it, so that a body is not read with another's
  * shape or starts either. Words go to four sums in turn, which do not wait for each other. Every step is
- * one-to-one in its sum, so a change of one word always shows in 64 bits. */
-static uint32_t check_of(uint32_t encoding, uint32_t n_rows, uint32_t n_columns, int64_t time_first_ns,
+ * one-to-one in its sum, so a change of one word always shows in 64 bits, of which the highest depend on all
+ * others and are the check. */
+static uint64_t check_of(uint32_t encoding, uint32_t n_rows, uint32_t n_columns, int64_t time_first_ns,
                          const struct block_starts *starts, struct span body)
 {
     uint64_t h = mix(encoding, (uint64_t)n_columns << 32 | n_rows), sums[4], word;
@@ -161,8 +162,7 @@ static uint32_t check_of(uint32_t encoding, uint32_t n_rows, uint32_t n_columns,
         body.data += n;
         body.len -= n;
     }
-    h = mix(mix(mix(sums[0], sums[1]), sums[2]), sums[3]);
-    return (uint32_t)(h ^ h >> 32);
+    return mix(mix(mix(sums[0], sums[1]), sums[2]), sums[3]);
 }
 
 static size_t check_bytes(size_t body_bytes)
@@ -175,7 +175,7 @@ static size_t check_bytes(size_t body_bytes)
 static bool take_check(const struct block_shape *shape, struct span *body)
 {
     size_t n = body->len <= CHECK_SHORT_UP_TO_BYTES + CHECK_SHORT_BYTES ? CHECK_SHORT_BYTES : CHECK_BYTES;
-    uint32_t told = 0, is;
+    uint64_t told = 0, is;
 
     if (body->len < n)
         return false;
@@ -183,7 +183,7 @@ static bool take_check(const struct block_shape *shape, struct span *body)
     memcpy(&told, body->data + body->len, n);
     is = check_of(shape->encoding, shape->n_rows, shape->n_columns, shape->time_first_ns, shape->starts,
                   *body);
-    return n == check_bytes(body->len) && told == (n == CHECK_BYTES ? is : (is & 0xffff));
+    return n == check_bytes(body->len) && told == is >> (64 - 8 * n);
 }
 
 /* ---- encoding ---- */
@@ -233,7 +233,7 @@ int block_encode(struct block_coder *coder, enum block_encoding encoding, const 
                  const struct block *b, struct buf *out)
 {
     size_t from = out->len, n;
-    uint32_t check;
+    uint64_t check;
     int r;
 
     if (encoding == BLOCK_ENCODING_RAW) {
@@ -250,7 +250,8 @@ int block_encode(struct block_coder *coder, enum block_encoding encoding, const 
     if (out->error != 0)
         return out->error;
     n = out->len - from;
-    check = check_of(encoding, b->n_rows, b->n_columns, lowest_time(b), starts, span_of(out->data + from, n));
+    check = check_of(encoding, b->n_rows, b->n_columns, lowest_time(b), starts, span_of(out->data + from, n)) >>
+            (64 - 8 * check_bytes(n));
     buf_append(out, &check, check_bytes(n));
     return out->error;
 }

@@ -33,7 +33,7 @@ static inline size_t body_check_put(const struct block_shape *shape, uint8_t *bo
     h = sums[0];
     for (i = 1; i < 4; i++)
         h = body_check_step(h, sums[i]);
-    h ^= h >> 32;
+    h >>= 64 - 8 * check_bytes;
     memcpy(body + len, &h, check_bytes);
     return len + check_bytes;
 }
