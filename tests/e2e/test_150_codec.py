@@ -122,6 +122,8 @@ def test_hard_values_come_back(tmp_path, encoding):
     assert note == ("up", 'say "hi", you;|', "", "", "  lead", "two\nlines", "é" * 127)
     assert set(empty) == {""}
     assert [bits(x) for x in odd if x] == [bits(x) for x in ("1e300", "5e-324", "-inf", "0.30000000000000004", "-0.0", "7")]
+    facts = {c["name"]: c for c in json.loads(ok("--json", "inspect", tmp_path / "hard.fgl"))["channels"]}
+    assert (facts["note"]["not_good"], facts["note"]["absent"], facts["empty"]["absent"]) == (1, 2, 7)
     # What was printed is read as the same again.
     again = write(tmp_path / "again.csv", ok("decode", tmp_path / "hard.fgl"))
     ok("encode", again, "-o", tmp_path / "again.fgl", "--encoding", encoding, "--int", "count")
