@@ -250,8 +250,9 @@ int block_encode(struct block_coder *coder, enum block_encoding encoding, const 
     if (out->error != 0)
         return out->error;
     n = out->len - from;
-    check = check_of(encoding, b->n_rows, b->n_columns, lowest_time(b), starts, span_of(out->data + from, n)) >>
-            (64 - 8 * check_bytes(n));
+    check =
+        check_of(encoding, b->n_rows, b->n_columns, lowest_time(b), starts, span_of(out->data + from, n)) >>
+        (64 - 8 * check_bytes(n));
     buf_append(out, &check, check_bytes(n));
     return out->error;
 }

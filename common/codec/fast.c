@@ -181,7 +181,7 @@ static bool get_absent(struct reader *r, uint8_t *absent, uint32_t n_rows)
 
     for (i = 0; at != NULL && i < n_rows; i++)
         absent[i] = at[i / 8] >> i % 8 & 1;
-    return at != NULL;
+    return at != NULL && (n_rows % 8 == 0 || at[n_rows / 8] >> n_rows % 8 == 0);
 }
 
 /* Runs: length x 4 + quality. */
@@ -561,7 +561,7 @@ int fast_decode(struct block_coder *c, const struct block_shape *shape, struct s
 
     column_plan_empty(c, COLUMN_INT64, shape->n_rows - 1, &facts[0]);
     if (flags & (FLAG_ABSENT | FLAG_QUALITY) ||
-        !get_plan(c, &r, flags, start_of_times(shape->starts), &facts[0]) ||
+        !get_plan(c, &r, flags, start_of_times(shape->starts), &facts[0]) || facts[0].offset != 0 ||
         !times_join(c, &facts[0], shape->time_first_ns, first, shape->n_rows, time_ns))
         return BLOCK_DAMAGED;
     column_plan_settle(&facts[0]);

@@ -13,8 +13,9 @@ struct small {
     struct block_coder *c;
     struct flags flags;
     uint64_t last_exception;
-    struct buf *out; /* encoder */
-    size_t out_start;
+    struct buf *out;   /* encoder */
+    size_t out_start;  /* encoder */
+    size_t body_bytes; /* decoder */
 };
 
 static void small_init(struct small *s, struct block_coder *c)
@@ -326,7 +327,7 @@ static bool decode_texts(struct small *s, struct column_plan *p)
         return false;
     for (p->n_texts = 0; p->n_texts < n; p->n_texts++) {
         len = code_head(s, true, 0);
-        if (len < 0 || len > BLOCK_TEXT_MAX_BYTES || (size_t)len > texts->alloc_bytes - texts->len)
+        if (len < 0 || len > BLOCK_TEXT_MAX_BYTES || (size_t)len > s->body_bytes - texts->len)
             return false;
         p->texts[p->n_texts] = span_of(texts->data + texts->len, (size_t)len);
         for (k = 0; k < len; k++)
@@ -401,7 +402,8 @@ void small_encode(struct block_coder *c, const struct block_starts *starts, cons
             code_presence(&s, false, &column, b->n_rows);
         ok = ok && code_plan(&s, false, start_of(starts, i), &p);
     }
-    if (ok && make_room(&s, 64)) {
+    /* The raw bytes come behind the others, and a few more end both. */
+    if (ok && make_room(&s, (size_t)(s.range.raw - s.range.raw_start) / 64)) {
         s.range.out = range_finish(&s.range, out->data + s.out_start);
         out->len = (size_t)(s.range.out - out->data);
     } else if (out->error == 0) {
@@ -420,7 +422,7 @@ static struct column_mark mark_at(const struct small *s)
 int small_decode(struct block_coder *c, const struct block_shape *shape, struct span body, int64_t *time_ns,
                  struct column *columns, struct column_plan *facts, struct column_mark *marks)
 {
-    struct small s = {0};
+    struct small s = {.body_bytes = body.len};
     uint64_t first = 0;
     uint32_t i;
 

@@ -140,6 +140,7 @@ static int read_all(struct block_starts *s, const enum column_type *types,
                     const struct block_start_bytes *bytes)
 {
     uint8_t *at = s->bytes;
+    bool something = bytes->time.len > 0;
     uint32_t i;
     int rc = read_start(span_of(copy_into(&at, bytes->time), bytes->time.len), COLUMN_INT64, &s->time);
 
@@ -156,8 +157,12 @@ static int read_all(struct block_starts *s, const enum column_type *types,
         memcpy(&bound_bits, &bound, sizeof bound_bits);
         s->digest = mix_bytes(mix(s->digest, bound_bits), one);
         s->columns[i].error_bound = bound;
+        something = something || bound > 0 || one.len > 0;
         rc = read_start(span_of(copy_into(&at, one), one.len), types[i], &s->columns[i]);
     }
+    /* Starts that say nothing are as good as none. */
+    if (!something)
+        s->digest = 0;
     return rc;
 }
 

@@ -19,7 +19,10 @@ static size_t mutate(struct rng *rng, uint8_t *bytes, size_t len, size_t room)
         size_t at = rng_below(rng, rng_below(rng, 2) == 0 && len > 48 ? 48 : len);
         uint64_t bits = rng_u64(rng);
 
-        bytes[at] = rng_below(rng, 2) == 0 ? (uint8_t)bits : bytes[at] ^ (uint8_t)(1 << (bits & 7));
+        if (rng_below(rng, 2) == 0)
+            bytes[at] = (uint8_t)bits;
+        else
+            bytes[at] = (uint8_t)(bytes[at] ^ (1u << (bits & 7)));
     }
     switch (rng_below(rng, 8)) {
     case 0:
@@ -64,7 +67,8 @@ static const char *read_hostile(struct round_trip *rt, const struct block_shape 
         what = "a hostile body has another end than it may";
     if (r == 0) {
         enum block_encoding as = rt->n_hostile % 2 == 0 ? BLOCK_ENCODING_FAST : BLOCK_ENCODING_SMALL;
-        struct block_shape second = {as, shape->types, shape->n_columns, shape->n_rows, -1, back->time_ns[0], NULL};
+        struct block_shape second = {as,  shape->types, shape->n_columns, shape->n_rows, -1, back->time_ns[0],
+                                     NULL};
         uint32_t k;
 
         rt->n_hostile_rows += shape->n_rows;
@@ -74,7 +78,8 @@ static const char *read_hostile(struct round_trip *rt, const struct block_shape 
         buf_reset(&rt->bodies[1]);
         if (block_encode(rt->coders[1], as, NULL, back, &rt->bodies[1]) != 0)
             what = "what was read of a hostile body cannot be written";
-        else if (block_decode(&second, span_of(rt->bodies[1].data, rt->bodies[1].len), rt->stores[1], &again) != 0 ||
+        else if (block_decode(&second, span_of(rt->bodies[1].data, rt->bodies[1].len), rt->stores[1],
+                              &again) != 0 ||
                  !round_trip_same(back, again, NULL))
             what = "what was read of a hostile body differs when read again";
     }
@@ -90,9 +95,13 @@ static const char *hostile_bodies(struct round_trip *rt, struct rng *rng, const 
     int i;
 
     for (i = 0; what == NULL && i < MUTANTS; i++) {
-        struct block_shape shape = {i % 2 == 0 ? BLOCK_ENCODING_FAST : BLOCK_ENCODING_SMALL, mb->types,
-                                    mb->block.n_columns, mb->block.n_rows, -1,
-                                    mb->block.time_ns[0], starts};
+        struct block_shape shape = {i % 2 == 0 ? BLOCK_ENCODING_FAST : BLOCK_ENCODING_SMALL,
+                                    mb->types,
+                                    mb->block.n_columns,
+                                    mb->block.n_rows,
+                                    -1,
+                                    mb->block.time_ns[0],
+                                    starts};
         size_t len, k;
 
         if (rng_below(rng, 6) == 0) {

@@ -20,11 +20,9 @@ static double ten_to(uint64_t exponent)
 
 static double odd_double(struct rng *rng)
 {
-    static const double odd[] = {0.0,     -0.0,     INFINITY,
-                                 -INFINITY, 5e-324,   -5e-324,
-                                 0x1p-1022, 0x1p51,   0x1p52 - 1,
-                                 0x1p53,    -0x1p53,  1.7976931348623157e308,
-                                 0.1,       -1e-17,   1e22};
+    static const double odd[] = {0.0,       -0.0,   INFINITY,   -INFINITY, 5e-324,  -5e-324,
+                                 0x1p-1022, 0x1p51, 0x1p52 - 1, 0x1p53,    -0x1p53, 1.7976931348623157e308,
+                                 0.1,       -1e-17, 1e22};
 
     if (rng_below(rng, 4) == 0)
         return of_bits(UINT64_C(0x7ff0000000000000) | rng_u64(rng)); /* NaNs of every sign and payload */
@@ -69,7 +67,8 @@ static double loose_double(unsigned kind, double *walk, size_t i, double power, 
 
 void made_doubles(double *v, size_t n, unsigned kind, struct rng *rng)
 {
-    double few[A_FEW], power = ten_to(rng_below(rng, kind == 4 ? 6 : 12)), walk = (double)rng_below(rng, 5000),
+    double few[A_FEW], power = ten_to(rng_below(rng, kind == 4 ? 6 : 12)),
+                       walk = (double)rng_below(rng, 5000),
                        scale = (rng_unit(rng) - 0.5) * ten_to(rng_below(rng, 10));
     size_t n_few = 1 + rng_below(rng, A_FEW), i;
 
@@ -181,7 +180,8 @@ static void made_texts(struct span *v, size_t n, struct rng *rng)
         "GHIJKLMNOPQRSTUVWXYZ the quick brown fox jumps over the lazy dog; pack my box with five dozen jugs "
         "of liquor. 3.141592653589793 2.718281828459045";
     struct span known[TEXTS];
-    size_t n_known = 1 + rng_below(rng, TEXTS), longest = rng_below(rng, 2) == 0 ? 12 : BLOCK_TEXT_MAX_BYTES, i;
+    size_t n_known = 1 + rng_below(rng, TEXTS), longest = rng_below(rng, 2) == 0 ? 12 : BLOCK_TEXT_MAX_BYTES,
+           i;
     bool any = rng_below(rng, 6) == 0;
 
     for (i = 0; i < n_known; i++)
@@ -228,8 +228,9 @@ void made_block_init_as(struct made_block *mb, struct rng *rng, uint32_t n_rows,
     if (mb->memory == NULL || mb->types == NULL || mb->bounds == NULL)
         abort();
     at = mb->memory + n * sizeof(int64_t) + n_columns * sizeof(struct column);
-    mb->block = (struct block){n_rows, n_columns, (int64_t *)(void *)(mb->memory + n_columns * sizeof(struct column)),
-                               (struct column *)(void *)mb->memory};
+    mb->block =
+        (struct block){n_rows, n_columns, (int64_t *)(void *)(mb->memory + n_columns * sizeof(struct column)),
+                       (struct column *)(void *)mb->memory};
     made_times(mb->block.time_ns, n, (unsigned)rng_below(rng, MADE_TIMES), rng);
     for (i = 0; i < n_columns; i++, at += a_column) {
         struct column *c = &mb->block.columns[i];

@@ -66,7 +66,8 @@ static void every_width_and_count_comes_back_from_a_frame(void **state)
     (void)state;
     for (width = 0; width <= 64; width++)
         for (k = 0; k <= FRAME; k++) {
-            uint64_t mask = width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1, in[FRAME] = {0}, out[FRAME];
+            uint64_t mask = width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1, in[FRAME] = {0},
+                     out[FRAME];
             uint8_t *packed[2];
 
             for (i = 0; i < k; i++)
