@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "spool/db_pages.h"
 #include "spool/db_private.h"
 
 #include <errno.h>
@@ -37,9 +38,9 @@ static int key_order(const MDB_val *a, const MDB_val *b)
     return order != 0 ? order : (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
 }
 
-/* Keys must rise, be as many as the table says, and be found from the root: a scan alone would not see a
- * damaged branch. */
-static int walk(struct db *db, MDB_txn *txn, unsigned table, struct db_verify_result *counts,
+/* Keys must rise and be as many as the table says. Where the pages were not judged they must be found from
+ * the root too: a scan alone would not see a damaged branch. */
+static int walk(struct db *db, MDB_txn *txn, unsigned table, bool judged, struct db_verify_result *counts,
                 struct errmsg *err)
 {
     const char *name = db->names[table];
@@ -55,7 +56,7 @@ static int walk(struct db *db, MDB_txn *txn, unsigned table, struct db_verify_re
     while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
         if (k.mv_size == 0 || k.mv_size > DB_KEY_MAX_BYTES || (n > 0 && key_order(&before, &k) >= 0))
             return broken(err, name, "keys out of order");
-        if (mdb_get(txn, db->tables[table], &k, &again) != 0 || again.mv_data != v.mv_data)
+        if (!judged && (mdb_get(txn, db->tables[table], &k, &again) != 0 || again.mv_data != v.mv_data))
             return broken(err, name, "a key is not found from the root");
         if (db_value_check(db, db_span_of(&k), &v, &value) != 0)
             n_damaged++;
@@ -76,30 +77,20 @@ static int walk(struct db *db, MDB_txn *txn, unsigned table, struct db_verify_re
 /* LMDB's list of free pages: a wrong entry would hand out a page that is in use. */
 static int walk_free_list(struct db *db, MDB_txn *txn, uint64_t last_page, struct errmsg *err)
 {
-    enum { FREE_TABLE = 0, FIRST_DATA_PAGE = 2 };
-    uint64_t n_free = 0, listed, page, before, i;
+    enum { FREE_TABLE = 0 };
+    uint64_t n_free = 0;
     const uint8_t *list;
     MDB_cursor *c;
     MDB_val k, v;
+    size_t n;
     int rc;
 
     if (mdb_cursor_open(txn, FREE_TABLE, &c) != 0)
         return broken(err, "of free pages", "cannot be opened");
     while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
-        if (v.mv_size < sizeof(size_t) || v.mv_size % sizeof(size_t) != 0)
-            return broken(err, "of free pages", "a list is broken");
-        list = v.mv_data;
-        listed = *(const size_t *)(const void *)list;
-        if (listed > v.mv_size / sizeof(size_t) - 1)
-            return broken(err, "of free pages", "a list is broken");
-        before = UINT64_MAX;
-        for (i = 1; i <= listed; i++) {
-            page = ((const size_t *)(const void *)list)[i];
-            if (page < FIRST_DATA_PAGE || page > last_page || page >= before)
-                return broken(err, "of free pages", "a list names a wrong page");
-            before = page;
-        }
-        n_free += listed;
+        if (!db_pages_free_row(v.mv_data, v.mv_size, last_page, &list, &n))
+            return broken(err, "of free pages", "a list names a wrong page");
+        n_free += n;
     }
     mdb_cursor_close(c);
     if (rc != MDB_NOTFOUND || n_free + db_pages_used(db, txn) > last_page + 1)
@@ -107,33 +98,109 @@ static int walk_free_list(struct db *db, MDB_txn *txn, uint64_t last_page, struc
     return 0;
 }
 
-static int walk_all(const struct db_options *o, struct db_verify_result *counts, struct errmsg *err)
+static int walk_tables(struct db *db, const struct db_pages *judged, struct db_verify_result *counts,
+                       struct errmsg *err)
 {
-    struct db_options ro = *o;
+    uint64_t n_here = 1; /* the format's */
     MDB_envinfo info;
     MDB_txn *txn;
-    struct db *db;
     unsigned i;
-    int r;
+    int r = 0;
 
+    if (mdb_env_info(db->env, &info) != 0 || db_begin_read(db, &txn) != 0)
+        return errmsg_set(err, DB_UNREADABLE, "the store cannot be read");
+    for (i = 0; i < db->n_tables && r == 0; i++)
+        if (db->tables[i] != DB_NO_TABLE) {
+            r = walk(db, txn, i, judged != NULL, counts, err);
+            n_here++;
+        }
+    /* An older store lacks tables, a newer one has more. One that lacks some and has others instead has a
+     * damaged name, and what is under it would be lost without a word. */
+    if (r == 0 && judged != NULL && n_here < db->n_tables + 1 && judged->n_tables > n_here)
+        r = broken(err, "of tables", "a table has a name that nobody knows, and one is missing");
+    if (r == 0 && judged == NULL)
+        r = walk_free_list(db, txn, info.me_last_pgno, err);
+    mdb_txn_abort(txn);
+    return r;
+}
+
+static int check_heads(const char *data, struct errmsg *err)
+{
+    owned(close_fd) int fd = open(data, O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : db_pages_check_heads(fd, err);
+}
+
+/* LMDB reads no page of a tree here: it only holds the commit against a process that writes. */
+static int check_pages(MDB_env *env, struct db_pages *ret_pages, struct errmsg *err)
+{
+    enum { TRIES = 20 }; /* for a store that is written meanwhile */
+    MDB_txn *txn;
+    int fd, i, r = db_map_code(mdb_env_get_fd(env, &fd));
+
+    if (r == 0)
+        r = db_map_code(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn));
+    if (r != 0)
+        return r;
+    for (i = 0; i < TRIES; i++) {
+        r = db_pages_check(fd, mdb_txn_id(txn), ret_pages, err);
+        if (r != DB_PAGES_MOVED_ON)
+            break;
+        mdb_txn_reset(txn);
+        r = db_map_code(mdb_txn_renew(txn));
+        if (r != 0)
+            break;
+        r = errmsg_set(err, DB_PAGES_BROKEN, "the heads of the last two commits do not fit each other");
+    }
+    mdb_txn_abort(txn);
+    return r;
+}
+
+/* Opened and closed by itself: to open a store's tables is to read pages. 0, DB_PAGES_UNKNOWN, DB_UNREADABLE,
+ * negative errno. */
+static int judge_pages(const char *path, const char *data, struct db_pages *ret_pages, struct errmsg *err)
+{
+    struct errmsg why = {"not a data file of LMDB"};
+    MDB_env *env;
+    int r = check_heads(data, &why);
+
+    if (r == 0) {
+        r = db_map_code(mdb_env_create(&env));
+        if (r != 0)
+            return errmsg_set(err, r, "%s: cannot be checked: %s", path, strerror(-r));
+        r = db_map_code(mdb_env_set_maxreaders(env, DB_READERS_MAX));
+        if (r == 0)
+            r = db_map_code(mdb_env_open(env, path, MDB_NOTLS | MDB_RDONLY, 0600));
+        if (r == 0)
+            r = check_pages(env, ret_pages, &why);
+        mdb_env_close(env);
+    }
+    if (r == DB_PAGES_BROKEN || r == -EUCLEAN)
+        return errmsg_set(err, DB_UNREADABLE, "%s: the store is damaged; move the folder away: %s", path,
+                          why.text);
+    return r < 0 ? errmsg_set(err, r, "%s: cannot be checked: %s", path, strerror(-r)) : r;
+}
+
+static int walk_all(const struct db_options *o, const char *data, struct db_verify_result *counts,
+                    struct errmsg *err)
+{
+    struct db_options ro = *o;
+    struct db_pages pages;
+    struct db *db;
+    int judged, r;
+
+    judged = judge_pages(o->path, data, &pages, err);
+    if (judged < 0 || judged == DB_UNREADABLE)
+        return judged;
     ro.read_only = true;
     r = db_open(&db, &ro, err);
     if (r == -EUCLEAN)
         return DB_UNREADABLE;
     if (r != 0)
         return r;
-    if (mdb_env_info(db->env, &info) != 0 || db_begin_read(db, &txn) != 0)
-        return errmsg_set(err, DB_UNREADABLE, "%s: cannot be read", o->path);
-    for (i = 0; i < db->n_tables && r == 0; i++)
-        if (db->tables[i] != DB_NO_TABLE)
-            r = walk(db, txn, i, counts, err);
-    if (r == 0)
-        r = walk_free_list(db, txn, info.me_last_pgno, err);
-    if (r == 0 && counts->n_damaged > 0)
-        r = DB_DAMAGED;
-    mdb_txn_abort(txn);
+    r = walk_tables(db, judged == 0 ? &pages : NULL, counts, err);
     db_close(db);
-    return r;
+    return r == 0 && counts->n_damaged > 0 ? DB_DAMAGED : r;
 }
 
 /* The child must not outlive the daemon that waits for it, nor keep the daemon's locks with the descriptors
@@ -149,7 +216,7 @@ static void stay_no_longer_than(pid_t parent, int fd)
 }
 
 /* Never returns. LMDB may abort, or run into a page that is not there: no core, no words, an end in time. */
-static void be_child(pid_t parent, int fd, const struct db_options *o, unsigned timeout_s)
+static void be_child(pid_t parent, int fd, const struct db_options *o, const char *data, unsigned timeout_s)
 {
     struct report report = {0};
     struct errmsg err = {""};
@@ -169,7 +236,7 @@ static void be_child(pid_t parent, int fd, const struct db_options *o, unsigned 
     sigprocmask(SIG_SETMASK, &none, NULL);
     setrlimit(RLIMIT_CORE, &no_core);
     alarm(timeout_s);
-    report.result = walk_all(o, &report.counts, &err);
+    report.result = walk_all(o, data, &report.counts, &err);
     memcpy(report.text, err.text, sizeof report.text);
     _exit(write(fd, &report, sizeof report) == (ssize_t)sizeof report ? 0 : 1);
 }
@@ -222,7 +289,7 @@ int db_verify(const struct db_options *o, unsigned timeout_s, struct db_verify_r
         return errmsg_set(err, -errno, "%s: no pipe for checking it: %s", o->path, strerror(errno));
     child = fork();
     if (child == 0)
-        be_child(parent, fds[1], o, timeout_s);
+        be_child(parent, fds[1], o, data, timeout_s);
     r = child < 0 ? -errno : 0;
     close(fds[1]);
     if (child > 0)
