@@ -87,6 +87,11 @@ static const struct cmd cloud_verbs[] = {
      "`cloudctl events NODE`.",
      NULL, verb_command},
     {"store ls", "[DEVICE]", 0, 1, "list the streams in the archive", NULL, NULL, verb_store_ls},
+    {"store blocks", "[DEVICE]", 0, 1, "decode every block: encodings, sizes, and blocks that do not decode",
+     "One line for each set of channels and encoding; blocks that do not decode are listed below. They are "
+     "kept as they came, and every command leaves them out.\n\n"
+     "Exit code 9 when there are any.",
+     NULL, verb_store_blocks},
     {"store restored", NULL, 0, 0, "say that the archive was put back from a copy, or made anew",
      "Run it before fogline-cloud starts on the copy: the archive then goes on under another id, so that "
      "nobody takes "

@@ -9,11 +9,15 @@
 struct reading {
     struct db *db;
     struct view *view;
+    struct ctl *ctl;
+    uint64_t n_named; /* blocks that do not decode */
 };
 /* Loads the configuration, opens the archive. Returns an exit code, said on ctl->err. */
 must_check int reading_open(struct ctl *ctl, struct reading *r);
 void reading_close(struct reading *r); /* accepts zero */
-/* After a command: says what was damaged. `code` if nothing was, else CTL_DAMAGED when code is CTL_OK. */
+/* After a command: says what was left out. `code` if nothing was, else, when code is CTL_OK: CTL_DAMAGED for
+ * damage of the store, CTL_PARTIAL when only blocks were left out that do not decode as their senders made
+ * them. Those were named on ctl->err one by one, as they were met. */
 int reading_verdict(struct ctl *ctl, const struct reading *r, int code);
 /* A negative errno of the view as an exit code, said on ctl->err; a closed pipe is no failure. */
 int reading_failed(struct ctl *ctl, int r);
@@ -38,5 +42,6 @@ int verb_events(struct ctl *ctl);
 int verb_command(struct ctl *ctl);
 int verb_store_restored(struct ctl *ctl);
 int verb_store_ls(struct ctl *ctl);
+int verb_store_blocks(struct ctl *ctl);
 
 #endif

@@ -9,14 +9,35 @@
 #include <inttypes.h>
 #include <time.h>
 
+enum { UNDECODED_NAMED_MAX = 20 };
+
+static void on_undecoded(void *ctx, const struct view_block *b, const char *why)
+{
+    struct reading *r = ctx;
+    char epoch[ID128_HEX_CHARS + 1], time[48];
+
+    if (++r->n_named > UNDECODED_NAMED_MAX)
+        return;
+    id128_hex(&b->epoch, epoch);
+    ctl_note(r->ctl,
+             "left out: device %s, set %016" PRIx64 ", time %s, epoch %s, seq %" PRIu64 ", %" PRIu32
+             " samples, %s: %s",
+             b->set->device->name, b->set->id, clock_format_utc(b->key.time_first_ns, time), epoch,
+             seq_count(b->key.seq), b->head.samples, block_encoding_name(b->head.encoding), why);
+}
+
 int reading_open(struct ctl *ctl, struct reading *r)
 {
     int code = ctl_store_open(ctl, &r->db), e;
 
     if (code != CTL_OK)
         return code;
+    r->ctl = ctl;
     e = view_new(&r->view, r->db);
-    return e == 0 ? CTL_OK : reading_failed(ctl, e);
+    if (e != 0)
+        return reading_failed(ctl, e);
+    view_on_undecoded(r->view, on_undecoded, r);
+    return CTL_OK;
 }
 
 void reading_close(struct reading *r)
@@ -34,13 +55,23 @@ int reading_verdict(struct ctl *ctl, const struct reading *r, int code)
                  "left out: blocks of %" PRIu64
                  " sets of channels whose descriptor has not come or cannot be read",
                  f->sets_undescribed);
-    if (f == NULL || f->values_damaged + f->blocks_damaged + f->encodings_unknown + f->rows_malformed == 0)
+    if (f == NULL)
         return code;
-    ctl_note(ctl,
-             "left out: %" PRIu64 " damaged values, %" PRIu64 " damaged blocks, %" PRIu64
-             " blocks of an unknown encoding, %" PRIu64 " malformed rows; look at `cloudctl store verify`",
-             f->values_damaged, f->blocks_damaged, f->encodings_unknown, f->rows_malformed);
-    return code == CTL_OK ? CTL_DAMAGED : code;
+    if (f->values_damaged + f->rows_malformed > 0) {
+        ctl_note(ctl,
+                 "left out: %" PRIu64 " damaged values, %" PRIu64
+                 " malformed rows of the store; look at `cloudctl store verify`",
+                 f->values_damaged, f->rows_malformed);
+        code = code == CTL_OK ? CTL_DAMAGED : code;
+    }
+    if (f->blocks_damaged + f->encodings_unknown > 0) {
+        ctl_note(ctl,
+                 "left out: %" PRIu64 " blocks that do not decode, %" PRIu64
+                 " of an unknown encoding; they are kept as they came: `cloudctl store blocks` lists them",
+                 f->blocks_damaged, f->encodings_unknown);
+        code = code == CTL_OK ? CTL_PARTIAL : code;
+    }
+    return code;
 }
 
 int reading_failed(struct ctl *ctl, int r)

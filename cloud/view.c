@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/name.h"
+#include "ctl/set_starts.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,6 +24,13 @@ struct view {
     struct block_store *store;
     struct buf batch;
     struct view_faults faults;
+    view_undecoded_fn undecoded;
+    void *undecoded_ctx;
+};
+
+struct view_starts {
+    bool made, bad;
+    struct block_starts *starts;
 };
 
 int view_txn(struct view *v, struct db_txn **ret_txn)
@@ -252,7 +260,8 @@ static int describe(struct view *v, struct view_set *s, struct span packed)
     }
     s->channels = calloc(s->descriptor->n_channels + 1, sizeof *s->channels);
     s->types = calloc(s->descriptor->n_channels + 1, sizeof *s->types);
-    if (s->channels == NULL || s->types == NULL)
+    s->starts = calloc(1, sizeof *s->starts);
+    if (s->channels == NULL || s->types == NULL || s->starts == NULL)
         return -ENOMEM;
     s->group = s->descriptor->group;
     s->n_channels = (uint32_t)s->descriptor->n_channels;
@@ -334,13 +343,20 @@ static int load_table(struct view *v, unsigned table,
     return r;
 }
 
+static void set_forget(struct view_set *s)
+{
+    free(s->channels);
+    free(s->types);
+    if (s->starts != NULL)
+        block_starts_free(s->starts->starts);
+    free(s->starts);
+}
+
 static void forget_all(struct view *v)
 {
     for (size_t i = 0; i < v->n_devices; i++) {
-        for (size_t k = 0; k < v->devices[i].n_sets; k++) {
-            free(v->devices[i].sets[k].channels);
-            free(v->devices[i].sets[k].types);
-        }
+        for (size_t k = 0; k < v->devices[i].n_sets; k++)
+            set_forget(&v->devices[i].sets[k]);
         free(v->devices[i].sets);
     }
     for (size_t i = 0; i < v->n_arenas; i++)
@@ -495,6 +511,7 @@ static bool block_of(struct view *v, const struct view_set *set, struct span key
         return false;
     }
     b->epoch = epoch_of(v, b->key.stream);
+    b->payload_bytes = rec.payload.len;
     return true;
 }
 
@@ -558,18 +575,61 @@ int view_scan_back(struct view *v, const struct view_set *set, view_block_fn fn,
     return scan(&w, set, &all, fn, ctx);
 }
 
+void view_on_undecoded(struct view *v, view_undecoded_fn fn, void *ctx)
+{
+    v->undecoded = fn;
+    v->undecoded_ctx = ctx;
+}
+
+static int starts_of(struct view *v, const struct view_set *set, const struct block_starts **ret_starts)
+{
+    struct view_starts *s = set->starts;
+
+    if (s == NULL)
+        return -EINVAL;
+    if (!s->made) {
+        int r = set_starts_new(&s->starts, set->descriptor);
+
+        if (r == -ENOMEM)
+            return r;
+        s->made = true;
+        s->bad = r != 0;
+        v->faults.starts_malformed += s->bad;
+    }
+    *ret_starts = s->starts;
+    return s->bad ? -EINVAL : 0;
+}
+
+static int undecoded(struct view *v, const struct view_block *b, int how, const char *why)
+{
+    v->faults.blocks_damaged += how == BLOCK_DAMAGED;
+    v->faults.encodings_unknown += how == BLOCK_ENCODING_UNKNOWN;
+    if (v->undecoded != NULL)
+        v->undecoded(v->undecoded_ctx, b, why);
+    return how;
+}
+
 int view_decode(struct view *v, const struct view_block *b, int only_column, const struct block **ret_b)
 {
     struct block_shape shape = {.encoding = b->head.encoding,
                                 .types = b->set->types,
                                 .n_columns = b->set->n_channels,
                                 .n_rows = b->head.rows,
-                                .only_column = only_column};
-    int r = block_decode(&shape, b->head.body, v->store, ret_b);
+                                .only_column = only_column,
+                                .time_first_ns = b->head.time_first_ns};
+    int r;
 
-    v->faults.blocks_damaged += r == BLOCK_DAMAGED;
-    v->faults.encodings_unknown += r == BLOCK_ENCODING_UNKNOWN;
-    return r;
+    if (b->head.encoding != BLOCK_ENCODING_RAW) { /* which knows no starts */
+        r = starts_of(v, b->set, &shape.starts);
+        if (r == -EINVAL)
+            return undecoded(v, b, BLOCK_DAMAGED, "the starts in its descriptor set are malformed");
+        if (r < 0)
+            return r;
+    }
+    r = block_decode(&shape, b->head.body, v->store, ret_b);
+    if (r <= 0)
+        return r;
+    return undecoded(v, b, r, r == BLOCK_DAMAGED ? "its columns do not decode" : "its encoding is not known");
 }
 
 double view_number(const struct view_channel *c, const struct column *col, uint32_t row)

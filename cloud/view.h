@@ -32,6 +32,7 @@ struct view_set {
     enum column_type *types;
     uint32_t n_channels;
     Fogline__V1__DescriptorSet *descriptor; /* what the above borrow */
+    struct view_starts *starts;             /* the view's own: made when the first block is decoded */
 };
 
 struct view_device {
@@ -73,6 +74,7 @@ struct view_block {
     struct sample_key key;
     struct id128 epoch;
     struct block_head head;
+    size_t payload_bytes;
 };
 /* Blocks of a set that may hold rows in [from_ns, to_ns), by ascending first time; fn returns non-zero to
  * stop, which view_scan returns. 0 or negative errno else. */
@@ -84,10 +86,13 @@ must_check int view_scan(struct view *v, const struct view_set *set, const struc
                          view_block_fn fn, void *ctx);
 /* The same backwards, from the last first time on, unless fn stops it. */
 must_check int view_scan_back(struct view *v, const struct view_set *set, view_block_fn fn, void *ctx);
-/* Decodes it; only_column >= 0: that one and the times. 0; BLOCK_DAMAGED (counted), BLOCK_ENCODING_UNKNOWN
- * (counted); -ENOMEM. Borrowed until the next decode. */
+/* Decodes it; only_column >= 0: that one and the times. 0; BLOCK_DAMAGED, BLOCK_ENCODING_UNKNOWN: counted and
+ * told, the reader goes on with the next block; -ENOMEM. Borrowed until the next decode. */
 must_check int view_decode(struct view *v, const struct view_block *b, int only_column,
                            const struct block **ret_b);
+/* Is told of each block that does not decode. why borrows for ever. fn NULL: nobody. */
+typedef void (*view_undecoded_fn)(void *ctx, const struct view_block *b, const char *why);
+void view_on_undecoded(struct view *v, view_undecoded_fn fn, void *ctx);
 
 /* A number as the channel means it: stored * scale, bool and int64 as they are. Not for text. */
 double view_number(const struct view_channel *c, const struct column *col, uint32_t row);
@@ -109,7 +114,9 @@ must_check int view_txn(struct view *v, struct db_txn **ret_txn);
 void view_txn_done(struct view *v);
 
 struct view_faults {
-    uint64_t values_damaged, blocks_damaged, encodings_unknown, rows_malformed;
+    uint64_t values_damaged, rows_malformed;    /* the store's */
+    uint64_t blocks_damaged, encodings_unknown; /* the sender's: stored as they came */
+    uint64_t starts_malformed; /* sets whose start bytes no encoder makes: their coded blocks are damaged */
     uint64_t sets_undescribed; /* no fault of the store: the descriptor has not come, or cannot be read */
 };
 const struct view_faults *view_faults(const struct view *v);

@@ -4,6 +4,7 @@
 #include "codec/block.h"
 #include "ctl/jtree.h"
 #include "ctl/record_private.h"
+#include "ctl/set_starts.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,6 +17,11 @@ static void arena_freep(struct wire_arena **a)
 static void store_freep(struct block_store **s)
 {
     *s = block_store_free(*s);
+}
+
+static void starts_freep(struct block_starts **s)
+{
+    *s = block_starts_free(*s);
 }
 
 static void put_time(struct json *j, const char *key, int64_t unix_ns)
@@ -60,6 +66,8 @@ static int put_descriptors(struct wire_arena *a, const struct record *r, struct 
             json_kdouble(j, "scale", d->scale);
         if (d->error_bound != 0)
             json_kdouble(j, "error_bound", d->error_bound);
+        if (d->start.len != 0)
+            json_ku64(j, "start_bytes", d->start.len);
         json_key(j, "tags");
         json_array(j);
         for (size_t t = 0; t < d->n_tags; t++)
@@ -186,6 +194,7 @@ static int put_columns(struct wire_arena *a, const struct record_view *v, const 
     Fogline__V1__DescriptorSet *set;
     enum column_type types[BLOCK_COLUMNS_MAX];
     owned(store_freep) struct block_store *store = NULL;
+    owned(starts_freep) struct block_starts *starts = NULL;
     struct span packed;
     const struct block *b;
     int r;
@@ -203,10 +212,12 @@ static int put_columns(struct wire_arena *a, const struct record_view *v, const 
     }
     json_array_end(j);
     r = block_store_new(&store);
+    if (r == 0)
+        r = set_starts_new(&starts, set);
     if (r < 0)
-        return r;
+        return r == -EINVAL ? RECORD_TEXT_DAMAGED : r;
     struct block_shape shape = {m->encoding,      types, (uint32_t)set->n_channels, m->rows, -1,
-                                m->time_first_ns, NULL};
+                                m->time_first_ns, starts};
     r = block_decode(&shape, wire_span(m->body), store, &b);
     if (r == 0)
         put_rows(b, v->max_rows, j);
@@ -222,6 +233,8 @@ static int put_block(struct wire_arena *a, const struct record_view *v, struct j
     put_hex64(j, "set", m->set_id);
     json_ku64(j, "n_rows", m->rows);
     json_ku64(j, "encoding", m->encoding);
+    json_kstr(j, "encoding_name", block_encoding_name(m->encoding));
+    json_ku64(j, "body_bytes", m->body.len);
     put_time(j, "from", m->time_first_ns);
     put_time(j, "to", (int64_t)((uint64_t)m->time_first_ns + m->time_span_ns));
     json_ku64(j, "clock_state", m->clock_state);

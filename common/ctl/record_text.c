@@ -2,6 +2,7 @@
 #include "ctl/record_text.h"
 
 #include "base/clock.h"
+#include "codec/block.h"
 #include "ctl/record_private.h"
 
 #include <inttypes.h>
@@ -60,8 +61,9 @@ static void summary_block(struct wire_arena *a, const struct record *r, char *ou
         snprintf(out, out_bytes, "does not decode");
         return;
     }
-    snprintf(out, out_bytes, "set %016" PRIx64 " rows %" PRIu32 " from %s over %.3f s", b->set_id, b->rows,
-             clock_format_utc(b->time_first_ns, from), (double)b->time_span_ns / 1e9);
+    snprintf(out, out_bytes, "set %016" PRIx64 " rows %" PRIu32 " %s from %s over %.3f s", b->set_id, b->rows,
+             block_encoding_name(b->encoding), clock_format_utc(b->time_first_ns, from),
+             (double)b->time_span_ns / 1e9);
 }
 
 static void summary_event(struct wire_arena *a, const struct record *r, char *out, size_t out_bytes)

@@ -20,6 +20,7 @@ static void check_descriptor(struct check *c, const Fogline__V1__Descriptor *d)
         check_line(c, d->tags[i], WIRE_LABEL_MAX_BYTES);
         check_that(c, d->tags[i][0] != '=' && strchr(d->tags[i], '=') != NULL);
     }
+    check_that(c, d->error_bound == 0 || d->type == FOGLINE__V1__VALUE_TYPE__VALUE_TYPE_DOUBLE);
     check_limit(c, d->start.len, WIRE_CODEC_START_MAX_BYTES);
 }
 
@@ -48,6 +49,7 @@ int wire_descriptor_set_unpack(struct wire_arena *a, struct span bytes, Fogline_
     check_name(&c, s->group);
     check_limit(&c, s->n_channels, WIRE_CHANNELS_MAX);
     check_that(&c, s->n_channels > 0);
+    check_limit(&c, s->time_start.len, WIRE_CODEC_START_MAX_BYTES);
     for (i = 0; c.fault == WIRE_OK && i < s->n_channels; i++) {
         check_descriptor(&c, s->channels[i]);
         check_that(&c, channel_is_new(s, i));

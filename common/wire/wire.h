@@ -42,11 +42,11 @@ enum {
     WIRE_DOCUMENT_BODY_MAX_BYTES = 192 * 1024,
     WIRE_NODES_MAX = 4096,
     WIRE_KEY_BYTES = 32,
-    WIRE_ROWS_MAX = 4096, /* in one Block */
-    WIRE_TAGS_MAX = 16,   /* of one Descriptor */
-    WIRE_CODEC_START_MAX_BYTES = 1024,
-    WIRE_COVERS_MAX = 1024, /* in one Block or Ledger */
-    WIRE_NEEDS_MAX = 64,    /* in one Cover */
+    WIRE_ROWS_MAX = 4096,              /* in one Block */
+    WIRE_TAGS_MAX = 16,                /* of one Descriptor */
+    WIRE_CODEC_START_MAX_BYTES = 1000, /* of one column, and of the times */
+    WIRE_COVERS_MAX = 1024,            /* in one Block or Ledger */
+    WIRE_NEEDS_MAX = 64,               /* in one Cover */
     WIRE_COUNTERS_MAX = 1024,
     WIRE_LABEL_MAX_BYTES = 128,   /* unit, tag, version, counter name */
     WIRE_SUBJECT_MAX_BYTES = 256, /* of an event */

@@ -184,6 +184,136 @@ static void an_unreadable_descriptor_is_no_damage_of_the_store(void **state)
     assert_int_equal(view_find_device(v, "pump-0")->n_sets, 0);
 }
 
+/* ---- blocks that do not decode ---- */
+
+struct bad_blocks {
+    struct view *view;
+    unsigned n_decoded, n_told;
+    uint64_t told_seq;
+    double value[16];
+};
+
+static void on_undecoded(void *ctx, const struct view_block *b, const char *why)
+{
+    struct bad_blocks *bad = ctx;
+
+    assert_true(strlen(why) > 0);
+    bad->n_told++;
+    bad->told_seq = b->key.seq;
+}
+
+static int decode_any(void *ctx, const struct view_block *vb)
+{
+    struct bad_blocks *bad = ctx;
+    const struct block *b;
+    int r = view_decode(bad->view, vb, -1, &b);
+
+    assert_true(r >= 0);
+    if (r == 0)
+        bad->value[bad->n_decoded++] = b->columns[0].f64[0];
+    return 0;
+}
+
+/* A set with the given start bytes of its times, and a block of one row in it. */
+static uint64_t put_small(struct fixture *f, struct span time_start, int64_t time_ns, double value, bool hurt)
+{
+    static const enum column_type types[] = {COLUMN_DOUBLE};
+    Fogline__V1__Descriptor d = FOGLINE__V1__DESCRIPTOR__INIT, *list[] = {&d};
+    Fogline__V1__DescriptorSet set = FOGLINE__V1__DESCRIPTOR_SET__INIT;
+    Fogline__V1__Block block = FOGLINE__V1__BLOCK__INIT;
+    struct fixture_record r = {.kind = FOGLINE__V1__KIND__KIND_DESCRIPTOR};
+    struct column column = {.type = COLUMN_DOUBLE, .f64 = &value};
+    struct block b = {1, 1, &time_ns, &column};
+    struct block_start_bytes bytes = {0};
+    struct block_starts *starts;
+    struct block_coder *coder;
+    struct buf body = {0};
+    uint64_t seq;
+
+    d.name = (char *)"v";
+    d.type = FOGLINE__V1__VALUE_TYPE__VALUE_TYPE_DOUBLE;
+    set.format = block.format = WIRE_FORMAT;
+    set.group = (char *)"g";
+    set.n_channels = 1;
+    set.channels = list;
+    set.time_start = wire_bytes(time_start);
+    buf_reset(&f->payload);
+    wire_pack(&f->payload, &set.base);
+    r.payload = span_of(f->payload.data, f->payload.len);
+    block.set_id = wire_descriptor_set_id(r.payload);
+    assert_int_equal(fixture_put(f, 0, &r, NULL), 0);
+
+    assert_int_equal(block_starts_new(&starts, types, 1, &bytes), 0);
+    assert_int_equal(block_coder_new(&coder), 0);
+    assert_int_equal(block_encode(coder, BLOCK_ENCODING_SMALL, starts, &b, &body), 0);
+    body.data[0] ^= hurt;
+    block.rows = block.samples = 1;
+    block.encoding = BLOCK_ENCODING_SMALL;
+    block.time_first_ns = time_ns;
+    block.body = wire_bytes(span_of(body.data, body.len));
+    buf_reset(&f->payload);
+    wire_pack(&f->payload, &block.base);
+    r = (struct fixture_record){.kind = FOGLINE__V1__KIND__KIND_BLOCK,
+                                .samples = 1,
+                                .payload = span_of(f->payload.data, f->payload.len)};
+    assert_int_equal(fixture_put(f, 0, &r, &seq), 0);
+    buf_deinit(&body);
+    block_coder_free(coder);
+    block_starts_free(starts);
+    return seq;
+}
+
+static void scan_all(struct view *v, struct bad_blocks *bad)
+{
+    static const struct view_range all = {INT64_MIN, INT64_MAX};
+    const struct view_device *d = view_find_device(v, "pump-0");
+
+    *bad = (struct bad_blocks){.view = v};
+    view_on_undecoded(v, on_undecoded, bad);
+    for (size_t i = 0; i < d->n_sets; i++)
+        assert_int_equal(view_scan(v, &d->sets[i], &all, decode_any, bad), 0);
+}
+
+static void a_block_that_does_not_decode_is_left_out_and_told(void **state)
+{
+    struct fixture *f = *state;
+    struct bad_blocks bad;
+    struct view *v;
+    uint64_t seq;
+
+    (void)put_small(f, (struct span){0}, 1000, 1.5, false);
+    seq = put_small(f, (struct span){0}, 2000, 2.5, true);
+    (void)put_small(f, (struct span){0}, 3000, 3.5, false);
+    fixture_commit(f);
+    v = fixture_view(f);
+    scan_all(v, &bad);
+    assert_int_equal(bad.n_decoded, 2);
+    assert_true(bad.value[0] == 1.5 && bad.value[1] == 3.5);
+    assert_int_equal(bad.n_told, 1);
+    assert_true(bad.told_seq == seq);
+    assert_int_equal(view_faults(v)->blocks_damaged, 1);
+    assert_int_equal(view_faults(v)->starts_malformed, 0);
+}
+
+static void the_coded_blocks_of_a_set_with_malformed_starts_are_left_out_and_told(void **state)
+{
+    struct fixture *f = *state;
+    struct bad_blocks bad;
+    struct view *v;
+
+    (void)put_small(f, span_str("no start"), 1000, 1.5, false);
+    (void)put_small(f, span_str("no start"), 2000, 2.5, false);
+    (void)put_small(f, (struct span){0}, 3000, 3.5, false);
+    fixture_commit(f);
+    v = fixture_view(f);
+    scan_all(v, &bad);
+    assert_int_equal(bad.n_decoded, 1);
+    assert_true(bad.value[0] == 3.5);
+    assert_int_equal(bad.n_told, 2);
+    assert_int_equal(view_faults(v)->blocks_damaged, 2);
+    assert_int_equal(view_faults(v)->starts_malformed, 1);
+}
+
 static void put_block_of(struct fixture *f, int64_t first, int64_t step, uint32_t n)
 {
     struct fixture_row rows[64] = {0};
@@ -381,6 +511,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(unknown_kinds_and_unreadable_blocks_are_kept_as_bytes, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_unreadable_descriptor_is_no_damage_of_the_store, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_block_that_does_not_decode_is_left_out_and_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_coded_blocks_of_a_set_with_malformed_starts_are_left_out_and_told,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(range_begins_early_enough_for_long_blocks, setup, teardown),
         cmocka_unit_test_setup_teardown(times_before_1970_come_first, setup, teardown),
         cmocka_unit_test_setup_teardown(archive_id_stays_over_reopening_and_reboot, setup, teardown),

@@ -77,6 +77,8 @@ static void every_payload_of_another_major_is_refused(void **state)
 static void descriptor_sets_out_of_range_are_refused(void **state)
 {
     char *bad_tags[] = {(char *)"novalue"}, *no_key[] = {(char *)"=x"};
+    static uint8_t start[WIRE_CODEC_START_MAX_BYTES + 1];
+    const ProtobufCBinaryData most = {WIRE_CODEC_START_MAX_BYTES, start}, over = {sizeof start, start};
 
     (void)state;
     SET(WIRE_OK, (void)0);
@@ -88,8 +90,13 @@ static void descriptor_sets_out_of_range_are_refused(void **state)
     SET(WIRE_INVALID, m.descriptors[1].type = (Fogline__V1__ValueType)5);
     SET(WIRE_INVALID, m.descriptors[1].keep = (Fogline__V1__KeepPolicy)5);
     SET(WIRE_INVALID, m.descriptors[1].scale = INFINITY);
-    SET(WIRE_INVALID, m.descriptors[1].error_bound = -1);
-    SET(WIRE_INVALID, m.descriptors[1].error_bound = NAN);
+    SET(WIRE_INVALID, m.descriptors[0].error_bound = -1);
+    SET(WIRE_INVALID, m.descriptors[0].error_bound = NAN);
+    SET(WIRE_INVALID, m.descriptors[0].error_bound = INFINITY);
+    SET(WIRE_INVALID, m.descriptors[1].error_bound = 1); /* of an int64 */
+    SET(WIRE_OK, (m.descriptors[1].start = most, m.set.time_start = most));
+    SET(WIRE_LIMIT, m.descriptors[1].start = over);
+    SET(WIRE_LIMIT, m.set.time_start = over);
     SET(WIRE_INVALID, m.descriptors[1].unit = (char *)"\xff");
     SET(WIRE_LIMIT, m.descriptors[1].unit = text_of(WIRE_LABEL_MAX_BYTES + 1));
     SET(WIRE_OK, m.descriptors[1].unit = text_of(WIRE_LABEL_MAX_BYTES));
