@@ -264,6 +264,8 @@ static int watch(struct io *io)
     if (rc == 0)
         rc = batch_new(&io->batch);
     if (rc == 0)
+        rc = block_coder_new(&io->coder);
+    if (rc == 0)
         rc = status_new(&io->status, &so);
     return rc;
 }
@@ -279,6 +281,7 @@ int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
     io->config = d->values;
     io->batch_since_ms = io->apply_since_ms = io->retry_at_ms = INT64_MAX;
     io->clock_read_ms = INT64_MIN / 2;
+    io->learn_budget.left_bytes = LEARN_BUDGET_BYTES;
     io->last_link = -1;
     /* Waking for each row is what low latency costs; where rows may wait anyway, look at the ring now and
      * then. */
@@ -309,7 +312,8 @@ struct io *io_free(struct io *io)
     ring_free(io->live);
     ring_free(io->replay);
     for (uint32_t i = 0; i < io->n_groups; i++)
-        pack_free(io->groups[i].pack);
+        io_group_deinit(&io->groups[i]);
+    block_coder_free(io->coder);
     batch_free(io->batch);
     status_free(io->status);
     loop_timer_free(io->timer);

@@ -26,6 +26,7 @@ enum {
     IO_RETRY_MS = 1000,         /* a full store is tried again */
     IO_ALIVE_MS = 10000,        /* the last sign of life is written this often */
     IO_NOT_ACCEPTED_MS = 10000, /* reached, but not accepted, for so long: say what to do */
+    IO_OLD_SETS_MAX = 7,
 };
 
 enum io_counter {
@@ -33,6 +34,10 @@ enum io_counter {
     IO_SAMPLES,
     IO_BLOCKS,
     IO_BLOCK_BYTES,
+    IO_PLAIN_BYTES,
+    IO_COLUMN_BYTES,
+    IO_BLOCKS_RAW,
+    IO_SETS_LEARNT,
     IO_EVENTS,
     IO_COMMITS,
     IO_COMMIT_US,
@@ -56,11 +61,22 @@ struct io_source {
     uint64_t last_entry; /* of the batch: its last block */
 };
 
+/* A set that is no longer in use, but that blocks which are still held may name. */
+struct io_old_set {
+    struct buf descriptor;
+    struct id128 epoch;
+    uint64_t until; /* blocks from this number on, and of later epochs, do not name it */
+};
+
 struct io_group {
     struct pack *pack;
     unsigned source;
     uint64_t taken_before; /* records evicted and archives changed when its descriptor was written */
-    struct id128 epoch;    /* that it was written in; zero: not yet */
+    uint64_t set_written;
+    struct id128 epoch; /* that it was written in; zero: not yet */
+    bool is_to_keep;    /* its sets changed: with the next commit */
+    unsigned n_old;
+    struct io_old_set old[IO_OLD_SETS_MAX]; /* the newest first */
 };
 
 struct io_receipt {
@@ -87,6 +103,8 @@ struct io {
     struct feed *feed;
     struct act *act;
     struct batch *batch;
+    struct block_coder *coder;
+    struct learn_budget learn_budget;
     struct status *status;
     struct loop_timer *timer;
 
@@ -128,6 +146,20 @@ void io_fail(struct io *io, int error);
 void io_drain(struct io *io);
 void io_close_packs(struct io *io, bool all, int64_t now_mono_ns);
 int64_t io_oldest_pack_ns(const struct io *io); /* INT64_MAX: none has a row */
+
+/* io_sets.c: descriptor sets */
+/* The record of the group's set into the batch, where it is wanted: it stands in each epoch before the first
+ * block that names it. It is written again after a start, and after evictions or when the archive is another
+ * one, which may have taken it; then those before it, too. */
+must_check int io_add_descriptor(struct io *io, struct io_group *g);
+/* After a block was closed: another set, when better starts were learnt. */
+must_check int io_learn(struct io *io, struct io_group *g);
+/* In the open transaction, and after its commit. */
+must_check int io_keep_sets(struct io *io);
+void io_sets_kept(struct io *io);
+/* The set last in use in the life before this one, for a new group. */
+must_check int io_take_up_sets(struct io *io, struct io_group *g);
+void io_group_deinit(struct io_group *g);
 
 /* io_commit.c: from the batch to the store */
 bool io_commit_is_due(const struct io *io, int64_t now_ms);

@@ -95,8 +95,10 @@ static int append_all(struct io *io, struct io_loss *loss)
                 io->sources[e->source].is_stuck = true;
                 continue;
             }
-            /* Events and reports wait for room, unless they become many themselves. */
-            io->own_is_stuck = e->source == BATCH_NO_SOURCE && batch_bytes(io->batch) < IO_BATCH_BYTES / 2;
+            /* Events and reports wait for room, unless they become many themselves; sets always do. */
+            io->own_is_stuck =
+                e->source == BATCH_NO_SOURCE && (e->kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR ||
+                                                 batch_bytes(io->batch) < IO_BATCH_BYTES / 2);
             if (io->own_is_stuck)
                 continue;
             e->is_done = true;
@@ -135,6 +137,8 @@ static int write_all(struct io *io, struct io_loss *loss, int64_t now_ms)
         rc = outbox_apply(io->outbox, now_ms, wall_ns);
     if (rc == 0)
         rc = append_all(io, loss);
+    if (rc == 0)
+        rc = io_keep_sets(io);
     /* Nothing live was read between this and the next start. With live readings in the batch it has to be
      * exact. */
     if (rc == 0 && (now_ms >= io->alive_at_ms || has_live_block(io))) {
@@ -234,6 +238,7 @@ static void on_committed(struct io *io, const struct io_loss *loss, int64_t now_
 
     io->counter[IO_COMMITS]++;
     io->counter[IO_SAMPLES_REFUSED] += loss->samples - io->loss.samples;
+    io_sets_kept(io);
     answer_receipts(io, lost);
     for (size_t i = 0; i < batch_n(io->batch); i++)
         if (batch_at(io->batch, i)->is_done)

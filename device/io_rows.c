@@ -34,35 +34,12 @@ static void added(struct io *io)
         io->batch_since_ms = loop_now_ms(io->daemon->loop);
 }
 
-/* A descriptor set stands in each epoch before its first block. It is written again after a start, and after
- * evictions or when the archive is another one, which may have taken it. */
-static int add_descriptor(struct io *io, struct io_group *g)
-{
-    const struct spool_stream *own = spool_own(io->spool);
-    const uint64_t *count = outbox_counters(io->outbox);
-    uint64_t taken = count[OUTBOX_RECORDS_EVICTED] + count[OUTBOX_ARCHIVES_TAKEN];
-    struct batch_entry e = {
-        .kind = FOGLINE__V1__KIND__KIND_DESCRIPTOR, .source = BATCH_NO_SOURCE, .lane = LANE_ORDINARY};
-    struct span descriptor = pack_descriptor(g->pack);
-    int rc;
-
-    if (id128_equal(&g->epoch, &own->epoch) && g->taken_before == taken)
-        return 0;
-    buf_append(batch_begin(io->batch), descriptor.data, descriptor.len);
-    rc = batch_end(io->batch, &e, NULL);
-    if (rc != 0)
-        return rc;
-    g->epoch = own->epoch;
-    g->taken_before = taken;
-    return 0;
-}
-
 static void close_pack(struct io *io, struct io_group *g)
 {
     struct batch_entry e = {
         .kind = FOGLINE__V1__KIND__KIND_BLOCK, .source = (uint16_t)g->source, .lane = LANE_ORDINARY};
     struct pack_block block;
-    int rc = add_descriptor(io, g);
+    int rc = io_add_descriptor(io, g);
 
     if (rc == 0)
         rc = pack_close(g->pack, clock_now(io), batch_begin(io->batch), &block);
@@ -74,25 +51,41 @@ static void close_pack(struct io *io, struct io_group *g)
         e.time_last_ns = block.time_last_ns;
         rc = batch_end(io->batch, &e, &io->sources[g->source].last_entry);
     }
+    if (rc == 0)
+        rc = io_learn(io, g);
     if (rc != 0) {
         io_fail(io, rc); /* no memory: what was read is not lost, it was never produced; a restart says so */
         return;
     }
     io->counter[IO_BLOCKS]++;
+    io->counter[IO_BLOCKS_RAW] += block.encoding == BLOCK_ENCODING_RAW;
+    io->counter[IO_PLAIN_BYTES] += block.plain_bytes;
+    io->counter[IO_COLUMN_BYTES] += block.column_bytes;
     added(io);
 }
 
 static void on_group(struct io *io, const struct feed_message *m)
 {
     struct io_source *s = &io->sources[m->source];
+    const struct source_config *config = io->config->sources.at[m->source].value;
+    double bounds[BLOCK_COLUMNS_MAX];
     struct pack_options o = {.group = s->name,
                              .channels = m->channels,
                              .n_channels = m->n_channels,
                              .max_rows = (uint32_t)io->config->pack_rows,
-                             .max_bytes = io->config->pack_bytes};
+                             .max_bytes = io->config->pack_bytes,
+                             .encoding = source_encoding(config),
+                             .error_bounds = bounds,
+                             .coder = io->coder,
+                             .budget = &io->learn_budget};
     struct io_group *g = &io->groups[m->group];
-    int rc = pack_new(&g->pack, &o);
+    int rc;
 
+    for (uint32_t i = 0; i < m->n_channels; i++)
+        bounds[i] = source_bound(config, m->channels[i].name);
+    rc = pack_new(&g->pack, &o);
+    if (rc == 0 && o.encoding != BLOCK_ENCODING_RAW)
+        rc = io_take_up_sets(io, g);
     if (rc != 0) {
         io_fail(io, rc);
         return;

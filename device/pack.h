@@ -1,17 +1,21 @@
 /* pack.h - rows of one group become the payloads of block records.
  *
- * A block is closed when it has pack.rows rows, pack.bytes bytes, or when its first row is pack.ms old; the
- * last is asked by the owner. A payload never passes WIRE_PAYLOAD_MAX_BYTES. Pure: times are passed in.
- * Threads: one owner. */
+ * A block is closed when it has pack.rows rows, pack.bytes bytes (as raw columns), or when its first row is
+ * pack.ms old; the last is asked by the owner. A payload never passes WIRE_PAYLOAD_MAX_BYTES: a block whose
+ * columns would be longer in its encoding than raw ones is written raw. Starts are learnt from the rows
+ * (learn.h); better ones make a new descriptor set, which the blocks after it name. Pure: times are passed
+ * in. Threads: one owner. */
 #ifndef FOGLINE_DEVICE_PACK_H
 #define FOGLINE_DEVICE_PACK_H
 
 #include "device/feed.h"
+#include "device/learn.h"
 #include "wire/wire.h"
 
 enum {
     PACK_ROWS_MAX = BLOCK_ROWS_MAX,
-    PACK_BYTES_MAX = 56 * 1024, /* leaves room for the row that closes a block, and for the header */
+    PACK_BYTES_MAX = 56 * 1024,     /* leaves room for the row that closes a block, and for the header */
+    PACK_SET_MAX_BYTES = 48 * 1024, /* of a set with starts: without those that do not fit */
 };
 
 struct pack;
@@ -21,14 +25,26 @@ struct pack_options {
     const struct feed_channel *channels;
     uint32_t n_channels, max_rows;
     size_t max_bytes;
+    enum block_encoding encoding;
+    const double
+        *error_bounds;         /* n_channels; NULL: all exact. Of channels that are not double: passed over */
+    struct block_coder *coder; /* borrowed; shared by the packs of a thread */
+    struct learn_budget *budget; /* borrowed likewise */
 };
 
 must_check int pack_new(struct pack **ret_p, const struct pack_options *options);
 struct pack *pack_free(struct pack *p); /* accepts NULL */
 
-/* The packed DescriptorSet, and its id. Borrowed for the life of the pack. */
+/* The packed DescriptorSet that blocks closed from now on name, and its id. Borrowed until pack_learn gives
+ * PACK_NEW_SET. */
 struct span pack_descriptor(const struct pack *p);
 uint64_t pack_set_id(const struct pack *p);
+/* Id of the set without any starts: the same for the same channels, whatever was learnt. */
+uint64_t pack_cold_id(const struct pack *p);
+/* Before the first row: goes on with the set of an earlier life. 0; PACK_OTHER_SET: it is not one of these
+ * channels, or not to be read, and nothing changed; -ENOMEM. */
+enum { PACK_OTHER_SET = 1 };
+must_check int pack_adopt(struct pack *p, struct span descriptor);
 
 enum { PACK_CLOSE_FIRST = 1, PACK_TOO_BIG = 2 };
 /* Adds a row. 0; PACK_CLOSE_FIRST: not added, the block is full, close it and add again; PACK_TOO_BIG: no
@@ -45,10 +61,22 @@ struct pack_block {
     uint32_t rows, samples;
     int64_t time_first_ns, time_last_ns; /* lowest and highest */
     bool has_position;
-    struct source_position position; /* behind the last row */
+    struct source_position position;    /* behind the last row */
+    enum block_encoding encoding;       /* that it was written in */
+    uint64_t plain_bytes, column_bytes; /* times and numbers of 8 bytes and texts; what they became */
 };
 /* Appends the payload to out and empties the pack. There must be a row. 0 or negative errno. */
 must_check int pack_close(struct pack *p, const struct pack_clock *clock, struct buf *out,
                           struct pack_block *ret_b);
+
+/* pack_learn has something to do. */
+bool pack_learn_is_due(const struct pack *p);
+/* After a block was closed: PACK_NEW_SET: better starts were learnt, and pack_descriptor is another one. 0:
+ * no. *ret (may be NULL) says what was compared. Takes a few ms when a look is due, nothing else. */
+enum { PACK_NEW_SET = 1 };
+struct pack_learnt {
+    double old_bytes, new_bytes; /* columns, a row */
+};
+must_check int pack_learn(struct pack *p, struct pack_learnt *ret);
 
 #endif

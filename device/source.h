@@ -113,10 +113,21 @@ struct source_kind {
     void (*describe_end)(const void *self, char *out, size_t out_bytes);
 };
 
-/* First member of every kind's configuration. */
+/* First member of every kind's configuration. What stands in it besides the name is about the blocks of the
+ * source's groups, not about the source. */
 struct source_config {
     char name[SOURCE_NAME_BYTES];
+    int encoding;                /* index in source_encodings */
+    struct config_list channels; /* items: struct source_channel_config */
 };
+struct source_channel_config {
+    char name[2 *
+              SOURCE_NAME_BYTES]; /* '*' matches any run, {a,b} one of them; the first that matches counts */
+    double bound;                 /* 0: exact */
+};
+extern const char *const source_encodings[]; /* "small", "fast", "raw" */
+enum block_encoding source_encoding(const struct source_config *c);
+double source_bound(const struct source_config *c, const char *channel);
 extern const struct config_row source_config_rows[];
 
 /* Every kind that is built in, NULL at the end. */

@@ -1,6 +1,7 @@
 """bench.py - the measurements. Times are never asserted; every figure is printed beside its limit from the same run.
 
   bench pipeline [--json] [--rounds 3] [--rows N]   the bare pipeline and Fogline in turn: single, batch, paced
+                 [--encoding small fast raw]        Fogline once with each of them (default: small and fast)
   bench footprint [--json]                          sizes of programs, memory and CPU idle and under load, start times
   bench drain [--rows N] [--json]                   a backlog after a cut, with live rows overtaking it
   bench connections [--devices N] [--json]          what a connected, silent device costs its fog, and ZeroMQ alone
@@ -36,6 +37,7 @@ VARIANTS = {  # rows per message, rate, rows in a run
     "paced": (1, 1000, 10_000),
 }
 TIERS = ("device", "fog", "cloud")
+ENCODINGS = ("small", "fast", "raw")
 
 
 def bare(variant, rows):
@@ -92,7 +94,7 @@ class Watch:
         self.process.wait()
 
 
-def make_cluster(folder, variant, rows):
+def make_cluster(folder, variant, rows, encoding="small"):
     per, rate, _ = VARIANTS[variant]
     c = Cluster(folder, BUILD, by_relay=())
     c.add_cloud(config={"store.map_bytes": "4 GiB"})
@@ -100,7 +102,7 @@ def make_cluster(folder, variant, rows):
     device = c.add_device("device", site="bench", fogs=["fog"], config={
         "store.map_bytes": "64 MiB", "pack.rows": per, "commit_ms": 0 if rate else 20, "log.level": "warn",
     }, sources=[{"type": "trace", "name": "trace", "sources": SOURCES, "run": per, "rows": rows, "rate": rate,
-                 "stamp": os.path.join(folder, "stamp")}])
+                 "stamp": os.path.join(folder, "stamp"), "encoding": encoding}])
     device.daemon = os.path.join(LIMITS, "bench_device")
     c.setup()
     return c
@@ -127,11 +129,11 @@ def quantile(v, q):
     return v[min(len(v) - 1, int(q * (len(v) - 1) + 0.5))] if v else 0
 
 
-def product(variant, rows):
+def product(variant, rows, encoding="small"):
     per, rate, _ = VARIANTS[variant]
     folder = tempfile.mkdtemp(prefix="fogline-bench-")
     try:
-        with make_cluster(folder, variant, rows) as c:
+        with make_cluster(folder, variant, rows, encoding) as c:
             c.start("cloud", "fog")
             watch = Watch(c, 100 if rate else 2000)
             c.start("device")
@@ -153,12 +155,14 @@ def product(variant, rows):
             lat = latencies(c, watch) if rate else []
             watch.stop()
             used = c.ctl_json("cloud", "store", "stat").get("used_bytes", 0)
+            plain, columns = c.counter("device", "io.plain_bytes"), c.counter("device", "io.column_bytes")
             c.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     seconds = (ended - began) / 1e9
     return {"rows_s": rows / seconds, "seconds": seconds, "cpu": cpu, "anon_mib": {t: anon[t] / 1024 for t in TIERS},
             "wire": {k: v / rows for k, v in wire.items()}, "disk": used / rows,
+            "plain": plain / rows, "columns": columns / rows,
             "p50": quantile(lat, 0.5), "p99": quantile(lat, 0.99)}
 
 
@@ -169,36 +173,49 @@ def median(values):
 def pipeline(args):
     out = []
     for variant in args.variants:
-        per, rate, default = VARIANTS[variant]
-        rows = args.rows or default
+        rows = args.rows or VARIANTS[variant][2]
         turns = []
         for i in range(args.rounds):
             print(f"{variant} {i + 1} of {args.rounds}", file=sys.stderr)
-            turns.append((bare(variant, rows), product(variant, rows)))
-        b, p = [t[0] for t in turns], [t[1] for t in turns]
-        row = {
-            "variant": variant, "rows": rows,
-            "rows_s": round(median([x["rows_s"] for x in p])), "bare_rows_s": round(median([x["rows_s"] for x in b])),
-            "bare_ratio": round(median([y["rows_s"] / x["rows_s"] for x, y in turns]), 3),
-            "cpu_s_per_M_rows": round(median([sum(x["cpu"].values()) for x in p]) / rows * 1e6, 2),
-            "bare_cpu_s_per_M_rows": round(median([sum(x["cpu"].values()) for x in b]) / rows * 1e6, 2),
-            "cpu_share": {t: round(median([x["cpu"][t] for x in p]) / rows * 1e6, 2) for t in TIERS},
-            "wire_bytes_per_row": {k: round(median([x["wire"][k] for x in p]), 1) for k in p[0]["wire"]},
-            "disk_bytes_per_row": round(median([x["disk"] for x in p]), 1),
-            "rss_anon_mib": {t: round(max(x["anon_mib"][t] for x in p), 1) for t in TIERS},
-            "p50_ms": round(median([x["p50"] for x in p]), 2), "p99_ms": round(median([x["p99"] for x in p]), 2),
-            "bare_p50_ms": round(median([x["p50"] for x in b]), 2) if rate else 0,
-            "bare_p99_ms": round(median([x["p99"] for x in b]), 2) if rate else 0,
-        }
-        out.append(row)
-        if not args.json:
-            print(f"{variant:7} {row['rows_s']:>10,} rows/s = {row['bare_ratio']:.2f} x bare ({row['bare_rows_s']:,}); "
-                  f"CPU {row['cpu_s_per_M_rows']} s/M rows (bare {row['bare_cpu_s_per_M_rows']}); RssAnon "
-                  + "/".join(str(row["rss_anon_mib"][t]) for t in TIERS) + " MiB"
-                  + (f"; p50 {row['p50_ms']} p99 {row['p99_ms']} ms (bare {row['bare_p50_ms']} / {row['bare_p99_ms']})"
-                     if rate else ""))
+            turns.append((bare(variant, rows), {e: product(variant, rows, e) for e in args.encoding}))
+        for encoding in args.encoding:
+            row = pipeline_row(variant, encoding, rows, [(t[0], t[1][encoding]) for t in turns])
+            out.append(row)
+            if not args.json:
+                print_pipeline_row(row, VARIANTS[variant][1])
     if args.json:
         print(json.dumps(out))
+
+
+def pipeline_row(variant, encoding, rows, turns):
+    rate, b, p = VARIANTS[variant][1], [t[0] for t in turns], [t[1] for t in turns]
+    return {
+        "variant": variant, "encoding": encoding, "rows": rows,
+        "rows_s": round(median([x["rows_s"] for x in p])), "bare_rows_s": round(median([x["rows_s"] for x in b])),
+        "bare_ratio": round(median([y["rows_s"] / x["rows_s"] for x, y in turns]), 3),
+        "cpu_s_per_M_rows": round(median([sum(x["cpu"].values()) for x in p]) / rows * 1e6, 2),
+        "bare_cpu_s_per_M_rows": round(median([sum(x["cpu"].values()) for x in b]) / rows * 1e6, 2),
+        "cpu_share": {t: round(median([x["cpu"][t] for x in p]) / rows * 1e6, 2) for t in TIERS},
+        "wire_bytes_per_row": {k: round(median([x["wire"][k] for x in p]), 1) for k in p[0]["wire"]},
+        "plain_bytes_per_row": round(median([x["plain"] for x in p]), 1),
+        "column_bytes_per_row": round(median([x["columns"] for x in p]), 1),
+        "disk_bytes_per_row": round(median([x["disk"] for x in p]), 1),
+        "rss_anon_mib": {t: round(max(x["anon_mib"][t] for x in p), 1) for t in TIERS},
+        "p50_ms": round(median([x["p50"] for x in p]), 2), "p99_ms": round(median([x["p99"] for x in p]), 2),
+        "bare_p50_ms": round(median([x["p50"] for x in b]), 2) if rate else 0,
+        "bare_p99_ms": round(median([x["p99"] for x in b]), 2) if rate else 0,
+    }
+
+
+def print_pipeline_row(row, rate):
+    wire = row["wire_bytes_per_row"]
+    print(f"{row['variant']:7} {row['encoding']:5} {row['rows_s']:>10,} rows/s = {row['bare_ratio']:.2f} x bare "
+          f"({row['bare_rows_s']:,}); wire {wire['device_fog']}/{wire['fog_cloud']} B/row "
+          f"(plain {row['plain_bytes_per_row']}, columns {row['column_bytes_per_row']}); "
+          f"CPU {row['cpu_s_per_M_rows']} s/M rows (bare {row['bare_cpu_s_per_M_rows']}); RssAnon "
+          + "/".join(str(row["rss_anon_mib"][t]) for t in TIERS) + " MiB"
+          + (f"; p50 {row['p50_ms']} p99 {row['p99_ms']} ms (bare {row['bare_p50_ms']} / {row['bare_p99_ms']})"
+             if rate else ""))
 
 
 def start_to_first_sample(folder):
@@ -393,6 +410,7 @@ def main():
     q.add_argument("--rounds", type=int, default=3)
     q.add_argument("--rows", type=int)
     q.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    q.add_argument("--encoding", nargs="+", choices=ENCODINGS, default=["small", "fast"])
     q.set_defaults(fn=pipeline)
     q = sub.add_parser("footprint")
     q.add_argument("--json", action="store_true")

@@ -2,6 +2,11 @@
 #include "device/batch.h"
 #include "device/pack.h"
 
+#include "base/clock.h"
+#include "base/rng.h"
+#include "ctl/set_starts.h"
+
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,17 +20,44 @@ static const struct feed_channel channels[CHANNELS] = {
     {"t", "Cel", COLUMN_DOUBLE}, {"n", "", COLUMN_INT64}, {"s", "", COLUMN_TEXT}};
 static const struct pack_clock synced = {2, 150};
 
-static struct pack *make(uint32_t max_rows, size_t max_bytes)
+static struct block_coder *coder;
+static struct learn_budget budget;
+
+static int set_up(void **state)
+{
+    (void)state;
+    budget.left_bytes = LEARN_BUDGET_BYTES;
+    return block_coder_new(&coder);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    coder = block_coder_free(coder);
+    return budget.left_bytes == LEARN_BUDGET_BYTES ? 0 : -1; /* what was taken was given back */
+}
+
+static struct pack *make_of(enum block_encoding encoding, const double *bounds, uint32_t max_rows,
+                            size_t max_bytes)
 {
     struct pack_options o = {.group = "g",
                              .channels = channels,
                              .n_channels = CHANNELS,
                              .max_rows = max_rows,
-                             .max_bytes = max_bytes};
+                             .max_bytes = max_bytes,
+                             .encoding = encoding,
+                             .error_bounds = bounds,
+                             .coder = coder,
+                             .budget = &budget};
     struct pack *p;
 
     assert_int_equal(pack_new(&p, &o), 0);
     return p;
+}
+
+static struct pack *make(uint32_t max_rows, size_t max_bytes)
+{
+    return make_of(BLOCK_ENCODING_RAW, NULL, max_rows, max_bytes);
 }
 
 static int add(struct pack *p, int64_t i, size_t text_len)
@@ -92,14 +124,13 @@ static void a_block_holds_what_was_added(void **state)
     pack_free(p);
 }
 
-static void a_payload_never_passes_the_limit_of_a_record(void **state)
+static void never_passes_the_limit(enum block_encoding encoding)
 {
-    struct pack *p = make(PACK_ROWS_MAX, PACK_BYTES_MAX);
+    struct pack *p = make_of(encoding, NULL, PACK_ROWS_MAX, PACK_BYTES_MAX);
     struct buf payload = {0};
     struct pack_block info;
     unsigned blocks = 0;
 
-    (void)state;
     for (int i = 0; i < 20000; i++) {
         int rc = add(p, i, (size_t)(i * 37 % 256));
 
@@ -107,7 +138,7 @@ static void a_payload_never_passes_the_limit_of_a_record(void **state)
             buf_reset(&payload);
             assert_int_equal(pack_close(p, &synced, &payload, &info), 0);
             assert_true(payload.len <= WIRE_PAYLOAD_MAX_BYTES);
-            assert_true(payload.len > WIRE_PAYLOAD_MAX_BYTES / 2);
+            assert_true(encoding != BLOCK_ENCODING_RAW || payload.len > WIRE_PAYLOAD_MAX_BYTES / 2);
             assert_true(info.position.word[0] == (uint64_t)i - 1);
             blocks++;
             rc = add(p, i, (size_t)(i * 37 % 256));
@@ -119,12 +150,239 @@ static void a_payload_never_passes_the_limit_of_a_record(void **state)
     pack_free(p);
 }
 
+static void a_payload_never_passes_the_limit_of_a_record(void **state)
+{
+    (void)state;
+    never_passes_the_limit(BLOCK_ENCODING_RAW);
+    never_passes_the_limit(BLOCK_ENCODING_FAST);
+    never_passes_the_limit(BLOCK_ENCODING_SMALL);
+}
+
+/* Bits without any order: nothing is shorter than raw, and raw it is. */
+static void what_no_encoding_shortens_is_written_raw(void **state)
+{
+    struct rng r = {5};
+
+    (void)state;
+    for (int e = BLOCK_ENCODING_FAST; e <= BLOCK_ENCODING_SMALL; e++) {
+        struct pack_options o = {.group = "g",
+                                 .channels = channels,
+                                 .n_channels = 2,
+                                 .max_rows = PACK_ROWS_MAX,
+                                 .max_bytes = PACK_BYTES_MAX,
+                                 .encoding = (enum block_encoding)e,
+                                 .coder = coder,
+                                 .budget = &budget};
+        struct buf payload = {0};
+        struct pack_block info;
+        struct pack *p;
+        int rc;
+
+        assert_int_equal(pack_new(&p, &o), 0);
+        do {
+            struct cell cells[2] = {{.i64 = (int64_t)rng_u64(&r)}, {.i64 = (int64_t)rng_u64(&r)}};
+            struct feed_message row = {.time_ns = (int64_t)(rng_u64(&r) >> 1), .cells = cells, .n_cells = 2};
+
+            rc = pack_add(p, &row, 5);
+        } while (rc == 0);
+        assert_int_equal(rc, PACK_CLOSE_FIRST);
+        assert_int_equal(pack_close(p, &synced, &payload, &info), 0);
+        assert_int_equal(info.encoding, BLOCK_ENCODING_RAW);
+        assert_true(payload.len <= WIRE_PAYLOAD_MAX_BYTES);
+        buf_deinit(&payload);
+        pack_free(p);
+    }
+}
+
+/* ---- learning ---- */
+
+enum { HOUR_S = 3600 };
+
+struct run {
+    struct pack *pack;
+    struct rng rng;
+    int64_t now_ns, time_ns;
+    double at;
+    unsigned n_sets;
+    uint64_t bytes; /* of the blocks since somebody set it to 0 */
+    struct buf payload;
+};
+
+/* A walk of tenths, or of another grid and place; some text. */
+static void add_rows(struct run *r, unsigned n, double grid, double place)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct cell cells[CHANNELS] = {
+            {0}, {.i64 = 5000000 + (int64_t)(rng_u64(&r->rng) % 7)}, {.text = span_str("runs well")}};
+        struct feed_message row = {.cells = cells, .n_cells = CHANNELS};
+        struct pack_block info;
+        int rc;
+
+        r->at += (double)(int)(rng_u64(&r->rng) % 9) - 4;
+        cells[0].f64 = (round(r->at) + place) / grid;
+        r->now_ns += NS_PER_S;
+        row.time_ns = r->time_ns += NS_PER_S + (int64_t)(rng_u64(&r->rng) % 1000) * 1000;
+        row.mono_ns = (uint64_t)r->now_ns;
+        assert_int_equal(pack_add(r->pack, &row, 0), 0);
+        if (!pack_is_full(r->pack))
+            continue;
+        buf_reset(&r->payload);
+        assert_int_equal(pack_close(r->pack, &synced, &r->payload, &info), 0);
+        r->bytes += info.column_bytes;
+        rc = pack_learn(r->pack, NULL);
+        assert_true(rc >= 0);
+        r->n_sets += rc == PACK_NEW_SET;
+    }
+}
+
+static struct run run_of(struct pack *p)
+{
+    return (struct run){.pack = p, .rng = {77}, .now_ns = NS_PER_S, .time_ns = 1, .at = 0};
+}
+
+static void end_run(struct run *r)
+{
+    buf_deinit(&r->payload);
+    pack_free(r->pack);
+}
+
+static void starts_are_learnt_when_they_pay(void **state)
+{
+    struct run r = run_of(make_of(BLOCK_ENCODING_SMALL, NULL, 10, 48 * 1024));
+    uint64_t cold_id = pack_set_id(r.pack), cold_bytes;
+
+    (void)state;
+    add_rows(&r, 50, 10, 2e6);
+    cold_bytes = r.bytes;
+    add_rows(&r, 2000, 10, 2e6);
+    assert_true(r.n_sets >= 1 && r.n_sets <= 3);
+    assert_true(pack_set_id(r.pack) != cold_id);
+    assert_true(pack_cold_id(r.pack) == cold_id);
+    r.bytes = 0;
+    add_rows(&r, 50, 10, 2e6);
+    assert_true(r.bytes * 10 < cold_bytes * 8);
+    end_run(&r);
+}
+
+static void nothing_is_learnt_where_blocks_are_long_or_raw(void **state)
+{
+    struct run r = run_of(make_of(BLOCK_ENCODING_SMALL, NULL, 4000, 48 * 1024));
+
+    (void)state;
+    add_rows(&r, 4000, 10, 0); /* one block: what a start saves is a percent of it */
+    assert_int_equal(r.n_sets, 0);
+    end_run(&r);
+    r = run_of(make_of(BLOCK_ENCODING_RAW, NULL, 10, 48 * 1024));
+    add_rows(&r, 4000, 10, 0);
+    assert_int_equal(r.n_sets, 0);
+    end_run(&r);
+}
+
+static void other_readings_make_another_set_after_an_hour(void **state)
+{
+    struct run r = run_of(make_of(BLOCK_ENCODING_SMALL, NULL, 10, 48 * 1024));
+    unsigned before;
+
+    (void)state;
+    add_rows(&r, 3000, 10, 2e6);
+    before = r.n_sets;
+    assert_true(before >= 1);
+    add_rows(&r, 2 * HOUR_S, 1e9, 3e14);
+    assert_int_equal(r.n_sets, before + 1);
+    add_rows(&r, 6 * HOUR_S, 10, 2e6);
+    assert_true(r.n_sets <= LEARN_SETS_MAX);
+    end_run(&r);
+}
+
+static void a_set_of_an_earlier_life_is_taken_up_if_it_is_of_the_same_channels(void **state)
+{
+    static const double bound[CHANNELS] = {0.5, 0.5, 0.5};
+    struct run r = run_of(make_of(BLOCK_ENCODING_SMALL, NULL, 10, 48 * 1024));
+    struct pack *next = make_of(BLOCK_ENCODING_SMALL, NULL, 10, 48 * 1024);
+    struct pack *other = make_of(BLOCK_ENCODING_SMALL, bound, 10, 48 * 1024);
+    uint8_t broken[4096];
+    struct span set;
+
+    (void)state;
+    add_rows(&r, 2000, 10, 2e6);
+    assert_true(r.n_sets > 0);
+    set = pack_descriptor(r.pack);
+    assert_true(set.len <= sizeof broken);
+    assert_true(pack_cold_id(other) != pack_cold_id(r.pack));
+    assert_int_equal(pack_adopt(other, set), PACK_OTHER_SET);
+    assert_true(pack_set_id(other) == pack_cold_id(other));
+    for (size_t cut = 0; cut < set.len; cut += 7) {
+        memcpy(broken, set.data, set.len);
+        broken[cut] ^= 0x10;
+        assert_int_equal(pack_adopt(other, span_of(broken, set.len)), PACK_OTHER_SET);
+        assert_true(pack_adopt(other, span_of(set.data, cut)) == PACK_OTHER_SET);
+    }
+    assert_int_equal(pack_adopt(next, set), 0);
+    assert_true(pack_set_id(next) == pack_set_id(r.pack));
+    pack_free(next);
+    pack_free(other);
+    end_run(&r);
+}
+
+static void what_is_bounded_comes_back_within_its_bound(void **state)
+{
+    static const double bounds[CHANNELS] = {0.25, 9, 9}; /* the others are no doubles: exact */
+    static const enum column_type types[] = {COLUMN_DOUBLE, COLUMN_INT64, COLUMN_TEXT};
+    struct pack *p = make_of(BLOCK_ENCODING_FAST, bounds, 100, 48 * 1024);
+    struct rng r = {9};
+    double values[100];
+    struct wire_arena *a;
+    struct block_store *store;
+    struct block_starts *starts;
+    Fogline__V1__DescriptorSet *set;
+    Fogline__V1__Block *header;
+    const struct block *b;
+    struct buf payload = {0};
+    struct pack_block info;
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        struct cell cells[CHANNELS] = {
+            {.f64 = values[i] = rng_normal(&r) * 20}, {.i64 = i}, {.absent = true}};
+        struct feed_message row = {.time_ns = i, .cells = cells, .n_cells = CHANNELS};
+
+        assert_int_equal(pack_add(p, &row, 1), 0);
+    }
+    assert_int_equal(pack_close(p, &synced, &payload, &info), 0);
+    assert_int_equal(info.encoding, BLOCK_ENCODING_FAST);
+    assert_int_equal(wire_arena_new(&a, WIRE_ARENA_BYTES), 0);
+    assert_int_equal(block_store_new(&store), 0);
+    assert_int_equal(wire_descriptor_set_unpack(a, pack_descriptor(p), &set), 0);
+    assert_true(set->channels[0]->error_bound == 0.25 && set->channels[1]->error_bound == 0);
+    assert_int_equal(set_starts_new(&starts, set), 0);
+    assert_int_equal(wire_block_unpack(a, span_of(payload.data, payload.len), &header), 0);
+    assert_int_equal(block_decode(&(struct block_shape){header->encoding, types, CHANNELS, header->rows, -1,
+                                                        header->time_first_ns, starts},
+                                  wire_span(header->body), store, &b),
+                     0);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(fabs(b->columns[0].f64[i] - values[i]) <= 0.25);
+        assert_true(b->columns[1].i64[i] == (int64_t)i);
+    }
+    block_starts_free(starts);
+    block_store_free(store);
+    wire_arena_free(a);
+    buf_deinit(&payload);
+    pack_free(p);
+}
+
 static void a_row_that_fits_in_no_block_is_refused(void **state)
 {
     struct feed_channel *many = calloc(BLOCK_COLUMNS_MAX, sizeof *many);
     struct cell *cells = calloc(BLOCK_COLUMNS_MAX, sizeof *cells);
-    struct pack_options o = {
-        .group = "g", .channels = many, .n_channels = BLOCK_COLUMNS_MAX, .max_rows = 10, .max_bytes = 1024};
+    struct pack_options o = {.group = "g",
+                             .channels = many,
+                             .n_channels = BLOCK_COLUMNS_MAX,
+                             .max_rows = 10,
+                             .max_bytes = 1024,
+                             .encoding = BLOCK_ENCODING_RAW,
+                             .coder = coder,
+                             .budget = &budget};
     struct feed_message row = {.cells = cells, .n_cells = BLOCK_COLUMNS_MAX};
     static const char text[256];
     struct pack *p;
@@ -182,9 +440,16 @@ static void a_sweep_keeps_what_is_not_done_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_block_holds_what_was_added),
-        cmocka_unit_test(a_payload_never_passes_the_limit_of_a_record),
-        cmocka_unit_test(a_row_that_fits_in_no_block_is_refused),
+        cmocka_unit_test_setup_teardown(a_block_holds_what_was_added, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_payload_never_passes_the_limit_of_a_record, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_no_encoding_shortens_is_written_raw, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(starts_are_learnt_when_they_pay, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_learnt_where_blocks_are_long_or_raw, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(other_readings_make_another_set_after_an_hour, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_set_of_an_earlier_life_is_taken_up_if_it_is_of_the_same_channels,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_bounded_comes_back_within_its_bound, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_row_that_fits_in_no_block_is_refused, set_up, tear_down),
         cmocka_unit_test(a_sweep_keeps_what_is_not_done_in_order),
     };
 

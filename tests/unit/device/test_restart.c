@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "ctl/set_starts.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -194,9 +195,43 @@ static int run_daemon(struct bench *b)
     return status;
 }
 
+enum { SETS_MAX = 64 };
+
 struct found {
     uint64_t n_rows, n_ticks, n_starts, n_stops;
+    uint64_t n_blocks_cold; /* name the first set */
+    unsigned n_sets;        /* different ones */
 };
+
+/* Sets by id, as their records are met: a block that names one that did not come before it fails the test. */
+struct sets {
+    uint64_t id[SETS_MAX];
+    struct block_starts *starts[SETS_MAX];
+    unsigned n;
+};
+
+static void take_set(struct sets *all, struct wire_arena *arena, struct span payload)
+{
+    uint64_t id = wire_descriptor_set_id(payload);
+    Fogline__V1__DescriptorSet *set;
+
+    for (unsigned i = 0; i < all->n; i++)
+        if (all->id[i] == id)
+            return;
+    assert_true(all->n < SETS_MAX);
+    assert_int_equal(wire_descriptor_set_unpack(arena, payload, &set), 0);
+    all->id[all->n] = id;
+    assert_int_equal(set_starts_new(&all->starts[all->n++], set), 0);
+}
+
+static const struct block_starts *starts_of(const struct sets *all, uint64_t id)
+{
+    for (unsigned i = 0; i < all->n; i++)
+        if (all->id[i] == id)
+            return all->starts[i];
+    fail_msg("a block names a set that did not come before it");
+    return NULL;
+}
 
 /* Value of a record: format u8, kind u32, flags u32, samples u32, tag[16], payload. */
 static void read_spool(struct bench *b, struct found *ret)
@@ -212,6 +247,7 @@ static void read_spool(struct bench *b, struct found *ret)
     struct block_store *store;
     struct span key, value;
     struct errmsg err;
+    struct sets sets = {.n = 0};
     int rc;
 
     *ret = (struct found){0};
@@ -234,13 +270,17 @@ static void read_spool(struct bench *b, struct found *ret)
             ret->n_starts += event->type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_START;
             ret->n_stops += event->type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_STOP;
         }
+        if (kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR)
+            take_set(&sets, arena, payload);
         if (kind != FOGLINE__V1__KIND__KIND_BLOCK)
             continue;
         assert_int_equal(wire_block_unpack(arena, payload, &header), 0);
-        assert_int_equal(block_decode(&(struct block_shape){header->encoding, types, 1, header->rows, -1,
-                                                            header->time_first_ns, NULL},
-                                      wire_span(header->body), store, &block),
-                         0);
+        ret->n_blocks_cold += header->set_id == sets.id[0];
+        assert_int_equal(
+            block_decode(&(struct block_shape){header->encoding, types, 1, header->rows, -1,
+                                               header->time_first_ns, starts_of(&sets, header->set_id)},
+                         wire_span(header->body), store, &block),
+            0);
         for (uint32_t i = 0; i < block->n_rows; i++)
             if (block->columns[0].i64[i] < 0)
                 assert_true(block->columns[0].i64[i] == -(int64_t)++ret->n_ticks);
@@ -248,6 +288,9 @@ static void read_spool(struct bench *b, struct found *ret)
                 assert_true(block->columns[0].i64[i] == (int64_t)ret->n_rows++);
     }
     assert_int_equal(rc, DB_NOT_FOUND);
+    ret->n_sets = sets.n;
+    while (sets.n > 0)
+        block_starts_free(sets.starts[--sets.n]);
     db_cursor_free(c);
     db_abort(txn);
     db_close(db);
@@ -289,6 +332,59 @@ static void a_replay_killed_at_any_row_is_in_the_spool_exactly_once(void **state
     assert_int_equal(found.n_rows, ROWS);
     assert_true(found.n_starts >= 2);
     assert_true(found.n_stops >= 1);
+}
+
+static void write_learning(struct bench *b, unsigned rows, unsigned kill_at)
+{
+    char more[400];
+
+    snprintf(
+        more, sizeof more,
+        "commit_ms: 0\npack:\n  rows: 10\nstore:\n  map_bytes: 16 MiB\nhealth_s: 86400\nsources:\n  - type: "
+        "count\n    name: c\n    rows: %u\n    kill_at: %u\n",
+        rows, kill_at);
+    write_config(b, more);
+}
+
+static void a_restart_goes_on_with_the_starts_that_were_learnt(void **state)
+{
+    struct bench *b = *state;
+    struct found first, second;
+
+    write_learning(b, 3000, 0);
+    assert_int_equal(run_daemon(b), 0);
+    read_spool(b, &first);
+    assert_int_equal(first.n_rows, 3000);
+    assert_true(first.n_sets >= 2); /* better starts were learnt */
+    assert_true(first.n_blocks_cold > 0 && first.n_blocks_cold < 150);
+    write_learning(b, 6000, 0);
+    assert_int_equal(run_daemon(b), 0);
+    read_spool(b, &second);
+    assert_int_equal(second.n_rows, 6000);
+    assert_int_equal(second.n_blocks_cold, first.n_blocks_cold);
+    assert_true(second.n_sets <= first.n_sets + 1);
+}
+
+/* Sets are learnt after 64, 256 and 1,024 rows: killed around these, and between. read_spool fails when a
+ * block names a set whose record does not come before it. */
+static void no_kill_leaves_a_block_without_its_set(void **state)
+{
+    struct bench *b = *state;
+    struct rng r = {21};
+    struct found found;
+
+    for (unsigned at = 40, lives = 0; at < 4000; lives++) {
+        write_learning(b, 4000, at);
+        (void)run_daemon(b);
+        read_spool(b, &found);
+        assert_true(found.n_rows <= at);
+        at += lives % 3 == 0 ? 10 : 1 + (unsigned)rng_below(&r, 400);
+    }
+    write_learning(b, 4000, 0);
+    assert_int_equal(run_daemon(b), 0);
+    read_spool(b, &found);
+    assert_int_equal(found.n_rows, 4000);
+    assert_true(found.n_sets >= 2);
 }
 
 static void a_clean_stop_keeps_the_rows_of_an_open_block(void **state)
@@ -387,6 +483,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_schema_is_sound),
+        cmocka_unit_test_setup_teardown(a_restart_goes_on_with_the_starts_that_were_learnt, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(no_kill_leaves_a_block_without_its_set, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_clean_stop_keeps_the_rows_of_an_open_block, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_replay_that_finds_no_room_waits_while_live_rows_go_on, set_up,
                                         tear_down),
