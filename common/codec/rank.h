@@ -11,7 +11,6 @@
 
 enum {
     RANKS_MAX = 1024,
-    RANKS_NEW_MAX = 512, /* a dictionary begins with at most so many */
     RANK_SLOTS = 4096,
 };
 

@@ -229,7 +229,7 @@ static bool worth_trying(const struct sequence_start *start, bool thorough, size
 /* Bits that ranks would save: values against their neighbours, or differences against zero. */
 static double gain_of(const int64_t *x, size_t n, bool differences, struct dictionary *d, struct rank_map *m)
 {
-    size_t max = n / 2 < RANKS_NEW_MAX ? n / 2 : RANKS_NEW_MAX, i;
+    size_t max = n / 2 < RANKS_MAX ? n / 2 : RANKS_MAX, i;
     uint64_t plain = 0, ranked = 0;
     int before;
 
