@@ -195,7 +195,7 @@ const char *block_encoding_name(uint32_t encoding)
     return names[encoding <= BLOCK_ENCODING_SMALL ? encoding : 0];
 }
 
-static bool block_ok(const struct block *b)
+bool block_ok(const struct block *b)
 {
     uint32_t i, k;
 

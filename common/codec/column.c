@@ -178,10 +178,10 @@ static void split_doubles(struct block_coder *c, const struct column_start *star
     bool warm = start->sequence.warm;
 
     if (!warm)
-        f = number_choose(values, n, start->error_bound, thorough);
+        f = number_choose(values, n, start->error_bound, thorough, !thorough);
     split_as(c, start->error_bound, &f, values, n, p);
     if (p->n_exceptions > n / 8 && (warm || !thorough)) {
-        f = number_choose(values, n, start->error_bound, true);
+        f = number_choose(values, n, start->error_bound, true, !thorough);
         split_as(c, start->error_bound, &f, values, n, p);
     }
     /* The first integers of a column should not be told by an exception. */

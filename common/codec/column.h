@@ -108,6 +108,9 @@ static inline const struct column_start *start_of_times(const struct block_start
     return starts == NULL ? &column_start_cold : &starts->time;
 }
 
+/* Whether a block is within the limits of block.h. */
+bool block_ok(const struct block *b);
+
 /* Times relative to their lowest, as a plan of n_rows - 1 differences behind *ret_first. */
 void times_split(struct block_coder *c, const struct column_start *start, bool thorough,
                  const int64_t *time_ns, uint32_t n_rows, int64_t *ret_lowest, uint64_t *ret_first,

@@ -197,9 +197,23 @@ struct cost {
     size_t n_exceptions;
 };
 
+/* Of ulps and exceptions: by their entropy, or packed into frames and bytes. */
+static double extra_bits(bool packed, bool has_ulps, size_t n, size_t corrected, size_t failed)
+{
+    double bits = 0;
+
+    if (has_ulps && packed)
+        bits += corrected > 0 ? 4.5 * (double)n : 8;
+    else if (has_ulps)
+        bits += flag_bits(n, corrected) + 2.5 * (double)corrected + 16;
+    if (failed > 0)
+        bits += packed ? 80.0 * (double)failed : flag_bits(n, failed) + 64.0 * (double)failed + 8;
+    return bits;
+}
+
 /* False when so many values fail that the format is out of the question. */
-static bool cost_of(const struct number_format *f, double error_bound, const double *values, size_t n,
-                    struct cost *ret_cost)
+static bool cost_of(const struct number_format *f, double error_bound, bool packed, const double *values,
+                    size_t n, struct cost *ret_cost)
 {
     size_t failed = 0, corrected = 0, limit = 8 + n / 4, i;
     int64_t integer = 0, before = 0;
@@ -222,11 +236,7 @@ static bool cost_of(const struct number_format *f, double error_bound, const dou
     }
     if (failed > limit)
         return false;
-    ret_cost->bits = (double)bits;
-    if (f->has_ulps)
-        ret_cost->bits += flag_bits(n, corrected) + 2.5 * (double)corrected + 16;
-    if (failed > 0)
-        ret_cost->bits += flag_bits(n, failed) + 64.0 * (double)failed + 8;
+    ret_cost->bits = (double)bits + extra_bits(packed, f->has_ulps, n, corrected, failed);
     ret_cost->n_exceptions = failed;
     return true;
 }
@@ -238,7 +248,8 @@ struct choice {
 
 /* More decimals cannot help a value that is exact with fewer, so the first exponent without exceptions ends
  * it. */
-static void try_exponents(struct choice *best, unsigned kind, bool has_ulps, const double *values, size_t n)
+static void try_exponents(struct choice *best, unsigned kind, bool has_ulps, bool packed,
+                          const double *values, size_t n)
 {
     unsigned e;
 
@@ -246,7 +257,7 @@ static void try_exponents(struct choice *best, unsigned kind, bool has_ulps, con
         struct number_format f = {(uint8_t)kind, (uint8_t)e, has_ulps};
         struct cost cost;
 
-        if (!cost_of(&f, 0, values, n, &cost))
+        if (!cost_of(&f, 0, packed, values, n, &cost))
             continue;
         if (cost.bits < best->cost.bits)
             *best = (struct choice){f, cost};
@@ -268,23 +279,24 @@ static struct number_format bits_format(const double *values, size_t n)
     return (struct number_format){NUMBER_BITS, (uint8_t)exponent, false};
 }
 
-static struct number_format choose_thoroughly(const double *values, size_t n, double error_bound)
+static struct number_format choose_thoroughly(const double *values, size_t n, double error_bound, bool packed)
 {
     struct choice best = {.format = bits_format(values, n), .cost.bits = DBL_MAX};
     struct number_format bounded = {.kind = NUMBER_BOUNDED};
     struct cost cost;
 
-    try_exponents(&best, NUMBER_DECIMAL, false, values, n);
+    try_exponents(&best, NUMBER_DECIMAL, false, packed, values, n);
     if (best.cost.bits == DBL_MAX || best.cost.n_exceptions > 0) {
         struct number_format bits = bits_format(values, n);
 
-        try_exponents(&best, NUMBER_FLOAT, false, values, n);
-        try_exponents(&best, NUMBER_DECIMAL, true, values, n);
-        try_exponents(&best, NUMBER_FLOAT, true, values, n);
-        if (cost_of(&bits, 0, values, n, &cost) && cost.bits < best.cost.bits)
+        try_exponents(&best, NUMBER_FLOAT, false, packed, values, n);
+        try_exponents(&best, NUMBER_DECIMAL, true, packed, values, n);
+        try_exponents(&best, NUMBER_FLOAT, true, packed, values, n);
+        if (cost_of(&bits, 0, packed, values, n, &cost) && cost.bits < best.cost.bits)
             best = (struct choice){bits, cost};
     }
-    if (error_bound > 0 && cost_of(&bounded, error_bound, values, n, &cost) && cost.bits < best.cost.bits)
+    if (error_bound > 0 && cost_of(&bounded, error_bound, packed, values, n, &cost) &&
+        cost.bits < best.cost.bits)
         best.format = bounded;
     return best.format;
 }
@@ -308,16 +320,17 @@ static bool find_decimal(const double *values, size_t n, int64_t *integers, unsi
     return true;
 }
 
-struct number_format number_choose(const double *values, size_t n, double error_bound, bool thorough)
+struct number_format number_choose(const double *values, size_t n, double error_bound, bool thorough,
+                                   bool packed)
 {
     int64_t integers[BLOCK_ROWS_MAX];
     unsigned e;
 
     if (thorough)
-        return choose_thoroughly(values, n, error_bound);
+        return choose_thoroughly(values, n, error_bound, packed);
     if (error_bound > 0)
         return (struct number_format){.kind = NUMBER_BOUNDED};
     if (find_decimal(values, n, integers, &e))
         return (struct number_format){NUMBER_DECIMAL, (uint8_t)e, false};
-    return choose_thoroughly(values, n < QUICK_SAMPLE ? n : QUICK_SAMPLE, 0);
+    return choose_thoroughly(values, n < QUICK_SAMPLE ? n : QUICK_SAMPLE, 0, packed);
 }

@@ -41,8 +41,10 @@ struct exception {
 
 bool number_format_ok(const struct number_format *f, double error_bound);
 /* The cheapest format for the values by the sizes of first differences; error_bound 0: exact. Not thorough:
- * the first one without exceptions, or judged by some of the values. */
-struct number_format number_choose(const double *values, size_t n, double error_bound, bool thorough);
+ * the first one without exceptions, or judged by some of the values. packed: for the fast encoding, where
+ * ulps and exceptions take whole bits and bytes. */
+struct number_format number_choose(const double *values, size_t n, double error_bound, bool thorough,
+                                   bool packed);
 /* integers and ulps get n entries, exceptions up to n; the integer of an exception is the one before it (0 at
  * the start). ulps is written only when the format has them. Returns the number of exceptions. */
 size_t number_split(const struct number_format *f, double error_bound, const double *values, size_t n,

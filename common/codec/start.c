@@ -310,7 +310,7 @@ int block_learn(struct block_coder *coder, const struct block *b, const double *
     uint64_t first;
     uint32_t i;
 
-    if (b->n_rows == 0 || b->n_rows > BLOCK_ROWS_MAX || b->n_columns == 0 || b->n_columns > BLOCK_COLUMNS_MAX)
+    if (!block_ok(b))
         return -EINVAL;
     times_split(coder, &column_start_cold, true, b->time_ns, b->n_rows, &lowest, &first, &p);
     if (p.n_cells > 0)

@@ -18,8 +18,8 @@ static uint64_t n_decoded, n_rows, n_samples;
 
 static void print_totals(void)
 {
-    fprintf(stderr, "read: %" PRIu64 " hostile bodies, %" PRIu64 " rows, %" PRIu64 " cells\n", n_decoded, n_rows,
-            n_samples);
+    fprintf(stderr, "read: %" PRIu64 " hostile bodies, %" PRIu64 " rows, %" PRIu64 " cells\n", n_decoded,
+            n_rows, n_samples);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
