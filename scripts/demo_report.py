@@ -80,7 +80,7 @@ class Report:
             "ok": self.ok, "problems": self.problems, **totals, "rows_unreadable": d.p.rows_unreadable,
             "produced": s["produced"], "archived": s["archived"], "held": s["held"], "explained": s["explained"],
             "unexplained": s["unexplained"], "wire_bytes": self.wire, "disk_bytes": self.disk_bytes(),
-            "raw_bytes": RAW_BYTES * totals["samples_exported"], "kills": d.kills, "cuts": d.cuts,
+            "raw_bytes": RAW_BYTES * totals["samples_exported"], "column_bytes": self.column_bytes(), "kills": d.kills, "cuts": d.cuts,
             "seconds": round(d.seconds, 3), "sites": len(d.p.sites), "devices": len(d.p.devices),
             "remarks": d.p.remarks,
         }
@@ -88,6 +88,13 @@ class Report:
     def disk_bytes(self):
         c = self.demo.cluster
         return c.ctl_json(c.cloud.name, "store", "stat")["used_bytes"]
+
+    def column_bytes(self):
+        """Times, values and qualities in the archive as the devices wrote them, by encoding."""
+        c, total = self.demo.cluster, {}
+        for s in c.ctl_json(c.cloud.name, "store", "blocks")["sets"]:
+            total[s["encoding"]] = total.get(s["encoding"], 0) + s["body_bytes"]
+        return total
 
     # ---- for people ----
 
@@ -128,6 +135,7 @@ class Report:
                 for what, b in (("wire, devices to fogs", self.wire["device_fog"]),
                                 ("wire, fogs to cloud", self.wire["fog_cloud"]),
                                 ("disk, archive", self.object["disk_bytes"]),
+                                *((f"of it columns, {e}", b) for e, b in sorted(self.object["column_bytes"].items())),
                                 ("raw: 8 of time, 8 of value", RAW_BYTES * n))]
         screen.table(["", "BYTES", "PER SAMPLE", "OF RAW"], rows, right={1, 2, 3})
 

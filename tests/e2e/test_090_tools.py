@@ -22,7 +22,8 @@ CALLS = {
     "device": {**ALL, **SPOOL, "init": None, "send": ["a=1"], "csv inspect": ["CSV"]},
     "fog": {**ALL, **SPOOL, **ENROLL, "init": None},
     "cloud": {**ALL, **ENROLL, "init": None, "gaps": [], "query": [], "export": ["--format", "jsonl"], "tail": ["--rows", "1"],
-              "events": [], "command": ["dev-1", "identify"], "store ls": [], "store restored": None},
+              "events": [], "command": ["dev-1", "identify"], "store ls": [], "store blocks": [],
+              "store restored": None},
 }
 
 

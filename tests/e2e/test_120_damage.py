@@ -81,9 +81,16 @@ def flip_in_every(path, text):
         f.write(raw.replace(text, text[:-1] + bytes([text[-1] ^ 1])))
 
 
+def write_raw(s, name):
+    """So that a text of a row stands in the file as it is."""
+    s.nodes[name].sources[0]["encoding"] = "raw"
+    s.write_config(name)
+    return s
+
+
 def test_a_damaged_record_in_a_fog_is_given_again_by_its_device(make_system):
     """One value of many: the store goes on, the value is never forwarded, and the device does not take it for stored for ever."""
-    s = make_system(by_relay=("fog",)).one_of_each(rows=3000)
+    s = write_raw(make_system(by_relay=("fog",)).one_of_each(rows=3000), "dev-1")
     s.start("cloud", "fog-a")
     until("the fog knows its devices", lambda: s.fact("fog-a", "node_list_version"))
     s.link("fog-a", "cloud").cut()
@@ -104,7 +111,7 @@ def test_a_damaged_record_in_a_fog_is_given_again_by_its_device(make_system):
 
 def test_a_damaged_record_of_a_device_is_explained(make_system):
     """It is nowhere else: lost, and said so."""
-    s = make_system().one_of_each(rows=3000)
+    s = write_raw(make_system().one_of_each(rows=3000), "dev-1")
     s.start("dev-1")
     s.wait_read()
     until("it is durable", lambda: s.held_records("dev-1") > 20)
