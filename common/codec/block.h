@@ -75,7 +75,8 @@ size_t packer_raw_bytes(const struct packer *p);
 uint32_t packer_samples(const struct packer *p); /* present cells */
 void packer_clear(struct packer *p);
 
-/* Memory for one decoded block, reused from block to block. Text spans borrow the encoded body or this. */
+/* Memory for one decoded block, reused from block to block. Text spans borrow the encoded body, the starts or
+ * this. */
 struct block_store;
 must_check int block_store_new(struct block_store **ret_s);
 struct block_store *block_store_free(struct block_store *s);
@@ -129,9 +130,9 @@ must_check int block_learn(struct block_coder *coder, const struct block *b, con
 enum { BLOCK_DAMAGED = 1, BLOCK_ENCODING_UNKNOWN = 2 };
 /* types/n_columns from the descriptor set; n_rows, time_first_ns (the lowest time in the block) from the
  * header; starts of the set, or NULL. Decodes into s; *ret_block is borrowed until the next decode into s and
- * as long as body lives. 0; BLOCK_DAMAGED (never a guess); BLOCK_ENCODING_UNKNOWN; -ENOMEM. Bounded time and
- * memory (18 MiB) for any input. only_column >= 0 gives just that one column and the times (others are left
- * NULL). */
+ * as long as body and starts live. 0; BLOCK_DAMAGED (never a guess); BLOCK_ENCODING_UNKNOWN; -ENOMEM. Bounded
+ * time and memory (18 MiB) for any input. only_column >= 0 gives just that one column and the times (others
+ * are left NULL). */
 struct block_shape {
     uint32_t encoding;
     const enum column_type *types;

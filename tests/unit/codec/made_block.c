@@ -260,7 +260,7 @@ void made_block_init(struct made_block *mb, struct rng *rng)
     switch (rng_below(rng, 20)) {
     case 0:
         n_columns = 1 + (uint32_t)rng_below(rng, BLOCK_COLUMNS_MAX);
-        n_rows = 1 + (uint32_t)rng_below(rng, 40);
+        n_rows = 1 + (uint32_t)rng_below(rng, rng_below(rng, 25) == 0 ? 400 : 40);
         break;
     case 1:
         n_rows = BLOCK_ROWS_MAX - (uint32_t)rng_below(rng, 40);
