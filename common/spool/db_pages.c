@@ -4,6 +4,7 @@
 #include "spool/db_layout.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,7 +13,24 @@ static const uint32_t META_MAGIC = 0xBEEFC0DE, META_VERSION = 1;
 /* No store is as large; they bound what a damaged head asks for, of memory here and of addresses in LMDB. */
 static const uint64_t LAST_PAGE_MAX = UINT32_MAX, MAP_BYTES_MAX = UINT64_C(1) << 46;
 
-/* Both heads of the file, copied: another process may write a commit meanwhile. */
+/* Copies a head that another process may be writing: two equal copies are whole. */
+static void copy_head(const struct pages_check *c, unsigned i, struct page_head *ret_head,
+                      struct meta *ret_meta)
+{
+    enum { TRIES = 100 };
+    struct meta again;
+    unsigned n;
+
+    for (n = 0; n < TRIES; n++) {
+        memcpy(ret_head, page_at(c, i), sizeof *ret_head);
+        memcpy(ret_meta, page_at(c, i) + HEAD_BYTES, sizeof *ret_meta);
+        atomic_thread_fence(memory_order_seq_cst);
+        memcpy(&again, page_at(c, i) + HEAD_BYTES, sizeof again);
+        if (memcmp(&again, ret_meta, sizeof again) == 0)
+            return;
+    }
+}
+
 static int read_heads(struct pages_check *c, size_t file_bytes, struct meta meta[2])
 {
     struct page_head head;
@@ -26,8 +44,7 @@ static int read_heads(struct pages_check *c, size_t file_bytes, struct meta meta
     c->page_bytes = page_bytes;
     c->n_file_pages = file_bytes / page_bytes;
     for (i = 0; i < FIRST_DATA_PAGE; i++) {
-        memcpy(&head, page_at(c, i), sizeof head);
-        memcpy(&meta[i], page_at(c, i) + HEAD_BYTES, sizeof meta[i]);
+        copy_head(c, i, &head, &meta[i]);
         if (meta[i].magic == META_MAGIC && meta[i].version != META_VERSION)
             return DB_PAGES_UNKNOWN;
         if (meta[i].magic != META_MAGIC || head.flags != PAGE_META || meta[i].free_pages.pad != page_bytes)
@@ -39,27 +56,11 @@ static int read_heads(struct pages_check *c, size_t file_bytes, struct meta meta
     return 0;
 }
 
-static int check_trees(struct pages_check *c, const struct meta meta[2], struct db_pages *ret_pages)
+/* Commits alternate between the heads, so the other one holds the commit before, or by now the one after. */
+static bool heads_fit(const struct meta *held, const struct meta *other, size_t commit)
 {
-    owned(free_ptr) uint64_t *seen = NULL;
-    const struct span no_name = {NULL, 0};
-    unsigned i = c->commit % 2;
-    int r;
-
-    if (meta[i].commit != c->commit || meta[1 - i].commit != c->commit - (c->commit > 0))
-        return DB_PAGES_MOVED_ON;
-    c->last_page = meta[i].last_page;
-    seen = calloc(c->last_page / 64 + 1, sizeof *seen);
-    if (seen == NULL)
-        return errmsg_set(c->err, -ENOMEM, "no memory for checking %zu pages", c->last_page);
-    c->seen = seen;
-    c->counts.n_pages = FIRST_DATA_PAGE;
-    r = db_pages_check_tree(c, FREE_PAGES, no_name, &meta[i].free_pages);
-    if (r == 0)
-        r = db_pages_check_tree(c, TABLES, no_name, &meta[i].tables);
-    if (r == 0)
-        *ret_pages = c->counts;
-    return r;
+    return held->commit == commit && (other->commit == commit + 1 || other->commit + 1 == commit ||
+                                      (commit == 0 && other->commit == 0));
 }
 
 static int map_file(struct pages_check *c, int fd, size_t *ret_bytes)
@@ -79,6 +80,26 @@ static int map_file(struct pages_check *c, int fd, size_t *ret_bytes)
     return 0;
 }
 
+static int check_trees(struct pages_check *c, const struct meta *meta, struct db_pages *ret_pages)
+{
+    owned(free_ptr) uint64_t *seen = calloc(meta->last_page / 64 + 1, sizeof *seen);
+    const struct span no_name = {NULL, 0};
+    int r;
+
+    if (seen == NULL)
+        return errmsg_set(c->err, -ENOMEM, "no memory for checking %zu pages", meta->last_page);
+    c->seen = seen;
+    c->last_page = meta->last_page;
+    c->commit = meta->commit;
+    c->counts.n_pages = FIRST_DATA_PAGE;
+    r = db_pages_check_tree(c, FREE_PAGES, no_name, &meta->free_pages);
+    if (r == 0)
+        r = db_pages_check_tree(c, TABLES, no_name, &meta->tables);
+    if (r == 0)
+        *ret_pages = c->counts;
+    return r;
+}
+
 int db_pages_check_heads(int fd, struct errmsg *err)
 {
     struct pages_check c = {.err = err};
@@ -93,18 +114,48 @@ int db_pages_check_heads(int fd, struct errmsg *err)
     return r;
 }
 
-int db_pages_check(int fd, uint64_t commit, struct db_pages *ret_pages, struct errmsg *err)
+/* Holds the last commit and finds its head before the next but one is written over it: hence mapped before.
+ */
+static int hold_head(struct pages_check *c, int fd, db_pages_hold *hold, void *ctx, struct meta *ret_meta)
 {
-    struct pages_check c = {.commit = (size_t)commit, .err = err};
+    enum { TRIES = 1000 };
     struct meta meta[2];
+    uint64_t commit;
     size_t n_bytes;
-    int r = map_file(&c, fd, &n_bytes);
+    unsigned n;
+    int r = map_file(c, fd, &n_bytes);
 
     if (r != 0)
         return r;
-    r = read_heads(&c, n_bytes, meta);
+    r = read_heads(c, n_bytes, meta);
+    for (n = 0; n < TRIES && r == 0; n++) {
+        r = hold(ctx, &commit);
+        if (r == 0)
+            r = read_heads(c, n_bytes, meta);
+        if (r == 0 && heads_fit(&meta[commit % 2], &meta[1 - commit % 2], (size_t)commit)) {
+            *ret_meta = meta[commit % 2];
+            break;
+        }
+    }
+    if (n == TRIES)
+        r = errmsg_set(c->err, DB_PAGES_BROKEN, "the heads of the last two commits do not fit each other");
+    munmap((void *)(uintptr_t)c->map, n_bytes);
+    return r;
+}
+
+int db_pages_check(int fd, db_pages_hold *hold, void *ctx, struct db_pages *ret_pages, struct errmsg *err)
+{
+    struct pages_check c = {.err = err};
+    struct meta meta;
+    size_t n_bytes;
+    int r = hold_head(&c, fd, hold, ctx, &meta);
+
     if (r == 0)
-        r = check_trees(&c, meta, ret_pages);
+        r = map_file(&c, fd, &n_bytes); /* again: the file may have grown before the commit was held */
+    if (r != 0)
+        return r;
+    c.n_file_pages = n_bytes / c.page_bytes;
+    r = check_trees(&c, &meta, ret_pages);
     munmap((void *)(uintptr_t)c.map, n_bytes);
     return r;
 }

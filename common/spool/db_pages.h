@@ -8,8 +8,8 @@
  * Judged: a page's own number, kind and bounds; that its nodes fill exactly the room behind the bounds; order
  * of keys, and that they lie between the keys that lead to them; that a page number is within the file and no
  * page is reached twice or is free as well; depth, pages and entries of each tree against its record; that
- * the commit before is the one next to it. Not judged: values (they carry sums), pages that nothing reaches,
- * the trees of the commit before: LMDB never goes back to them by itself.
+ * the other head holds the commit next to it. Not judged: values (they carry sums), pages that nothing
+ * reaches, the trees of the commit before: LMDB never goes back to them by itself.
  *
  * Reads the file once through a map: a file cut meanwhile raises SIGBUS, so call it in a child process. Takes
  * one bit of memory per page. A hostile file costs no more time than a good one of its size. */
@@ -23,9 +23,8 @@
 #include <stdint.h>
 
 enum {
-    DB_PAGES_BROKEN = 1,  /* *err says which page, and how */
-    DB_PAGES_UNKNOWN = 2, /* another version of the layout: nothing was judged */
-    DB_PAGES_MOVED_ON = 3 /* the file's last commit is not `commit`, or its two heads do not fit each other */
+    DB_PAGES_BROKEN = 1, /* *err says which page, and how */
+    DB_PAGES_UNKNOWN = 2 /* another version of the layout: nothing was judged */
 };
 
 struct db_pages {
@@ -36,10 +35,14 @@ struct db_pages {
  * DB_PAGES_BROKEN, DB_PAGES_UNKNOWN, negative errno. fd: data.mdb, open for reading; borrowed. */
 must_check int db_pages_check_heads(int fd, struct errmsg *err);
 
-/* fd       data.mdb, open for reading; borrowed
- * commit   number of the commit to judge, held by a read transaction where another process may write
- * 0, DB_PAGES_*, negative errno (no memory, not to be mapped). *ret_pages and *err as the code says. */
-must_check int db_pages_check(int fd, uint64_t commit, struct db_pages *ret_pages, struct errmsg *err);
+/* Lets go of the commit that is held, holds the last one by a read transaction, and tells its number: called
+ * until its head is found, since another process may write. 0 or negative errno. */
+typedef int db_pages_hold(void *ctx, uint64_t *ret_commit);
+
+/* The pages of the commit that is held. fd as above; hold and ctx: borrowed. 0, DB_PAGES_*, negative errno
+ * (no memory, not to be mapped). *ret_pages and *err as the code says. */
+must_check int db_pages_check(int fd, db_pages_hold *hold, void *ctx, struct db_pages *ret_pages,
+                              struct errmsg *err);
 
 /* One row of the list of free pages: a count, then as many page numbers, falling, of pages that can be free
  * (LMDB's midl.h). The numbers are at ret_list, which need not be aligned. */

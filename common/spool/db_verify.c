@@ -131,27 +131,29 @@ static int check_heads(const char *data, struct errmsg *err)
     return fd < 0 ? -errno : db_pages_check_heads(fd, err);
 }
 
+static int hold_last(void *ctx, uint64_t *ret_commit)
+{
+    MDB_txn *txn = ctx;
+    int r;
+
+    mdb_txn_reset(txn);
+    r = db_map_code(mdb_txn_renew(txn));
+    if (r == 0)
+        *ret_commit = mdb_txn_id(txn);
+    return r;
+}
+
 /* LMDB reads no page of a tree here: it only holds the commit against a process that writes. */
 static int check_pages(MDB_env *env, struct db_pages *ret_pages, struct errmsg *err)
 {
-    enum { TRIES = 20 }; /* for a store that is written meanwhile */
     MDB_txn *txn;
-    int fd, i, r = db_map_code(mdb_env_get_fd(env, &fd));
+    int fd, r = db_map_code(mdb_env_get_fd(env, &fd));
 
     if (r == 0)
         r = db_map_code(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn));
     if (r != 0)
         return r;
-    for (i = 0; i < TRIES; i++) {
-        r = db_pages_check(fd, mdb_txn_id(txn), ret_pages, err);
-        if (r != DB_PAGES_MOVED_ON)
-            break;
-        mdb_txn_reset(txn);
-        r = db_map_code(mdb_txn_renew(txn));
-        if (r != 0)
-            break;
-        r = errmsg_set(err, DB_PAGES_BROKEN, "the heads of the last two commits do not fit each other");
-    }
+    r = db_pages_check(fd, hold_last, txn, ret_pages, err);
     mdb_txn_abort(txn);
     return r;
 }

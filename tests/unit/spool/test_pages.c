@@ -5,11 +5,14 @@
 #include "base/rng.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { PAGE = 4096, HEAD = 16, TABLE = SPOOL_TABLE_RECORDS };
@@ -453,6 +456,64 @@ static void whatever_lmdb_leaves_behind_is_good(void **state)
     helper_dir_remove(f.dir);
 }
 
+/* Never returns. A full map is no failure: the readers hold pages. */
+static void write_for_ever(const char *dir)
+{
+    struct db *db = open_db(dir);
+    struct db_txn *t;
+    uint8_t key[4];
+    uint32_t i = 0;
+    int r;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) {
+        store_be32(key, i++ % 60);
+        if (db_begin(db, true, &t) != 0)
+            _exit(1);
+        r = db_put(t, TABLE, span_of(key, sizeof key), helper_payload(i, i % 3 > 0 ? 200 : 6000));
+        if (r < 0 || db_commit(t) < 0)
+            _exit(1);
+    }
+}
+
+static uint64_t last_commit(const struct file *f)
+{
+    uint64_t even = load_le64(f->map + META_COMMIT), odd = load_le64(f->map + PAGE + META_COMMIT);
+
+    return even > odd ? even : odd;
+}
+
+static void store_that_is_written_meanwhile_is_good(void **state)
+{
+    enum { CHECKS = 40 };
+    struct errmsg err = {""};
+    uint64_t before;
+    struct file f;
+    pid_t writer;
+    unsigned i;
+    int status, r;
+
+    (void)state;
+    setup(&f);
+    writer = fork();
+    if (writer == 0)
+        write_for_ever(f.dir);
+    assert_true(writer > 0);
+    for (i = 0; i < CHECKS; i++) {
+        before = last_commit(&f);
+        r = verify(&f, &err);
+        if (r != 0)
+            print_error("%d %s\n", r, err.text);
+        assert_int_equal(r, 0);
+        while (last_commit(&f) == before) /* until it has written once more */
+            assert_int_equal(waitpid(writer, &status, WNOHANG), 0);
+    }
+    kill(writer, SIGKILL);
+    assert_int_equal(waitpid(writer, &status, 0), writer);
+    assert_true(WIFSIGNALED(status));
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +534,7 @@ int main(void)
         cmocka_unit_test(commit_that_does_not_follow_the_one_before_is_refused),
         cmocka_unit_test(table_with_a_damaged_name_is_not_lost),
         cmocka_unit_test(whatever_lmdb_leaves_behind_is_good),
+        cmocka_unit_test(store_that_is_written_meanwhile_is_good),
     };
 
     return cmocka_run_group_tests_name("spool-pages", tests, NULL, NULL);
