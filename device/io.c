@@ -1,15 +1,15 @@
 #include "device/io.h"
 
 #include "base/cleanup.h"
+#include "ctl/daemon_store.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-enum { STATUS_MS = 1000, STOP_MS = 3000, POLL_MIN_MS = 10, POLL_MAX_MS = 250, VERIFY_S = 20 };
+enum { STATUS_MS = 1000, STOP_MS = 3000, POLL_MIN_MS = 10, POLL_MAX_MS = 250 };
 
 void io_fail(struct io *io, int error)
 {
@@ -50,44 +50,6 @@ static void fill_clocks(void *ctx, Fogline__V1__Clocks *ret)
 
 /* ---- setting up ---- */
 
-static int move_away(struct io *io, const char *why, struct errmsg *err)
-{
-    const char *path = io->daemon->paths.store;
-    char moved[CTL_FILE_CHARS + 32];
-    int rc = db_quarantine(path, moved, sizeof moved);
-
-    if (rc != 0)
-        return errmsg_set(err, rc, "%s: damaged, and cannot be moved away: %s", path, strerror(-rc));
-    io->counter[IO_STORES_QUARANTINED]++;
-    log_error("store_quarantined", "store=%s moved_to=%s why=%s", log_quote(path), log_quote(moved),
-              log_quote(why));
-    return 0;
-}
-
-/* Damaged values are found when they are read, and a broken page ends the process, which comes back to this
- * check: so a store too large for the time there is is opened all the same. */
-static int check_spool(struct io *io, const struct db_options *o, struct errmsg *err)
-{
-    struct db_verify_result verified = {0};
-    struct errmsg why = {""};
-    int rc = db_verify(o, VERIFY_S, &verified, &why);
-
-    switch (rc) {
-    case 0:
-        return 0;
-    case DB_UNREADABLE:
-        return move_away(io, why.text, err);
-    case DB_DAMAGED:
-        log_warn("spool_damaged", "values=%" PRIu64 " msg=%s", verified.n_damaged, log_quote(why.text));
-        return 0;
-    case -ETIMEDOUT:
-        log_info("spool_verify_cut", "after_s=%d", VERIFY_S);
-        return 0;
-    default:
-        return errmsg_set(err, rc, "%s", why.text);
-    }
-}
-
 static int open_spool(struct io *io, const struct device_tier *tier, struct errmsg *err)
 {
     const struct ctl_settings *s = io->daemon->settings;
@@ -101,15 +63,17 @@ static int open_spool(struct io *io, const struct device_tier *tier, struct errm
                               .proof_path = io->daemon->paths.continuity,
                               .boot_id = io->daemon->boot_id};
     struct errmsg why = {""};
-    int rc = check_spool(io, &o.db, err);
+    int rc = daemon_store_verify(&o.db, err);
 
-    if (rc != 0)
+    if (rc < 0)
         return rc;
+    io->counter[IO_STORES_QUARANTINED] += rc == DAEMON_STORE_MOVED_AWAY;
     rc = spool_open(&io->spool, &o, &why);
     if (rc == SPOOL_DAMAGED || rc == -EUCLEAN) {
-        rc = move_away(io, why.text, err);
-        if (rc != 0)
+        rc = daemon_store_move_away(o.db.path, why.text, err);
+        if (rc < 0)
             return rc;
+        io->counter[IO_STORES_QUARANTINED]++;
         rc = spool_open(&io->spool, &o, &why);
     }
     return rc == 0 ? 0 : errmsg_set(err, rc < 0 ? rc : -EUCLEAN, "%s", why.text);
