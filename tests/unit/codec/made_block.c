@@ -18,6 +18,24 @@ static double ten_to(uint64_t exponent)
     return pow(10, (double)exponent);
 }
 
+/* One call to rng after the other: what a compiler may reorder is not what a seed stands for. */
+static double of_some_magnitude(double unit, struct rng *rng, uint64_t magnitudes)
+{
+    return unit * ten_to(rng_below(rng, magnitudes));
+}
+
+static uint64_t of_some_size(uint64_t bits, struct rng *rng)
+{
+    return bits >> rng_below(rng, 64);
+}
+
+static struct span part_of(const char *letters, struct rng *rng, size_t longest)
+{
+    const char *from = letters + rng_below(rng, 40);
+
+    return span_of(from, rng_below(rng, longest + 1));
+}
+
 static double odd_double(struct rng *rng)
 {
     static const double odd[] = {0.0,       -0.0,   INFINITY,   -INFINITY, 5e-324,  -5e-324,
@@ -61,17 +79,17 @@ static double loose_double(unsigned kind, double *walk, size_t i, double power, 
     case 11:
         return *walk * 0x1p-20;
     default: /* magnitudes all over */
-        return (rng_unit(rng) - 0.5) * ten_to(rng_below(rng, 308));
+        return of_some_magnitude((double)(bits >> 11) * 0x1p-53 - 0.5, rng, 308);
     }
 }
 
 void made_doubles(double *v, size_t n, unsigned kind, struct rng *rng)
 {
     double few[A_FEW], power = ten_to(rng_below(rng, kind == 4 ? 6 : 12)),
-                       walk = (double)rng_below(rng, 5000),
-                       scale = (rng_unit(rng) - 0.5) * ten_to(rng_below(rng, 10));
+                       walk = (double)rng_below(rng, 5000), scale = rng_unit(rng) - 0.5;
     size_t n_few = 1 + rng_below(rng, A_FEW), i;
 
+    scale = of_some_magnitude(scale, rng, 10);
     for (i = 0; i < n_few; i++)
         few[i] = rng_below(rng, 2) == 0 ? rng_unit(rng) : floor(rng_unit(rng) * 1e6) / 1000;
     for (i = 0; i < n; i++) {
@@ -91,7 +109,7 @@ void made_integers(int64_t *v, size_t n, unsigned kind, struct rng *rng)
     unsigned width = 1 + (unsigned)rng_below(rng, 64);
 
     for (i = 0; i < n_few; i++)
-        few[i] = rng_u64(rng) >> rng_below(rng, 64);
+        few[i] = of_some_size(rng_u64(rng), rng);
     for (i = 0; i < n; i++) {
         uint64_t bits = rng_u64(rng);
 
@@ -185,10 +203,9 @@ static void made_texts(struct span *v, size_t n, struct rng *rng)
     bool any = rng_below(rng, 6) == 0;
 
     for (i = 0; i < n_known; i++)
-        known[i] = span_of(letters + rng_below(rng, 40), rng_below(rng, longest + 1));
+        known[i] = part_of(letters, rng, longest);
     for (i = 0; i < n; i++)
-        v[i] = any ? span_of(letters + rng_below(rng, 40), rng_below(rng, longest + 1))
-                   : known[rng_below(rng, n_known)];
+        v[i] = any ? part_of(letters, rng, longest) : known[rng_below(rng, n_known)];
 }
 
 static void made_flags(struct column *c, size_t n, struct rng *rng)
@@ -213,7 +230,7 @@ static double made_bound(struct rng *rng)
 
     if (rng_below(rng, 8) == 0)
         return odd[rng_below(rng, sizeof odd / sizeof odd[0])];
-    return rng_unit(rng) * ten_to(rng_below(rng, 8)) / 1e5;
+    return of_some_magnitude(rng_unit(rng), rng, 8) / 1e5;
 }
 
 void made_block_init_as(struct made_block *mb, struct rng *rng, uint32_t n_rows, uint32_t n_columns,
