@@ -65,9 +65,25 @@ BOTH_WAYS int code_bit(struct small *s, const bool decoding, struct range_bit *b
     return range_bit(&s->range, decoding, b, bit);
 }
 
+/* Out of line where speed does not matter: each place would be two kilobytes of code. */
+static __attribute__((noinline)) int64_t encode_integer(struct small *s, struct range_model *m, int64_t x)
+{
+    return range_integer(&s->range, false, m, x);
+}
+
+static __attribute__((noinline)) int64_t decode_integer(struct small *s, struct range_model *m)
+{
+    return range_integer(&s->range, true, m, 0);
+}
+
+BOTH_WAYS int64_t code_integer(struct small *s, const bool decoding, struct range_model *m, int64_t x)
+{
+    return decoding ? decode_integer(s, m) : encode_integer(s, m, x);
+}
+
 BOTH_WAYS int64_t code_head(struct small *s, const bool decoding, int64_t x)
 {
-    return range_integer(&s->range, decoding, &s->c->head, x);
+    return code_integer(s, decoding, &s->c->head, x);
 }
 
 /* ---- ranks ---- */
@@ -86,8 +102,8 @@ BOTH_WAYS bool code_entries(struct small *s, const bool decoding, struct diction
     d->n = (uint32_t)n;
     memcpy(&gaps, &s->c->fresh, sizeof gaps);
     for (i = 0; i < d->n; i++) {
-        int64_t gap = range_integer(&s->range, decoding, &gaps,
-                                    decoding ? 0 : (int64_t)((uint64_t)d->at[i] - (uint64_t)before));
+        int64_t gap =
+            code_integer(s, decoding, &gaps, decoding ? 0 : (int64_t)((uint64_t)d->at[i] - (uint64_t)before));
 
         if (decoding)
             d->at[i] = (int64_t)((uint64_t)before + (uint64_t)gap);
@@ -158,8 +174,7 @@ BOTH_WAYS void code_base(struct small *s, const bool decoding, const struct sequ
         from = start->warm && q->dictionary->n > 0 ? rank_near(q->dictionary, start->center)
                                                    : q->dictionary->n / 2;
     }
-    q->base = (int64_t)(from +
-                        (uint64_t)range_integer(&s->range, decoding, m, (int64_t)((uint64_t)q->base - from)));
+    q->base = (int64_t)(from + (uint64_t)code_integer(s, decoding, m, (int64_t)((uint64_t)q->base - from)));
 }
 
 BOTH_WAYS bool code_sequence(struct small *s, const bool decoding, const struct sequence_start *start,
@@ -200,6 +215,26 @@ BOTH_WAYS bool code_sequence(struct small *s, const bool decoding, const struct 
             q->residuals[i] = r;
     }
     return true;
+}
+
+static __attribute__((noinline)) bool encode_sequence(struct small *s, const struct sequence_start *start,
+                                                      struct sequence *q)
+{
+    return code_sequence(s, false, start, q);
+}
+
+static __attribute__((noinline)) bool decode_sequence(struct small *s, const struct sequence_start *start,
+                                                      struct sequence *q)
+{
+    return code_sequence(s, true, start, q);
+}
+
+BOTH_WAYS bool code_whole_sequence(struct small *s, const bool decoding, const struct column_start *start,
+                                   struct column_plan *p)
+{
+    const struct sequence_start *q = column_sequence_start(start, p);
+
+    return decoding ? decode_sequence(s, q, &p->sequence) : encode_sequence(s, q, &p->sequence);
 }
 
 /* ---- what columns have besides ---- */
@@ -352,7 +387,7 @@ BOTH_WAYS bool code_plan(struct small *s, const bool decoding, const struct colu
         ok = code_unit(s, decoding, start, true, p);
     else if (p->type == COLUMN_TEXT)
         ok = decoding ? decode_texts(s, p) : encode_texts(s, p);
-    if (!ok || !code_sequence(s, decoding, column_sequence_start(start, p), &p->sequence))
+    if (!ok || !code_whole_sequence(s, decoding, start, p))
         return false;
     if (p->type != COLUMN_DOUBLE)
         return true;
@@ -370,8 +405,8 @@ BOTH_WAYS bool code_times(struct small *s, const bool decoding, const struct col
                           uint64_t *first, struct column_plan *p)
 {
     *first = (uint64_t)code_head(s, decoding, (int64_t)*first);
-    return p->n_cells == 0 || (code_unit(s, decoding, start, false, p) &&
-                               code_sequence(s, decoding, column_sequence_start(start, p), &p->sequence));
+    return p->n_cells == 0 ||
+           (code_unit(s, decoding, start, false, p) && code_whole_sequence(s, decoding, start, p));
 }
 
 void small_encode(struct block_coder *c, const struct block_starts *starts, const struct block *b,
