@@ -228,7 +228,7 @@ static int watch(struct io *io)
     if (rc == 0)
         rc = batch_new(&io->batch);
     if (rc == 0)
-        rc = block_coder_new(&io->coder);
+        rc = pack_tools_init(&io->tools);
     if (rc == 0)
         rc = status_new(&io->status, &so);
     return rc;
@@ -245,7 +245,6 @@ int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
     io->config = d->values;
     io->batch_since_ms = io->apply_since_ms = io->retry_at_ms = INT64_MAX;
     io->clock_read_ms = INT64_MIN / 2;
-    io->learn_budget.left_bytes = LEARN_BUDGET_BYTES;
     io->last_link = -1;
     /* Waking for each row is what low latency costs; where rows may wait anyway, look at the ring now and
      * then. */
@@ -277,7 +276,7 @@ struct io *io_free(struct io *io)
     ring_free(io->replay);
     for (uint32_t i = 0; i < io->n_groups; i++)
         io_group_deinit(&io->groups[i]);
-    block_coder_free(io->coder);
+    pack_tools_deinit(&io->tools);
     batch_free(io->batch);
     status_free(io->status);
     loop_timer_free(io->timer);

@@ -103,8 +103,7 @@ struct io {
     struct feed *feed;
     struct act *act;
     struct batch *batch;
-    struct block_coder *coder;
-    struct learn_budget learn_budget;
+    struct pack_tools tools;
     struct status *status;
     struct loop_timer *timer;
 

@@ -76,8 +76,7 @@ static void on_group(struct io *io, const struct feed_message *m)
                              .max_bytes = io->config->pack_bytes,
                              .encoding = source_encoding(config),
                              .error_bounds = bounds,
-                             .coder = io->coder,
-                             .budget = &io->learn_budget};
+                             .tools = &io->tools};
     struct io_group *g = &io->groups[m->group];
     int rc;
 

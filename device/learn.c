@@ -78,14 +78,17 @@ struct learner *learner_free(struct learner *l)
     return NULL;
 }
 
-/* A copy of rows is begun when there is room for it. */
+/* A copy of rows is begun when there is room for it. First looks gain most: later, longer ones leave them
+ * half of the budget. */
 static int begin(struct learner *l)
 {
     size_t row_bytes = 8 + ROW_BYTES * (size_t)l->n_columns;
-    uint32_t most = (uint32_t)(LEARN_BUDGET_BYTES / row_bytes), wanted = l->wanted < most ? l->wanted : most;
+    size_t reserve = l->wanted > LEARN_ROWS_FIRST ? LEARN_BUDGET_BYTES / 2 : 0;
+    uint32_t most = (uint32_t)((LEARN_BUDGET_BYTES - reserve) / row_bytes),
+             wanted = l->wanted < most ? l->wanted : most;
     int rc;
 
-    if (row_bytes * wanted > l->budget->left_bytes)
+    if (row_bytes * wanted + reserve > l->budget->left_bytes)
         return 0;
     rc = packer_new(&l->rows, l->types, l->n_columns, wanted);
     if (rc != 0)

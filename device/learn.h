@@ -17,12 +17,12 @@
 #include "codec/block.h"
 
 enum {
-    LEARN_BUDGET_BYTES = 512 * 1024,
+    LEARN_BUDGET_BYTES = 256 * 1024,
     LEARN_ROWS_FIRST = 64,
     LEARN_ROWS_MAX = 1024,
     LEARN_ROWS_MIN = 16, /* in fewer there is nothing to learn: what texts leave room for */
     LEARN_SETS_MAX = 6,  /* of one group in one life of the process */
-    LEARN_GAIN_PERCENT = 4,
+    LEARN_GAIN_PERCENT = 2,
     LEARN_HORIZON = 8,
     LEARN_WAIT_ROWS = 4096, /* after the first three looks, then twice as many, and so on */
 };

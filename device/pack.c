@@ -6,18 +6,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { RAW_SHARE = 8 };
+enum { RAW_SHARE = 8, SET_ARENA_BYTES = 64 * 1024, SET_ARENA_SHARE = 8 };
 
 struct pack {
     struct packer *packer;
     uint32_t n_channels, max_rows;
     size_t max_bytes;
     enum block_encoding encoding;
-    struct block_coder *coder;
-    struct learn_budget *budget;
+    struct pack_tools *tools;
     struct learner *learner;
     struct block_starts *starts;
-    struct buf descriptor, body, raw;
+    struct buf descriptor;
     uint64_t set_id, cold_id, mono_first_ns;
     int64_t since_mono_ns, now_mono_ns;
     bool has_position;
@@ -26,6 +25,20 @@ struct pack {
     struct feed_channel *channels;
     double *error_bounds;
 };
+
+int pack_tools_init(struct pack_tools *t)
+{
+    *t = (struct pack_tools){.budget = {LEARN_BUDGET_BYTES}};
+    return block_coder_new(&t->coder);
+}
+
+void pack_tools_deinit(struct pack_tools *t)
+{
+    block_coder_free(t->coder);
+    buf_deinit(&t->body);
+    buf_deinit(&t->raw);
+    *t = (struct pack_tools){0};
+}
 
 static void arena_freep(struct wire_arena **a)
 {
@@ -77,7 +90,7 @@ static int use_set(struct pack *p, struct buf *descriptor, bool known)
     struct block_starts *starts = NULL;
     Fogline__V1__DescriptorSet *set;
     struct buf before = p->descriptor;
-    int rc = wire_arena_new(&a, WIRE_ARENA_BYTES);
+    int rc = wire_arena_new(&a, SET_ARENA_BYTES + SET_ARENA_SHARE * packed.len);
 
     if (rc == 0)
         rc = wire_descriptor_set_unpack(a, packed, &set);
@@ -115,8 +128,8 @@ static int start_learning(struct pack *p, bool warm)
                                 .error_bounds = p->error_bounds,
                                 .n_columns = p->n_channels,
                                 .encoding = p->encoding,
-                                .coder = p->coder,
-                                .budget = p->budget,
+                                .coder = p->tools->coder,
+                                .budget = &p->tools->budget,
                                 .warm = warm};
 
     for (uint32_t i = 0; i < p->n_channels; i++)
@@ -131,8 +144,7 @@ static int copy_options(struct pack *p, const struct pack_options *o)
     p->max_rows = o->max_rows;
     p->max_bytes = o->max_bytes < PACK_BYTES_MAX ? o->max_bytes : PACK_BYTES_MAX;
     p->encoding = o->encoding;
-    p->coder = o->coder;
-    p->budget = o->budget;
+    p->tools = o->tools;
     p->since_mono_ns = INT64_MAX;
     snprintf(p->group, sizeof p->group, "%s", o->group);
     p->channels = calloc(o->n_channels, sizeof *p->channels);
@@ -187,8 +199,6 @@ struct pack *pack_free(struct pack *p)
     packer_free(p->packer);
     block_starts_free(p->starts);
     buf_deinit(&p->descriptor);
-    buf_deinit(&p->body);
-    buf_deinit(&p->raw);
     free(p->channels);
     free(p->error_bounds);
     free(p);
@@ -299,19 +309,19 @@ static int encode(struct pack *p, const struct block *b, struct span *ret_body, 
     int rc = 0;
 
     if (p->encoding != BLOCK_ENCODING_RAW) {
-        buf_reset(&p->body);
-        rc = block_encode(p->coder, p->encoding, p->starts, b, &p->body);
+        buf_reset(&p->tools->body);
+        rc = block_encode(p->tools->coder, p->encoding, p->starts, b, &p->tools->body);
         if (rc != 0)
             return rc;
-        *ret_body = span_of(p->body.data, p->body.len);
+        *ret_body = span_of(p->tools->body.data, p->tools->body.len);
         *ret_as = p->encoding;
-        if (p->body.len < packer_raw_bytes(p->packer) / RAW_SHARE)
+        if (p->tools->body.len < packer_raw_bytes(p->packer) / RAW_SHARE)
             return 0;
     }
-    buf_reset(&p->raw);
-    rc = block_encode(NULL, BLOCK_ENCODING_RAW, NULL, b, &p->raw);
-    if (rc == 0 && (p->encoding == BLOCK_ENCODING_RAW || p->raw.len < ret_body->len)) {
-        *ret_body = span_of(p->raw.data, p->raw.len);
+    buf_reset(&p->tools->raw);
+    rc = block_encode(NULL, BLOCK_ENCODING_RAW, NULL, b, &p->tools->raw);
+    if (rc == 0 && (p->encoding == BLOCK_ENCODING_RAW || p->tools->raw.len < ret_body->len)) {
+        *ret_body = span_of(p->tools->raw.data, p->tools->raw.len);
         *ret_as = BLOCK_ENCODING_RAW;
     }
     return rc;

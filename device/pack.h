@@ -20,6 +20,16 @@ enum {
 
 struct pack;
 
+/* What the packs of a thread share; none of it lasts from one call to the next but the budget. Zero but for
+ * pack_tools_init. */
+struct pack_tools {
+    struct block_coder *coder;
+    struct learn_budget budget;
+    struct buf body, raw;
+};
+must_check int pack_tools_init(struct pack_tools *t);
+void pack_tools_deinit(struct pack_tools *t); /* accepts zero */
+
 struct pack_options {
     const char *group; /* name in the descriptor set: of the source */
     const struct feed_channel *channels;
@@ -27,9 +37,8 @@ struct pack_options {
     size_t max_bytes;
     enum block_encoding encoding;
     const double
-        *error_bounds;         /* n_channels; NULL: all exact. Of channels that are not double: passed over */
-    struct block_coder *coder; /* borrowed; shared by the packs of a thread */
-    struct learn_budget *budget; /* borrowed likewise */
+        *error_bounds;        /* n_channels; NULL: all exact. Of channels that are not double: passed over */
+    struct pack_tools *tools; /* borrowed */
 };
 
 must_check int pack_new(struct pack **ret_p, const struct pack_options *options);

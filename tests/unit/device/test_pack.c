@@ -20,21 +20,20 @@ static const struct feed_channel channels[CHANNELS] = {
     {"t", "Cel", COLUMN_DOUBLE}, {"n", "", COLUMN_INT64}, {"s", "", COLUMN_TEXT}};
 static const struct pack_clock synced = {2, 150};
 
-static struct block_coder *coder;
-static struct learn_budget budget;
+static struct pack_tools tools;
 
 static int set_up(void **state)
 {
     (void)state;
-    budget.left_bytes = LEARN_BUDGET_BYTES;
-    return block_coder_new(&coder);
+    return pack_tools_init(&tools);
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    coder = block_coder_free(coder);
-    return budget.left_bytes == LEARN_BUDGET_BYTES ? 0 : -1; /* what was taken was given back */
+    assert_true(tools.budget.left_bytes == LEARN_BUDGET_BYTES); /* what was taken was given back */
+    pack_tools_deinit(&tools);
+    return 0;
 }
 
 static struct pack *make_of(enum block_encoding encoding, const double *bounds, uint32_t max_rows,
@@ -47,8 +46,7 @@ static struct pack *make_of(enum block_encoding encoding, const double *bounds, 
                              .max_bytes = max_bytes,
                              .encoding = encoding,
                              .error_bounds = bounds,
-                             .coder = coder,
-                             .budget = &budget};
+                             .tools = &tools};
     struct pack *p;
 
     assert_int_equal(pack_new(&p, &o), 0);
@@ -171,8 +169,7 @@ static void what_no_encoding_shortens_is_written_raw(void **state)
                                  .max_rows = PACK_ROWS_MAX,
                                  .max_bytes = PACK_BYTES_MAX,
                                  .encoding = (enum block_encoding)e,
-                                 .coder = coder,
-                                 .budget = &budget};
+                                 .tools = &tools};
         struct buf payload = {0};
         struct pack_block info;
         struct pack *p;
@@ -381,8 +378,7 @@ static void a_row_that_fits_in_no_block_is_refused(void **state)
                              .max_rows = 10,
                              .max_bytes = 1024,
                              .encoding = BLOCK_ENCODING_RAW,
-                             .coder = coder,
-                             .budget = &budget};
+                             .tools = &tools};
     struct feed_message row = {.cells = cells, .n_cells = BLOCK_COLUMNS_MAX};
     static const char text[256];
     struct pack *p;
