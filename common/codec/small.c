@@ -423,8 +423,12 @@ void small_encode(struct block_coder *c, const struct block_starts *starts, cons
     buf_reset(&c->raw);
     range_begin(&s.range, out->data == NULL ? NULL : out->data + out->len, NULL);
     s.range.out = buf_grow(out, 1);
-    if (s.range.out == NULL || buf_grow(&c->raw, 1) == NULL)
+    if (s.range.out == NULL)
         return;
+    if (buf_grow(&c->raw, 1) == NULL) {
+        out->error = c->raw.error;
+        return;
+    }
     s.range.raw = s.range.raw_start = c->raw.data;
     times_split(c, start_of_times(starts), true, b->time_ns, b->n_rows, &lowest, &first, &p);
     ok = make_room(&s, 0) && code_times(&s, false, start_of_times(starts), &first, &p);

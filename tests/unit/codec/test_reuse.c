@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-static size_t n_allocations;
+static size_t n_allocations, fail_at; /* 0: never */
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
@@ -20,20 +20,17 @@ void *__wrap_realloc(void *p, size_t n);
 
 void *__wrap_malloc(size_t n)
 {
-    n_allocations++;
-    return __real_malloc(n);
+    return ++n_allocations == fail_at ? NULL : __real_malloc(n);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-    n_allocations++;
-    return __real_calloc(n, size);
+    return ++n_allocations == fail_at ? NULL : __real_calloc(n, size);
 }
 
 void *__wrap_realloc(void *p, size_t n)
 {
-    n_allocations++;
-    return __real_realloc(p, n);
+    return ++n_allocations == fail_at ? NULL : __real_realloc(p, n);
 }
 
 enum { BLOCKS = 24 };
@@ -169,6 +166,68 @@ static void the_same_block_is_the_same_bytes_whatever_came_before(void **state)
     made_block_deinit(&mb);
 }
 
+static int all_steps(const struct made_block *mb, enum block_encoding encoding)
+{
+    const struct block *b = &mb->block, *back;
+    struct block_shape shape = {encoding, mb->types, b->n_columns, b->n_rows, -1, b->time_ns[0], NULL};
+    struct span columns[4];
+    struct block_start_bytes bytes = {.columns = columns};
+    struct block_starts *starts = NULL;
+    struct buf learnt = {0};
+    struct bench n = {0};
+    int r = block_coder_new(&n.coder);
+
+    if (r == 0)
+        r = block_store_new(&n.store);
+    if (r == 0)
+        r = block_learn(n.coder, b, NULL, &learnt, columns, &bytes.time);
+    if (r == 0)
+        r = block_starts_new(&starts, mb->types, b->n_columns, &bytes);
+    if (r == 0)
+        r = block_encode(n.coder, encoding, starts, b, &n.body);
+    shape.starts = starts;
+    if (r == 0)
+        r = block_decode(&shape, span_of(n.body.data, n.body.len), n.store, &back);
+    if (r == 0)
+        assert_true(round_trip_same(b, back, NULL));
+    block_starts_free(starts);
+    block_coder_free(n.coder);
+    block_store_free(n.store);
+    buf_deinit(&learnt);
+    buf_deinit(&n.body);
+    return r;
+}
+
+static void wherever_memory_ends_that_is_what_is_said(void **state)
+{
+    static const enum column_type types[] = {COLUMN_DOUBLE, COLUMN_INT64, COLUMN_TEXT, COLUMN_BOOL};
+    struct made_block mb;
+    struct rng rng = {5};
+    size_t at, e;
+
+    (void)state;
+    made_block_init_as(&mb, &rng, 500, 4, types);
+    made_integers(mb.block.columns[1].i64, 500, 5, &rng); /* ranks, whose start has a dictionary */
+    made_times(mb.block.time_ns, 500, 0, &rng);
+    mb.block.columns[1].absent = NULL;
+    for (e = BLOCK_ENCODING_FAST; e <= BLOCK_ENCODING_SMALL; e++)
+        for (at = 1;; at++) {
+            int r;
+
+            n_allocations = 0;
+            fail_at = at;
+            r = all_steps(&mb, (enum block_encoding)e);
+            fail_at = 0;
+            if (n_allocations < at) {
+                assert_int_equal(r, 0);
+                assert_true(at > 8);
+                break;
+            }
+            assert_int_equal(r, -ENOMEM);
+        }
+    made_block_deinit(&mb);
+}
+
 /* A body that fails half way through leaves nothing in the store either. */
 static void a_damaged_body_does_not_change_how_the_next_is_read(void **state)
 {
@@ -202,6 +261,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(after_the_worst_block_no_other_takes_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_same_block_is_the_same_bytes_whatever_came_before, set_up,
                                         tear_down),
+        cmocka_unit_test(wherever_memory_ends_that_is_what_is_said),
         cmocka_unit_test_setup_teardown(a_damaged_body_does_not_change_how_the_next_is_read, set_up,
                                         tear_down),
     };
