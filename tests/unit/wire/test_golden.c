@@ -1,10 +1,12 @@
 /* Captures of the first format are read for ever: tests/golden/v1/messages. They were written by
  * tests/golden/make_messages.c of the release that fixed the format, and are never written again. */
+#include "coded.h"
 #include "messages.h"
 
 #include "base/cleanup.h"
 #include "codec/block.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -136,6 +138,67 @@ static void the_first_data_is_still_read_with_every_payload(void **state)
     assert_true(reply->ok);
 }
 
+static void check_coded(struct span payload, uint64_t set_id, enum block_encoding encoding,
+                        const struct block_starts *starts, const struct coded_rows *r)
+{
+    struct block_store *store;
+    const struct block *b;
+    Fogline__V1__Block *m;
+
+    assert_int_equal(wire_block_unpack(arena, payload, &m), 0);
+    assert_true(m->set_id == set_id);
+    assert_int_equal(m->encoding, encoding);
+    struct block_shape shape = {m->encoding, coded_types,      CODED_COLUMNS, m->rows,
+                                -1,          m->time_first_ns, starts};
+    assert_int_equal(block_store_new(&store), 0);
+    assert_int_equal(block_decode(&shape, wire_span(m->body), store, &b), 0);
+    assert_int_equal(b->n_rows, CODED_ROWS);
+    for (unsigned i = 0; i < CODED_ROWS; i++) {
+        assert_true(b->time_ns[i] == r->time_ns[i]);
+        assert_int_equal(b->columns[0].absent[i], r->absent[i]);
+        assert_true(r->absent[i] || b->columns[0].f64[i] == r->temperature[i]);
+        assert_true(fabs(b->columns[1].f64[i] - r->level[i]) <= coded_bounds[1]);
+        assert_true(b->columns[2].i64[i] == r->strokes[i]);
+        assert_int_equal(b->columns[2].quality[i], r->quality[i]);
+        assert_true(b->columns[3].i64[i] == r->door[i]);
+        assert_true(span_equal(b->columns[4].text[i], r->program[i]));
+    }
+    block_store_free(store);
+}
+
+static void the_first_coded_blocks_are_still_read(void **state)
+{
+    static struct coded_rows rows;
+    struct span starts_of[CODED_COLUMNS];
+    double bounds[CODED_COLUMNS];
+    struct block_start_bytes bytes = {bounds, starts_of, {0}};
+    struct block_starts *starts;
+    Fogline__V1__DescriptorSet *set;
+    Fogline__V1__Record **records;
+    Fogline__V1__Up *up;
+    uint64_t id;
+
+    (void)state;
+    coded_rows_init(&rows);
+    assert_int_equal(wire_up_unpack(arena, capture("up-data-coded.bin"), &up), 0);
+    assert_int_equal(up->data->stretches[0]->n_records, 1 + CODED_BLOCKS);
+    records = up->data->stretches[0]->records;
+    assert_int_equal(wire_descriptor_set_unpack(arena, wire_span(records[0]->payload), &set), 0);
+    assert_int_equal(set->n_channels, CODED_COLUMNS);
+    assert_true(set->time_start.len > 0 && set->channels[0]->start.len > 0);
+    for (unsigned i = 0; i < CODED_COLUMNS; i++) {
+        starts_of[i] = wire_span(set->channels[i]->start);
+        bounds[i] = set->channels[i]->error_bound;
+        assert_true(bounds[i] == coded_bounds[i]);
+    }
+    bytes.time = wire_span(set->time_start);
+    assert_int_equal(block_starts_new(&starts, coded_types, CODED_COLUMNS, &bytes), 0);
+    id = wire_descriptor_set_id(wire_span(records[0]->payload));
+    check_coded(wire_span(records[1]->payload), id, BLOCK_ENCODING_FAST, starts, &rows);
+    check_coded(wire_span(records[2]->payload), id, BLOCK_ENCODING_SMALL, starts, &rows);
+    block_starts_free(starts);
+}
+
 static void the_first_state_is_still_read_with_its_mark(void **state)
 {
     Fogline__V1__Down *down;
@@ -189,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_first_hello_is_still_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_first_data_is_still_read_with_every_payload, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_first_coded_blocks_are_still_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_first_state_is_still_read_with_its_mark, set_up, tear_down),
         cmocka_unit_test(messages_are_packed_as_they_were),
     };
