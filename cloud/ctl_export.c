@@ -175,6 +175,26 @@ static int on_newest_block(void *ctx, const struct view_block *vb)
     return r != 0 ? r : STOP;
 }
 
+/* A device that learns better starts goes on with another set of the same channels. */
+static bool is_superseded(const struct view_set *set)
+{
+    const struct view_device *d = set->device;
+
+    for (size_t k = 0; k < d->n_sets; k++) {
+        const struct view_set *other = &d->sets[k];
+        uint32_t same = 0;
+
+        if (other->no <= set->no || other->n_channels != set->n_channels ||
+            strcmp(other->group, set->group) != 0)
+            continue;
+        while (same < set->n_channels && strcmp(other->channels[same].name, set->channels[same].name) == 0)
+            same++;
+        if (same == set->n_channels)
+            return true;
+    }
+    return false;
+}
+
 static int tail_set_step(struct tail *t, const struct view_set *set, bool first)
 {
     struct view_range range = {INT64_MIN, INT64_MAX};
@@ -183,11 +203,14 @@ static int tail_set_step(struct tail *t, const struct view_set *set, bool first)
     t->now = tail_set_of(t, set);
     if (t->now == NULL)
         return -ENOMEM;
-    if (first || !t->now->any) {
+    if (first) {
+        t->show = !is_superseded(set);
         r = view_scan_back(t->view, set, on_newest_block, t);
+        t->show = true;
         return r == STOP ? 0 : r;
     }
-    range.from_ns = t->now->last.time_first_ns;
+    if (t->now->any)
+        range.from_ns = t->now->last.time_first_ns;
     return view_scan(t->view, set, &range, on_new_block, t);
 }
 
