@@ -18,6 +18,8 @@ enum {
     BLOCK_COLUMNS_MAX = 256,
     BLOCK_TEXT_MAX_BYTES = 255,
 };
+/* Twice this is a double still. */
+#define BLOCK_ERROR_BOUND_MAX 1e300
 
 /* Numbers as in proto/record.proto, ValueType. */
 enum column_type { COLUMN_DOUBLE = 1, COLUMN_INT64 = 2, COLUMN_BOOL = 3, COLUMN_TEXT = 4 };
@@ -96,8 +98,8 @@ struct block_start_bytes {
     const struct span *columns; /* as made by block_learn; an empty one starts cold; NULL: all cold */
     struct span time;
 };
-/* 0; -EINVAL: bytes that block_learn never makes, a bound below 0 or not finite, or one for a column that is
- * not double; -ENOMEM. The bytes are copied. */
+/* 0; -EINVAL: bytes that block_learn never makes, a bound below 0 or above BLOCK_ERROR_BOUND_MAX, or one for
+ * a column that is not double; -ENOMEM. The bytes are copied. */
 must_check int block_starts_new(struct block_starts **ret_s, const enum column_type *types,
                                 uint32_t n_columns, const struct block_start_bytes *bytes);
 struct block_starts *block_starts_free(struct block_starts *s); /* accepts NULL */

@@ -152,7 +152,7 @@ static int read_all(struct block_starts *s, const enum column_type *types,
         double bound = bytes->error_bounds == NULL ? 0 : bytes->error_bounds[i];
         uint64_t bound_bits;
 
-        if (!(bound >= 0) || isinf(bound) || (bound > 0 && types[i] != COLUMN_DOUBLE))
+        if (!(bound >= 0 && bound <= BLOCK_ERROR_BOUND_MAX) || (bound > 0 && types[i] != COLUMN_DOUBLE))
             return -EINVAL;
         memcpy(&bound_bits, &bound, sizeof bound_bits);
         s->digest = mix_bytes(mix(s->digest, bound_bits), one);

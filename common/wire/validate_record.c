@@ -12,7 +12,7 @@ static void check_descriptor(struct check *c, const Fogline__V1__Descriptor *d)
     check_line(c, d->unit, WIRE_LABEL_MAX_BYTES);
     check_that(c, d->type >= FOGLINE__V1__VALUE_TYPE__VALUE_TYPE_DOUBLE &&
                       d->type <= FOGLINE__V1__VALUE_TYPE__VALUE_TYPE_TEXT);
-    check_that(c, isfinite(d->scale) && isfinite(d->error_bound) && d->error_bound >= 0);
+    check_that(c, isfinite(d->scale) && d->error_bound >= 0 && d->error_bound <= WIRE_ERROR_BOUND_MAX);
     check_that(c, d->keep >= FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_RAW &&
                       d->keep <= FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_LOCAL);
     check_limit(c, d->n_tags, WIRE_TAGS_MAX);

@@ -57,6 +57,8 @@ enum {
     WIRE_ARENA_BYTES =
         1024 * 1024, /* enough for any message within these limits that is not made to be costly */
 };
+/* The codec takes no larger one. */
+#define WIRE_ERROR_BOUND_MAX 1e300
 
 /* Sequence numbers: the lane in the top byte, 1, 2, 3 ... below. */
 enum { LANE_ORDINARY = 0, LANE_URGENT = 1, LANE_COUNT = 2 };

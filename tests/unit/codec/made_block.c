@@ -226,7 +226,7 @@ static void made_flags(struct column *c, size_t n, struct rng *rng)
 
 static double made_bound(struct rng *rng)
 {
-    static const double odd[] = {5e-324, 0x1p-1022, 1e308, 0.5, 1e-300};
+    static const double odd[] = {5e-324, 0x1p-1022, 1e300, 0.5, 1e-300};
 
     if (rng_below(rng, 8) == 0)
         return odd[rng_below(rng, sizeof odd / sizeof odd[0])];

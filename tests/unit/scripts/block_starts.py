@@ -134,7 +134,7 @@ class Start:
         self.warm, self.format, self.texts = bool(data), None, []
         self.predictor, self.rank_mode, self.dictionary = 1, NO_RANKS, []
         self.level = self.base_level = self.center = 0
-        need(0 <= bound < float("inf") and (type_ == "double" or bound == 0), "error bound")
+        need(0 <= bound <= 1e300 and (type_ == "double" or bound == 0), "error bound")
         if data:
             self._read(Bytes(data))
 
