@@ -7,7 +7,7 @@ size_t kernels_all(const struct kernels *ret_all[2])
 
     ret_all[n++] = &kernels_plain;
 #ifdef CODEC_HAVE_AVX2
-    if (__builtin_cpu_supports("avx2"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         ret_all[n++] = &kernels_avx2;
 #endif
     return n;

@@ -2,8 +2,8 @@
  * common/codec.
  *
  * One text (kernels_body.h), compiled once for every x86-64 or whatever the compiler is told, and once for
- * AVX2; chosen at the first use. Integers wrap, doubles are added, multiplied, divided and rounded as IEEE
- * 754 says and never fused
+ * AVX2 with FMA; chosen at the first use. Integers wrap, doubles are added, multiplied, divided and rounded
+ * as IEEE 754 says and never fused
  * (-ffp-contract=off), so both give the same bits. Threads: pure. */
 #ifndef FOGLINE_CODEC_KERNELS_H
 #define FOGLINE_CODEC_KERNELS_H

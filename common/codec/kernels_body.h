@@ -24,16 +24,34 @@ static inline double kernel_double(uint64_t bits)
     return v;
 }
 
+/* a / b for whole |a| < 2^51 and a power of ten b, whose inverse is rounded correctly: the same bits in half
+ * the time where products can be fused. The first correction leaves less than a unit in the last place, and
+ * from there the second one rounds as the division would (Markstein, "Computation of elementary functions on
+ * the IBM RISC System/6000 processor", 1990). */
+static inline double quotient(double a, double b, double inverse)
+{
+#ifdef KERNELS_FUSE
+    double q = a * inverse;
+
+    q = __builtin_fma(__builtin_fma(-q, b, a), inverse, q);
+    return __builtin_fma(__builtin_fma(-q, b, a), inverse, q);
+#else
+    (void)inverse;
+    return a / b;
+#endif
+}
+
 static bool decimal_split(const double *restrict values, size_t n, double power, int64_t *restrict integers)
 {
     size_t done = 0, end, i;
+    double inverse = 1 / power;
 
     while (done < n) {
         uint64_t wrong = 0;
 
         end = n - done < 256 ? n : done + 256;
         for (i = done; i < end; i++) {
-            double sum = values[i] * power + MAGIC, back = (sum - MAGIC) / power;
+            double sum = values[i] * power + MAGIC, back = quotient(sum - MAGIC, power, inverse);
             uint64_t integer = kernel_bits(sum) - kernel_bits(MAGIC);
 
             integers[i] = (int64_t)integer;
@@ -49,6 +67,7 @@ static bool decimal_split(const double *restrict values, size_t n, double power,
 
 static void decimal_join(const int64_t *restrict integers, size_t n, double power, double *restrict values)
 {
+    double inverse = 1 / power;
     uint64_t large = 0;
     size_t i;
 
@@ -60,7 +79,8 @@ static void decimal_join(const int64_t *restrict integers, size_t n, double powe
     else if (large == 0)
         /* What (double)integers[i] is, without the conversion that older vector units lack. */
         for (i = 0; i < n; i++)
-            values[i] = (kernel_double((uint64_t)integers[i] + kernel_bits(MAGIC)) - MAGIC) / power;
+            values[i] =
+                quotient(kernel_double((uint64_t)integers[i] + kernel_bits(MAGIC)) - MAGIC, power, inverse);
     else
         for (i = 0; i < n; i++)
             values[i] = (double)integers[i] / power;

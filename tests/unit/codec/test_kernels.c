@@ -320,6 +320,33 @@ static void any_integers_at_all_join_to_their_quotients(void **state)
     }
 }
 
+/* The integers that may be divided by way of an inverse: of every length, over every power of ten. */
+static void integers_below_2_to_51_join_to_their_quotients(void **state)
+{
+    struct rng rng = {51};
+    int64_t x[N];
+    double v[N], power = 1;
+    size_t a, i;
+    int e, round;
+
+    (void)state;
+    for (e = 0; e <= 17; e++, power *= 10)
+        for (round = 0; round < ROUNDS; round++) {
+            for (i = 0; i < N; i++) {
+                x[i] = (int64_t)(rng_u64(&rng) >> (13 + rng_below(&rng, 51)));
+                x[i] = rng_below(&rng, 2) == 0 ? x[i] : -x[i];
+            }
+            for (a = 0; a < n_all; a++) {
+                all[a]->decimal_join(x, N, power, v);
+                for (i = 0; i < N; i++) {
+                    double want = (double)x[i] / power;
+
+                    assert_memory_equal(&v[i], &want, sizeof want);
+                }
+            }
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +359,7 @@ int main(void)
         cmocka_unit_test(spread_sums_sizes_or_says_that_they_are_too_large),
         cmocka_unit_test(decimals_split_alike_and_only_when_every_bit_comes_back),
         cmocka_unit_test(any_integers_at_all_join_to_their_quotients),
+        cmocka_unit_test(integers_below_2_to_51_join_to_their_quotients),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);
