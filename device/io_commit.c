@@ -238,6 +238,8 @@ static void on_committed(struct io *io, const struct io_loss *loss, int64_t now_
 
     io->counter[IO_COMMITS]++;
     io->counter[IO_SAMPLES_REFUSED] += loss->samples - io->loss.samples;
+    if (outbox_more_to_apply(io->outbox))
+        io->apply_since_ms = now_ms - IO_APPLY_MS;
     io_sets_kept(io);
     answer_receipts(io, lost);
     for (size_t i = 0; i < batch_n(io->batch); i++)

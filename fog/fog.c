@@ -57,6 +57,12 @@ int fog_commit(struct fog *f)
     return 0;
 }
 
+/* The round that follows goes on with what is settled. */
+static void on_more(void *ctx)
+{
+    (void)ctx;
+}
+
 static void on_round(void *ctx)
 {
     struct fog *f = ctx;
@@ -68,6 +74,8 @@ static void on_round(void *ctx)
     r = fog_commit(f);
     if (r != 0)
         fog_fail(f, r < 0 ? r : -EIO, "commit");
+    else if (outbox_more_to_apply(lower_port_outbox(f->lower)))
+        loop_timer_set(f->more, loop_now_ms(f->d->loop));
 }
 
 static void on_tick(void *ctx)
@@ -205,6 +213,8 @@ static int start(struct fog *f, struct errmsg *err)
         r = fog_commit(f);
     if (r == 0)
         r = loop_timer_new(f->d->loop, on_tick, f, &f->tick);
+    if (r == 0)
+        r = loop_timer_new(f->d->loop, on_more, f, &f->more);
     return r == 0 ? 0
                   : errmsg_set(err, r < 0 ? r : -EIO, "cannot write to the store: %s",
                                strerror(r < 0 ? -r : EIO));
@@ -242,6 +252,7 @@ struct fog *fog_free(struct fog *f)
     if (f->failed == 0 && f->spool != NULL && fog_say_stop(f) == 0 && spool_commit(f->spool) == 0)
         fog_status_write(f);
     loop_timer_free(f->tick);
+    loop_timer_free(f->more);
     f->lower = lower_port_free(f->lower); /* the gate goes last of all sockets */
     f->upper = upper_port_free(f->upper);
     link_context_free(f->zmq_ctx);

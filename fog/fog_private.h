@@ -50,7 +50,7 @@ struct fog {
     struct nodes_watch nodes_watch;
     struct status *status;
     struct tap *tap;
-    struct loop_timer *tick;
+    struct loop_timer *tick, *more;
     int64_t next_health_ms, next_alive_ms, caught_up_ms, up_open_ms;
     bool said_not_accepted;
     enum lower_port_link last_link;

@@ -434,19 +434,25 @@ static int check_archive(struct outbox *ob, const struct id128 *id, bool *ret_ok
     return rc;
 }
 
+/* Only what is held: a mark covers the whole past of an epoch, and letting go of what went long ago would
+ * take up every turn of the next mark's time. */
 static int settle(struct outbox *ob, struct spool_stream *s, unsigned lane, const uint64_t *bounds, size_t n)
 {
+    const struct interval_set *held = &s->lane[lane].held;
     struct stream_out *so;
     int rc = outbox_stream_out(ob, s, &so);
 
-    for (size_t i = 0; rc == 0 && i + 1 < n; i += 2) {
-        if (interval_set_count_in(&s->lane[lane].held, bounds[i], bounds[i + 1]) == 0)
-            continue;
-        ob->settled_waits = true;
-        rc = interval_set_add(&so->lane[lane].settled, bounds[i], bounds[i + 1]);
-        if (rc == 0)
-            rc = interval_set_remove(&so->lane[lane].unsent, bounds[i], bounds[i + 1]);
-    }
+    for (size_t i = 0; rc == 0 && i + 1 < n; i += 2)
+        for (size_t k = interval_set_find(held, bounds[i]);
+             rc == 0 && k < held->n && held->at[k].from <= bounds[i + 1]; k++) {
+            uint64_t from = held->at[k].from > bounds[i] ? held->at[k].from : bounds[i];
+            uint64_t to = held->at[k].to < bounds[i + 1] ? held->at[k].to : bounds[i + 1];
+
+            ob->settled_waits = true;
+            rc = interval_set_add(&so->lane[lane].settled, from, to);
+            if (rc == 0)
+                rc = interval_set_remove(&so->lane[lane].unsent, from, to);
+        }
     return rc;
 }
 

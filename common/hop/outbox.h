@@ -83,6 +83,8 @@ must_check int outbox_tick(struct outbox *ob, int64_t now_ms, int64_t *ret_next_
  * it. */
 must_check int outbox_apply(struct outbox *ob, int64_t now_ms, int64_t wall_unix_ns);
 bool outbox_wants_apply(const struct outbox *ob); /* something is settled or to be cut */
+/* More is settled than one transaction lets go of: go on without waiting for an event. */
+bool outbox_more_to_apply(const struct outbox *ob);
 /* Inside the host's transaction: evicts own records until bytes fit under the quota. 0; SPOOL_FULL: not
  * enough could go. */
 must_check int outbox_make_room(struct outbox *ob, uint64_t bytes);

@@ -182,6 +182,11 @@ bool outbox_wants_apply(const struct outbox *ob)
     return ob->settled_waits || ledger_due(ob);
 }
 
+bool outbox_more_to_apply(const struct outbox *ob)
+{
+    return ob->settled_waits;
+}
+
 int outbox_apply(struct outbox *ob, int64_t now_ms, int64_t wall_unix_ns)
 {
     uint64_t left = APPLY_RECORDS_MAX;

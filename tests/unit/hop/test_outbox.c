@@ -241,6 +241,49 @@ static void settled_is_deleted(void **state)
     assert_int_equal(spool_held_records(s->sp), 0);
 }
 
+/* A mark says all that is archived of an epoch, most of which went long ago: that must not cost turns. */
+static void a_long_past_does_not_delay_what_is_settled_now(void **state)
+{
+    struct side *s = side_of(state);
+    struct spool_stream *stream;
+    struct id128 epoch = id_of('e');
+    const uint64_t first = 1000 * 1000 * 1000, last = first + 4;
+    struct state st;
+
+    relay(s, "dev", 'e', first, last);
+    stream = spool_find(s->sp, "dev", &epoch);
+    open_link(s, BIG, BIG);
+    state_init(&st, 0, RUN, STORE);
+    state_mark(&st, s, stream, LANE_ORDINARY, true, 1, last - 1, ARCHIVE);
+    state_give(&st, s);
+    assert_true(outbox_wants_apply(s->ob));
+    apply(s);
+    assert_false(outbox_wants_apply(s->ob));
+    assert_int_equal(spool_held_records(s->sp), 1);
+    assert_true(interval_set_has(&stream->lane[0].held, last));
+}
+
+static void a_long_backlog_that_is_settled_goes_turn_by_turn(void **state)
+{
+    struct side *s = side_of(state);
+    struct id128 epoch = id_of('e');
+    const uint64_t n = 40000; /* a turn is 16384 */
+    struct state st;
+
+    relay(s, "dev", 'e', 1, n);
+    open_link(s, BIG, BIG);
+    state_init(&st, 0, RUN, STORE);
+    state_mark(&st, s, spool_find(s->sp, "dev", &epoch), LANE_ORDINARY, true, 1, n, ARCHIVE);
+    state_give(&st, s);
+    apply(s);
+    assert_true(outbox_more_to_apply(s->ob));
+    apply(s);
+    assert_true(outbox_more_to_apply(s->ob));
+    apply(s);
+    assert_false(outbox_more_to_apply(s->ob));
+    assert_int_equal(spool_held_records(s->sp), 0);
+}
+
 static void relay_keeps_what_is_only_explained(void **state)
 {
     struct side *s = side_of(state);
@@ -683,6 +726,8 @@ int main(void)
         FACT(unproven_start_takes_a_session_nobody_used),
         FACT(stored_is_not_sent_again_and_not_deleted),
         FACT(settled_is_deleted),
+        FACT(a_long_past_does_not_delay_what_is_settled_now),
+        FACT(a_long_backlog_that_is_settled_goes_turn_by_turn),
         RELAYED(relay_keeps_what_is_only_explained),
         FACT(mark_with_a_wrong_authenticator_is_refused),
         FACT(mark_of_another_archive_needs_the_operators_word),
