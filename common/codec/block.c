@@ -35,6 +35,7 @@ int block_coder_new(struct block_coder **ret_c)
     if (c == NULL)
         return -ENOMEM;
     range_model_init(&c->fresh);
+    sequence_work_init(&c->work);
     *ret_c = c;
     return 0;
 }

@@ -3,12 +3,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint32_t rank_slots_for(uint32_t n)
+{
+    uint32_t slots = 16;
+
+    while (slots < RANK_SLOTS && slots < 4 * n)
+        slots *= 2;
+    return slots;
+}
+
+void rank_map_init(struct rank_map *m, int16_t *slots, uint32_t n_slots)
+{
+    *m = (struct rank_map){
+        .shift = 64 - (unsigned)__builtin_ctz(n_slots), .mask = n_slots - 1, .slots = slots};
+}
+
 static void rank_map_add(struct rank_map *m, int64_t x, int16_t rank)
 {
-    uint32_t slot = (uint32_t)((uint64_t)x * UINT64_C(0x9e3779b97f4a7c15) >> 52);
+    uint32_t slot = rank_slot(m, x);
 
     while (m->slots[slot] >= 0)
-        slot = (slot + 1) % RANK_SLOTS;
+        slot = (slot + 1) & m->mask;
     m->slots[slot] = rank;
 }
 
@@ -16,7 +31,7 @@ void rank_map_build(struct rank_map *m, const struct dictionary *d)
 {
     uint32_t i;
 
-    memset(m->slots, 0xff, sizeof m->slots);
+    memset(m->slots, 0xff, (m->mask + 1) * sizeof *m->slots);
     m->dictionary = d;
     for (i = 0; i < d->n; i++)
         rank_map_add(m, d->at[i], (int16_t)i);

@@ -18,22 +18,32 @@ enum rank_mode { RANK_NONE = 0, RANK_VALUES = 1, RANK_DIFFERENCES = 2, RANK_MODE
 
 struct dictionary {
     uint32_t n;
-    int64_t at[RANKS_MAX]; /* rising */
+    int64_t *at; /* rising */
 };
 
-/* Finds ranks; borrows the dictionary, which must not change. */
+/* Finds ranks; borrows the dictionary, which must not change, and its slots. */
 struct rank_map {
     const struct dictionary *dictionary;
-    int16_t slots[RANK_SLOTS];
+    unsigned shift; /* of hashes of 64 bits to slots */
+    uint32_t mask;
+    int16_t *slots;
 };
+/* A power of two for n entries, at most RANK_SLOTS. */
+uint32_t rank_slots_for(uint32_t n);
+/* n_slots: by rank_slots_for. */
+void rank_map_init(struct rank_map *m, int16_t *slots, uint32_t n_slots);
 void rank_map_build(struct rank_map *m, const struct dictionary *d);
+static inline uint32_t rank_slot(const struct rank_map *m, int64_t x)
+{
+    return (uint32_t)((uint64_t)x * UINT64_C(0x9e3779b97f4a7c15) >> m->shift);
+}
 /* -1: not in the dictionary. */
 static inline int rank_find(const struct rank_map *m, int64_t x)
 {
-    uint32_t slot = (uint32_t)((uint64_t)x * UINT64_C(0x9e3779b97f4a7c15) >> 52);
+    uint32_t slot = rank_slot(m, x);
 
     while (m->slots[slot] >= 0 && m->dictionary->at[m->slots[slot]] != x)
-        slot = (slot + 1) % RANK_SLOTS;
+        slot = (slot + 1) & m->mask;
     return m->slots[slot];
 }
 /* Rank of the first entry >= x, n when there is none. */

@@ -31,6 +31,15 @@ unsigned level_of_mean(uint64_t mean)
     return level;
 }
 
+void sequence_work_init(struct sequence_work *w)
+{
+    w->dictionary.at = w->entries[0];
+    w->extra.at = w->entries[1];
+    w->other.at = w->entries[2];
+    rank_map_init(&w->map, w->slots[0], RANK_SLOTS);
+    rank_map_init(&w->scratch, w->slots[1], RANK_SLOTS);
+}
+
 /* ---- predictors ---- */
 
 struct predictor_state {

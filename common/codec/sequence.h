@@ -49,7 +49,12 @@ struct sequence_work {
     int64_t ranks[BLOCK_ROWS_MAX], residuals[BLOCK_ROWS_MAX], differences[BLOCK_ROWS_MAX];
     struct dictionary dictionary, extra, other;
     struct rank_map map, scratch;
+    /* what these point to */
+    int64_t entries[3][RANKS_MAX];
+    int16_t slots[2][RANK_SLOTS];
 };
+/* Once; the work must not be moved afterwards. */
+void sequence_work_init(struct sequence_work *w);
 
 /* thorough: tries all predictors, and ranks of its own when the start is cold. n >= 1. */
 void sequence_split(struct sequence_work *w, const struct sequence_start *start, bool thorough,

@@ -22,14 +22,17 @@ static int64_t unzigzag(uint64_t z)
 static int read_dictionary(struct reader *r, struct sequence_start *s)
 {
     uint64_t n = reader_varint(r);
-    uint32_t i;
+    uint32_t n_slots, i;
 
     if (n == 0 || n > RANKS_MAX)
         return -EINVAL;
-    s->dictionary = malloc(sizeof *s->dictionary);
-    s->map = malloc(sizeof *s->map);
+    n_slots = rank_slots_for((uint32_t)n);
+    s->dictionary = malloc(sizeof *s->dictionary + n * sizeof *s->dictionary->at);
+    s->map = malloc(sizeof *s->map + n_slots * sizeof *s->map->slots);
     if (s->dictionary == NULL || s->map == NULL)
         return -ENOMEM;
+    s->dictionary->at = (int64_t *)(s->dictionary + 1);
+    rank_map_init(s->map, (int16_t *)(s->map + 1), n_slots);
     s->dictionary->n = (uint32_t)n;
     for (i = 0; i < n; i++) {
         uint64_t v = reader_varint(r);
