@@ -99,15 +99,35 @@ static int scan_set(struct view *v, const struct view_set *set, const char *patt
     return r == STOP ? 0 : r;
 }
 
-/* Sets of one device may speak of the same channel (its unit changed once): the newest of them counts. */
-static bool outdone(const struct newest *all, size_t n, size_t i)
+/* By channel; of one channel the newest last, and of equally new ones that of the later set. */
+static int by_channel(const void *a, const void *b)
 {
-    for (size_t k = 0; k < n; k++)
-        if (k != i && all[k].found && strcmp(all[k].last.channel->name, all[i].last.channel->name) == 0 &&
-            (all[k].last.time_ns > all[i].last.time_ns ||
-             (all[k].last.time_ns == all[i].last.time_ns && k > i)))
-            return true;
-    return false;
+    const struct newest *x = *(const struct newest *const *)a, *y = *(const struct newest *const *)b;
+    int c = strcmp(x->last.channel->name, y->last.channel->name);
+
+    if (c == 0)
+        c = x->last.time_ns < y->last.time_ns ? -1 : x->last.time_ns > y->last.time_ns;
+    return c != 0 ? c : x < y ? -1 : x > y;
+}
+
+/* Sets of one device may speak of the same channel (its unit changed, or its starts were learnt anew): the
+ * newest of them counts. A device may have thousands of sets, so they are sorted for it. */
+static int drop_outdone(struct newest *all, size_t n)
+{
+    owned(free_ptr) struct newest **found = calloc(n, sizeof *found);
+    size_t n_found = 0;
+
+    if (found == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        if (all[i].found)
+            found[n_found++] = &all[i];
+    if (n_found > 0)
+        qsort(found, n_found, sizeof found[0], by_channel);
+    for (size_t i = 0; i + 1 < n_found; i++)
+        if (strcmp(found[i]->last.channel->name, found[i + 1]->last.channel->name) == 0)
+            found[i]->found = false;
+    return 0;
 }
 
 static int last_of_device(struct view *v, const struct view_device *d, const char *pattern, query_last_fn fn,
@@ -130,8 +150,10 @@ static int last_of_device(struct view *v, const struct view_device *d, const cha
             r = scan_set(v, &d->sets[i], pattern, all + at);
             at += d->sets[i].n_channels;
         }
+    if (r == 0)
+        r = drop_outdone(all, n);
     for (size_t i = 0; i < n && r == 0; i++)
-        if (all[i].found && !outdone(all, n, i))
+        if (all[i].found)
             r = fn(ctx, &all[i].last);
     return r;
 }
