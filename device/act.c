@@ -58,7 +58,7 @@ int act_new(struct act **ret_a, const struct act_options *options)
 
         s->source = options->sources[i];
         s->replayable = s->source.kind->replayable != NULL && s->source.kind->replayable(s->source.self);
-        s->sink = feed_sink(a->feed, i, s->replayable);
+        s->sink = s->source.sink != NULL ? s->source.sink : feed_sink(a->feed, i, s->replayable);
         if (s->source.kind->interval_ms != NULL)
             s->interval_ns = s->source.kind->interval_ms(s->source.self) * NS_PER_MS;
         a->has_fds |= s->source.kind->fd != NULL;

@@ -18,7 +18,8 @@ enum { ACT_RETRY_MS = 5000, ACT_ROOM_WAIT_MS = 100 };
 struct act_source {
     const struct source_kind *kind;
     void *self;
-    const char *name; /* borrowed */
+    const char *name;               /* borrowed */
+    const struct source_sink *sink; /* what it writes into; borrowed; NULL: the feed as it is */
 };
 
 struct act;

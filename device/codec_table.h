@@ -4,7 +4,7 @@
 #ifndef FOGLINE_DEVICE_CODEC_TABLE_H
 #define FOGLINE_DEVICE_CODEC_TABLE_H
 
-#include "device/csv_reader.h"
+#include "device/sources/csv_reader.h"
 
 enum { CODEC_BLOCK_TEXT_BYTES = 48 * 1024 }; /* as the device's packer */
 

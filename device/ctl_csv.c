@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "ctl/table.h"
-#include "device/csv_reader.h"
+#include "device/sources/csv_reader.h"
 
 #include <inttypes.h>
 #include <string.h>

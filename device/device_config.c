@@ -48,6 +48,8 @@ static void check(const void *values, struct config_check *c)
         if (strlen(s->name) > DEVICE_SOURCE_NAME_CHARS)
             config_complain(c, field, "Choose a shorter one.", "at most %d characters",
                             DEVICE_SOURCE_NAME_CHARS);
+        snprintf(field, sizeof field, "sources[%zu]", i);
+        channel_config_check(&s->channels, field, c);
     }
 }
 

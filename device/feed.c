@@ -255,18 +255,6 @@ static int sink_receipt(void *ctx, const struct source_receipt *r)
     return 0;
 }
 
-const struct source_sink *feed_sink(struct feed *f, unsigned source, bool replayable)
-{
-    struct sink_of *s = &f->sinks[source];
-
-    s->feed = f;
-    s->source = source;
-    s->replayable = replayable;
-    s->ring = replayable ? f->replay : f->live;
-    s->sink = (struct source_sink){s, sink_group, sink_row, sink_receipt};
-    return &s->sink;
-}
-
 static bool put_event(struct feed *f, unsigned source, const struct feed_event *e)
 {
     struct head head = {.kind = FEED_EVENT, .source = (uint8_t)source};
@@ -287,6 +275,29 @@ bool feed_event(struct feed *f, unsigned source, const struct feed_event *e)
         return true;
     count(&f->counters.events_dropped, 1);
     return false;
+}
+
+static int sink_event(void *ctx, const struct source_event *e)
+{
+    struct sink_of *s = ctx;
+    struct feed_event f = {.type = e->type, .severity = e->severity, .time_ns = e->time_ns};
+
+    if (e->channel != NULL)
+        snprintf(f.channel, sizeof f.channel, "%s", e->channel);
+    snprintf(f.text, sizeof f.text, "%s", e->text);
+    return feed_event(s->feed, s->source, &f) ? 0 : SINK_FULL;
+}
+
+const struct source_sink *feed_sink(struct feed *f, unsigned source, bool replayable)
+{
+    struct sink_of *s = &f->sinks[source];
+
+    s->feed = f;
+    s->source = source;
+    s->replayable = replayable;
+    s->ring = replayable ? f->replay : f->live;
+    s->sink = (struct source_sink){s, sink_group, sink_row, sink_receipt, sink_event};
+    return &s->sink;
 }
 
 static void loss_event(const struct loss *l, int64_t wall_unix_ns, struct feed_event *ret_e)

@@ -22,6 +22,7 @@ struct feed_event {
     uint32_t severity; /* 0 info, 1 warning, 2 error */
     int64_t time_ns, blind_from_ns, blind_to_ns;
     uint64_t count;
+    char channel[SOURCE_NAME_BYTES]; /* of the source that it is about; empty: the source itself */
     char text[FEED_TEXT_BYTES];
 };
 

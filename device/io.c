@@ -175,6 +175,7 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
 {
     struct act_source sources[SOURCES_MAX];
     struct feed_options fo = {.wake_each = !io->polls_ring};
+    struct sampler_options so = {0};
     struct act_options ao = {.clock = &io->daemon->clock, .sources = sources};
     int rc = open_sources(io, tier, sources, err);
 
@@ -188,6 +189,15 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
     fo.n_sources = io->n_sources;
     if (rc == 0)
         rc = feed_new(&io->feed, &fo);
+    so.feed = io->feed;
+    so.n_sources = io->n_sources;
+    if (rc == 0)
+        rc = sampler_new(&io->sampler, &so);
+    for (unsigned i = 0; rc == 0 && i < io->n_sources; i++) {
+        const struct source_config *config = io->config->sources.at[i].value;
+
+        sources[i].sink = sampler_sink(io->sampler, i, io->sources[i].replayable, &config->channels);
+    }
     ao.feed = io->feed;
     ao.replay = io->replay;
     ao.n_sources = io->n_sources;
@@ -271,6 +281,7 @@ struct io *io_free(struct io *io)
     if (io == NULL)
         return NULL;
     act_free(io->act);
+    sampler_free(io->sampler);
     feed_free(io->feed);
     ring_free(io->live);
     ring_free(io->replay);

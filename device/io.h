@@ -15,6 +15,7 @@
 #include "device/act.h"
 #include "device/batch.h"
 #include "device/device_config.h"
+#include "device/sampler.h"
 #include "hop/lower_port.h"
 #include "hop/maker.h"
 
@@ -101,6 +102,7 @@ struct io {
     struct outbox *outbox;
     struct ring *live, *replay; /* replay: NULL without such a source */
     struct feed *feed;
+    struct sampler *sampler;
     struct act *act;
     struct batch *batch;
     struct pack_tools tools;

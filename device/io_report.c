@@ -36,6 +36,7 @@ enum act_counter {
     ACT_SAMPLES_DROPPED,
     ACT_TICKS_MISSED,
     ACT_EVENTS_DROPPED,
+    ACT_OUT_OF_RANGE,
     ACT_COUNTERS
 };
 
@@ -47,6 +48,8 @@ static const struct counter_info act_counter_info[ACT_COUNTERS] = {
     [ACT_TICKS_MISSED] = {"ticks_missed", COUNTER_TOTAL, "1", "Ticks of live sources that went by"},
     [ACT_EVENTS_DROPPED] = {"events_dropped", COUNTER_TOTAL, "1",
                             "Events of sources that found no room in the ring"},
+    [ACT_OUT_OF_RANGE] = {"out_of_range", COUNTER_TOTAL, "samples",
+                          "Values outside the valid range of their channel"},
 };
 
 enum spool_gauge {
@@ -90,6 +93,7 @@ static void read_numbers(struct io *io, struct numbers *n)
     n->act[ACT_SAMPLES_DROPPED] = load(&c->samples_dropped);
     n->act[ACT_TICKS_MISSED] = load(&c->ticks_missed);
     n->act[ACT_EVENTS_DROPPED] = load(&c->events_dropped);
+    n->act[ACT_OUT_OF_RANGE] = load(&sampler_counters(io->sampler)->out_of_range);
     n->spool[GAUGE_HELD_RECORDS] = spool_held_records(io->spool);
     n->spool[GAUGE_HELD_BYTES] = spool_held_bytes(io->spool);
     n->spool[GAUGE_QUOTA_BYTES] = spool_quota_bytes(io->spool);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static void note_loss(struct io *io, uint64_t samples, int64_t from_ns, int64_t to_ns)
@@ -81,7 +82,7 @@ static void on_group(struct io *io, const struct feed_message *m)
     int rc;
 
     for (uint32_t i = 0; i < m->n_channels; i++)
-        bounds[i] = source_bound(config, m->channels[i].name);
+        bounds[i] = channel_bound(&config->channels, m->channels[i].name);
     rc = pack_new(&g->pack, &o);
     if (rc == 0 && o.encoding != BLOCK_ENCODING_RAW)
         rc = io_take_up_sets(io, g);
@@ -135,6 +136,25 @@ static void on_receipt(struct io *io, const struct feed_message *m)
     io->urgent = true;
 }
 
+static void on_event(struct io *io, struct io_source *s, const struct feed_event *e)
+{
+    char subject[2 * SOURCE_NAME_BYTES];
+
+    snprintf(subject, sizeof subject, "%s%s%s", s->name, e->channel[0] != '\0' ? "/" : "", e->channel);
+    log_line(e->severity > 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "source_event", "source=%s msg=%s", subject,
+             log_quote(e->text));
+    if (e->channel[0] == '\0' && e->type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED)
+        s->has_failed = true;
+    if (e->channel[0] == '\0' && e->type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_RECOVERED)
+        s->has_failed = false;
+    /* A source's last rows are durable before its end is told. */
+    if (e->type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_ENDED) {
+        s->has_ended = true;
+        io_close_packs(io, true, 0);
+    }
+    io_event(io, e, subject);
+}
+
 static void on_message(struct io *io, const struct feed_message *m)
 {
     struct io_source *s = &io->sources[m->source];
@@ -147,17 +167,7 @@ static void on_message(struct io *io, const struct feed_message *m)
         on_row(io, m);
         break;
     case FEED_EVENT:
-        log_line(m->event.severity > 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "source_event", "source=%s msg=%s",
-                 s->name, log_quote(m->event.text));
-        s->has_ended |= m->event.type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_ENDED;
-        if (m->event.type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED)
-            s->has_failed = true;
-        if (m->event.type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_RECOVERED)
-            s->has_failed = false;
-        /* A source's last rows are durable before its end is told. */
-        if (m->event.type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_ENDED)
-            io_close_packs(io, true, 0);
-        io_event(io, &m->event, s->name);
+        on_event(io, s, &m->event);
         break;
     case FEED_RECEIPT:
         on_receipt(io, m);

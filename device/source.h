@@ -6,7 +6,11 @@
  * the transaction of the row, so that a restart goes on exactly there. Threads: open and close run on the
  * main thread, everything else on the act thread, which neither writes a disk nor allocates: a source gets
  * its memory in open. (A replayed file is read on that thread, that is its nature.) A new kind is one file
- * with a `struct source_kind` and one line in sources.c. */
+ * with a `struct source_kind` and one line in sources.c.
+ *
+ * A sensor that cannot be read costs a cell, not its source: NaN (of a channel that is no double: the last
+ * value, absent before the first) with QUALITY_BAD, one event when it begins to fail and one when it is back.
+ */
 #ifndef FOGLINE_DEVICE_SOURCE_H
 #define FOGLINE_DEVICE_SOURCE_H
 
@@ -14,6 +18,7 @@
 #include "base/name.h"
 #include "codec/block.h"
 #include "config/config.h"
+#include "device/channel.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,6 +69,16 @@ struct source_receipt {
 /* Takes what a source says. Each returns 0, or SINK_FULL when there is no room: a live source goes on (the
  * loss is counted and reported by the sink), a replayable one keeps its row and returns SOURCE_WAIT. */
 enum { SINK_FULL = 1 };
+
+/* What happened to one sensor of a source, for the record and for people: made durable at once. */
+struct source_event {
+    uint32_t type;       /* proto EventType: SOURCE_FAILED, SOURCE_RECOVERED or NOTE */
+    uint32_t severity;   /* 0 info, 1 warning, 2 error */
+    const char *channel; /* whose; NULL: the source as a whole */
+    int64_t time_ns;     /* since 1970 UTC */
+    const char *text;    /* one sentence */
+};
+
 struct source_sink {
     void *ctx;
     /* A source with positions declares exactly one group. *ret_group is the number to use in rows. -ENOSPC:
@@ -71,6 +86,8 @@ struct source_sink {
     int (*group)(void *ctx, const struct source_group *g, uint32_t *ret_group);
     int (*row)(void *ctx, const struct source_row *r);
     int (*receipt)(void *ctx, const struct source_receipt *r); /* right after its row */
+    /* SINK_FULL: lost and counted; say it again when it still matters. */
+    int (*event)(void *ctx, const struct source_event *e);
 };
 
 struct source_now {
@@ -118,16 +135,10 @@ struct source_kind {
 struct source_config {
     char name[SOURCE_NAME_BYTES];
     int encoding;                /* index in source_encodings */
-    struct config_list channels; /* items: struct source_channel_config */
-};
-struct source_channel_config {
-    char name[2 *
-              SOURCE_NAME_BYTES]; /* '*' matches any run, {a,b} one of them; the first that matches counts */
-    double bound;                 /* 0: exact */
+    struct config_list channels; /* items: struct channel_config */
 };
 extern const char *const source_encodings[]; /* "small", "fast", "raw" */
 enum block_encoding source_encoding(const struct source_config *c);
-double source_bound(const struct source_config *c, const char *channel);
 extern const struct config_row source_config_rows[];
 
 /* Every kind that is built in, NULL at the end. */

@@ -1,6 +1,6 @@
 /* CSV files of any content: no crash, bounded time and memory, and what the first pass counts the second one
  * gives. */
-#include "device/csv_reader.h"
+#include "device/sources/csv_reader.h"
 
 #include <stdlib.h>
 

@@ -50,10 +50,23 @@ static int take_receipt(void *ctx, const struct source_receipt *receipt)
     return 0;
 }
 
+static int take_event(void *ctx, const struct source_event *e)
+{
+    struct recorder *r = ctx;
+
+    r->event = *e;
+    strcpy(r->event_channel, e->channel != NULL ? e->channel : "");
+    strcpy(r->event_text, e->text);
+    r->event.channel = r->event_channel;
+    r->event.text = r->event_text;
+    r->n_events++;
+    return 0;
+}
+
 void recorder_init(struct recorder *r)
 {
     *r = (struct recorder){.room = RECORDER_ROWS};
-    r->sink = (struct source_sink){r, take_group, take_row, take_receipt};
+    r->sink = (struct source_sink){r, take_group, take_row, take_receipt, take_event};
     r->rows = calloc(RECORDER_ROWS, sizeof *r->rows);
     assert(r->rows != NULL);
 }

@@ -21,6 +21,9 @@ struct recorder {
     enum column_type types[RECORDER_CELLS];
     uint32_t n_channels;
     char text[256]; /* of the last text cell */
+    uint32_t n_events;
+    struct source_event event; /* the last one; channel and text point to the two below */
+    char event_channel[SOURCE_NAME_BYTES], event_text[256];
     struct recorded_row *rows;
 };
 

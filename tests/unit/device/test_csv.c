@@ -1,5 +1,5 @@
 /* CSV: what a file is taken for, and that every row comes out once. */
-#include "device/csv_reader.h"
+#include "device/sources/csv_reader.h"
 #include "tests/lib/tmpdir.h"
 
 #include "base/clock.h"

@@ -1,6 +1,6 @@
 /* Public data sets, where they are at hand: FOGLINE_DATA_DIR with skab, nab, beijing_air and room_occupancy
  * below it. */
-#include "device/csv_reader.h"
+#include "device/sources/csv_reader.h"
 
 #include <ftw.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* Times in CSV files. */
-#include "device/csv_time.h"
+#include "device/sources/csv_time.h"
 
 #include "base/clock.h"
 

@@ -2,7 +2,7 @@
 #ifndef FOGLINE_DEVICE_CSV_PRIVATE_H
 #define FOGLINE_DEVICE_CSV_PRIVATE_H
 
-#include "device/csv_reader.h"
+#include "device/sources/csv_reader.h"
 
 #include <ctype.h>
 

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/numfmt.h"
-#include "device/csv_reader.h"
 #include "device/source.h"
+#include "device/sources/csv_reader.h"
 
 #include <errno.h>
 #include <inttypes.h>

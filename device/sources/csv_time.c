@@ -1,4 +1,4 @@
-#include "device/csv_time.h"
+#include "device/sources/csv_time.h"
 
 #include "base/bytes.h"
 #include "base/clock.h"

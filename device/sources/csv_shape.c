@@ -1,4 +1,4 @@
-#include "device/csv_private.h"
+#include "device/sources/csv_private.h"
 
 #include "base/cleanup.h"
 #include "base/numfmt.h"

@@ -8,8 +8,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/numfmt.h"
-#include "device/csv_time.h"
 #include "device/source.h"
+#include "device/sources/csv_time.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-#include "device/csv_input.h"
+#include "device/sources/csv_input.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -23,8 +23,8 @@
 
 #include "base/name.h"
 #include "codec/block.h"
-#include "device/csv_input.h"
-#include "device/csv_time.h"
+#include "device/sources/csv_input.h"
+#include "device/sources/csv_time.h"
 
 enum {
     CSV_COLUMNS_MAX = 512,

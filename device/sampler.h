@@ -1,0 +1,47 @@
+/* sampler.h - between a source and the feed: what is done to readings before they are decided on and kept.
+ *
+ * Each source writes into a sink of the sampler, which passes rows on in this order: scale, offset, unit and
+ * valid range of its channels (channel.h), then the feed, then who listens (the rules). A source without
+ * settings is passed through as it is. Listeners hear a live row even when the feed has no room for it: a
+ * full ring stops no decision; a replayed row is heard once, when the feed took it.
+ * Threads: sampler_new and sampler_free on the main thread, the sinks on the act thread; counters are atomic.
+ * Limits: all memory is taken in sampler_new; SAMPLER_CHANNELS_MAX channels with settings on a device. */
+#ifndef FOGLINE_DEVICE_SAMPLER_H
+#define FOGLINE_DEVICE_SAMPLER_H
+
+#include "device/channel.h"
+#include "device/feed.h"
+
+enum { SAMPLER_CHANNELS_MAX = 4096 };
+
+/* Hears of every group and row as they go to the feed. ctx is borrowed for the life of the sampler. */
+struct sampler_listener {
+    void *ctx;
+    /* 0 or negative errno, which the source gets. */
+    int (*group)(void *ctx, unsigned source, uint32_t group, const struct source_group *g);
+    void (*row)(void *ctx, unsigned source, const struct source_row *r);
+};
+
+struct sampler_counters {
+    _Atomic uint64_t out_of_range; /* values kept with QUALITY_BAD */
+};
+
+struct sampler;
+
+struct sampler_options {
+    struct feed *feed; /* borrowed */
+    unsigned n_sources;
+    const struct sampler_listener *listeners; /* copied; may be NULL */
+    unsigned n_listeners;                     /* at most SAMPLER_LISTENERS_MAX */
+};
+enum { SAMPLER_LISTENERS_MAX = 4 };
+
+must_check int sampler_new(struct sampler **ret_s, const struct sampler_options *options);
+struct sampler *sampler_free(struct sampler *s); /* accepts NULL */
+/* Sink of source no, whose settings are `channels` (borrowed; items: struct channel_config). Borrowed for the
+ * life of the sampler. */
+const struct source_sink *sampler_sink(struct sampler *s, unsigned source, bool replayable,
+                                       const struct config_list *channels);
+const struct sampler_counters *sampler_counters(const struct sampler *s);
+
+#endif
