@@ -35,6 +35,7 @@ struct act {
     pthread_t thread;
     bool started;
     atomic_bool stopping;
+    struct histogram lateness_us;
 };
 
 int act_new(struct act **ret_a, const struct act_options *options)
@@ -122,6 +123,8 @@ static void next_tick(struct act *a, struct state *s, int64_t now_ns)
     int64_t tick = now_ns / s->interval_ns * s->interval_ns + s->interval_ns;
     struct feed_counters *c = feed_counters(a->feed);
 
+    if (s->next_ns > 0)
+        histogram_add(&a->lateness_us, (uint64_t)(now_ns - s->next_ns) / 1000);
     if (s->next_ns > 0 && tick > s->next_ns + s->interval_ns)
         atomic_fetch_add_explicit(&c->ticks_missed, (uint64_t)((tick - s->next_ns) / s->interval_ns - 1),
                                   memory_order_relaxed);
@@ -196,6 +199,11 @@ void act_readable(struct act *a, unsigned no)
 {
     if (!a->states[no].ended)
         a->states[no].next_ns = INT64_MIN;
+}
+
+const struct histogram *act_lateness_us(const struct act *a)
+{
+    return &a->lateness_us;
 }
 
 bool act_all_ended(const struct act *a)

@@ -241,6 +241,8 @@ static int watch(struct io *io)
         rc = pack_tools_init(&io->tools);
     if (rc == 0)
         rc = status_new(&io->status, &so);
+    if (rc == 0)
+        rc = health_new(&io->health, "", io->daemon->paths.state_dir);
     return rc;
 }
 
@@ -254,6 +256,7 @@ int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
     io->daemon = d;
     io->config = d->values;
     io->batch_since_ms = io->apply_since_ms = io->retry_at_ms = INT64_MAX;
+    io->batch_oldest_ns = INT64_MAX;
     io->clock_read_ms = INT64_MIN / 2;
     io->last_link = -1;
     /* Waking for each row is what low latency costs; where rows may wait anyway, look at the ring now and
@@ -289,6 +292,7 @@ struct io *io_free(struct io *io)
         io_group_deinit(&io->groups[i]);
     pack_tools_deinit(&io->tools);
     batch_free(io->batch);
+    health_free(io->health);
     status_free(io->status);
     loop_timer_free(io->timer);
     lower_port_free(io->port);
@@ -384,6 +388,7 @@ int io_run(struct io *io)
     int rc;
 
     io->health_at_ms = now_ms + io->config->health_s * 1000;
+    io_measure(io, true);
     io_start_event(io);
     rc = act_start(io->act);
     if (rc != 0)

@@ -15,6 +15,7 @@
 #include "device/act.h"
 #include "device/batch.h"
 #include "device/device_config.h"
+#include "device/health.h"
 #include "device/sampler.h"
 #include "hop/lower_port.h"
 #include "hop/maker.h"
@@ -107,6 +108,8 @@ struct io {
     struct batch *batch;
     struct pack_tools tools;
     struct status *status;
+    struct health *health;
+    double measures[HEALTH_MEASURES]; /* NaN: not known */
     struct loop_timer *timer;
 
     struct io_source sources[SOURCES_MAX];
@@ -127,6 +130,7 @@ struct io {
     bool own_is_stuck;  /* a record of the device itself found no room */
     int64_t batch_since_ms, apply_since_ms, retry_at_ms, replay_at_ms, health_at_ms, status_at_ms,
         alive_at_ms; /* INT64_MAX: none */
+    int64_t batch_oldest_ns; /* when the first reading of the batch was taken, monotonic; INT64_MAX: none */
     struct pack_clock clock;
     int64_t clock_read_ms;
     struct log_latch full_latch;
@@ -175,6 +179,9 @@ void io_reply(struct io *io, uint64_t counter, bool ok, const char *text);
 void io_health(struct io *io);
 void io_write_status(struct io *io);
 void io_watch_link(struct io *io, int64_t now_ms);
+
+/* io_health.c: io->measures anew; those of the machine, which cost file reads, only when asked for. */
+void io_measure(struct io *io, bool with_machine);
 
 /* io_command.c: orders from above */
 void io_on_document(void *ctx, const Fogline__V1__Document *d);

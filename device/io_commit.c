@@ -204,6 +204,7 @@ static void note_stuck(struct io *io, int64_t now_ms)
     if (io->is_stuck)
         io->stuck_bytes = batch_bytes(io->batch);
     io->batch_since_ms = INT64_MAX;
+    io->batch_oldest_ns = INT64_MAX;
     io->replay_at_ms = now_ms + IO_RETRY_MS;
     io->retry_at_ms = io->own_is_stuck ? now_ms + IO_RETRY_MS : INT64_MAX;
     if (io->is_stuck && log_latch_open(&io->full_latch, clock_mono_ns(&io->daemon->clock), &held))

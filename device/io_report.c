@@ -1,6 +1,7 @@
 #include "device/io.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -194,6 +195,7 @@ void io_health(struct io *io)
 {
     Fogline__V1__Health m = FOGLINE__V1__HEALTH__INIT;
     Fogline__V1__Counter counters[HEALTH_COUNTERS_MAX], *list[HEALTH_COUNTERS_MAX];
+    Fogline__V1__Measure measures[HEALTH_MEASURES], *measure_list[HEALTH_MEASURES];
     char names[HEALTH_COUNTERS_MAX][HEALTH_NAME_BYTES];
     struct numbers numbers;
     size_t n = 0;
@@ -213,6 +215,17 @@ void io_health(struct io *io)
     m.time_ns = clock_wall_unix_ns(&io->daemon->clock);
     m.n_counters = n;
     m.counters = list;
+    io_measure(io, true);
+    m.measures = measure_list;
+    for (unsigned i = 0; i < HEALTH_MEASURES; i++) {
+        if (!isfinite(io->measures[i]))
+            continue;
+        fogline__v1__measure__init(&measures[m.n_measures]);
+        measures[m.n_measures].name = (char *)health_info[i].name;
+        measures[m.n_measures].value = io->measures[i];
+        measure_list[m.n_measures] = &measures[m.n_measures];
+        m.n_measures++;
+    }
     io_add_message(io, LANE_ORDINARY, FOGLINE__V1__KIND__KIND_HEALTH, &m.base);
 }
 
@@ -300,6 +313,17 @@ static void spool_facts(struct io *io, struct json *j)
     json_kbool(j, "replay_waits_for_room", io->is_stuck);
 }
 
+static void health_facts(struct io *io, struct json *j)
+{
+    io_measure(io, false);
+    json_key(j, "health");
+    json_object(j);
+    for (unsigned i = 0; i < HEALTH_MEASURES; i++)
+        if (isfinite(io->measures[i]))
+            json_kdouble(j, health_info[i].name, io->measures[i]);
+    json_object_end(j);
+}
+
 static void source_facts(struct io *io, struct json *j)
 {
     json_key(j, "sources");
@@ -328,6 +352,7 @@ void io_write_status(struct io *io)
     if (rc == 0) {
         link_facts(io, j);
         spool_facts(io, j);
+        health_facts(io, j);
         source_facts(io, j);
         read_numbers(io, &numbers);
         rc = status_end(io->status, numbers.set, SETS);

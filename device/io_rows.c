@@ -40,6 +40,7 @@ static void close_pack(struct io *io, struct io_group *g)
     struct batch_entry e = {
         .kind = FOGLINE__V1__KIND__KIND_BLOCK, .source = (uint16_t)g->source, .lane = LANE_ORDINARY};
     struct pack_block block;
+    int64_t since_ns = pack_since_mono_ns(g->pack);
     int rc = io_add_descriptor(io, g);
 
     if (rc == 0)
@@ -62,6 +63,8 @@ static void close_pack(struct io *io, struct io_group *g)
     io->counter[IO_BLOCKS_RAW] += block.encoding == BLOCK_ENCODING_RAW;
     io->counter[IO_PLAIN_BYTES] += block.plain_bytes;
     io->counter[IO_COLUMN_BYTES] += block.column_bytes;
+    if (since_ns < io->batch_oldest_ns)
+        io->batch_oldest_ns = since_ns;
     added(io);
 }
 

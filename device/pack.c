@@ -274,6 +274,11 @@ uint32_t pack_rows(const struct pack *p)
     return packer_block(p->packer)->n_rows;
 }
 
+size_t pack_bytes(const struct pack *p)
+{
+    return pack_rows(p) > 0 ? packer_raw_bytes(p->packer) : 0;
+}
+
 int64_t pack_since_mono_ns(const struct pack *p)
 {
     return pack_rows(p) > 0 ? p->since_mono_ns : INT64_MAX;

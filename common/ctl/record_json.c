@@ -137,6 +137,11 @@ static int put_other(struct wire_arena *a, const struct record *r, struct json *
         for (size_t i = 0; i < health->n_counters; i++)
             json_ku64(j, health->counters[i]->name, health->counters[i]->value);
         json_object_end(j);
+        json_key(j, "measures");
+        json_object(j);
+        for (size_t i = 0; i < health->n_measures; i++)
+            json_kdouble(j, health->measures[i]->name, health->measures[i]->value);
+        json_object_end(j);
         return 0;
     case FOGLINE__V1__KIND__KIND_LEDGER:
         if (wire_ledger_unpack(a, r->payload, &ledger) != 0)

@@ -92,8 +92,8 @@ static void summary_other(struct wire_arena *a, const struct record *r, char *ou
         snprintf(out, out_bytes, "set %016" PRIx64 " group %s channels %zu",
                  wire_descriptor_set_id(r->payload), set->group, set->n_channels);
     else if (r->kind == FOGLINE__V1__KIND__KIND_HEALTH && wire_health_unpack(a, r->payload, &health) == 0)
-        snprintf(out, out_bytes, "%s counters %zu", clock_format_utc(health->time_ns, at),
-                 health->n_counters);
+        snprintf(out, out_bytes, "%s counters %zu measures %zu", clock_format_utc(health->time_ns, at),
+                 health->n_counters, health->n_measures);
     else if (r->kind == FOGLINE__V1__KIND__KIND_LEDGER && wire_ledger_unpack(a, r->payload, &ledger) == 0)
         snprintf(out, out_bytes, "%s covers %zu", clock_format_utc(ledger->time_ns, at), ledger->n_covers);
     else if (r->kind == FOGLINE__V1__KIND__KIND_REPLY && wire_reply_unpack(a, r->payload, &reply) == 0)

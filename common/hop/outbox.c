@@ -702,6 +702,11 @@ int64_t outbox_last_state_ms(const struct outbox *ob)
     return ob->last_state_ms;
 }
 
+double outbox_round_trip_ms(const struct outbox *ob)
+{
+    return ob->smoothed_rtt_ms;
+}
+
 void outbox_waiting(const struct outbox *ob, struct outbox_waiting *ret_w)
 {
     *ret_w = (struct outbox_waiting){

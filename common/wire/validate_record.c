@@ -147,6 +147,12 @@ int wire_health_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Hea
         check_that(&c, h->counters[i]->name[0] != '\0');
         check_line(&c, h->counters[i]->name, WIRE_LABEL_MAX_BYTES);
     }
+    check_limit(&c, h->n_measures, WIRE_COUNTERS_MAX);
+    for (i = 0; c.fault == WIRE_OK && i < h->n_measures; i++) {
+        check_base(&c, &h->measures[i]->base);
+        check_that(&c, h->measures[i]->name[0] != '\0' && isfinite(h->measures[i]->value));
+        check_line(&c, h->measures[i]->name, WIRE_LABEL_MAX_BYTES);
+    }
     if (c.fault == WIRE_OK)
         *ret_health = h;
     return c.fault;

@@ -184,6 +184,17 @@ static void text_that_a_terminal_would_obey_is_refused(void **state)
     EVENT(WIRE_INVALID, m.event.text = (char *)"cut \xe2\x82");     /* cut */
 }
 
+static void measured(const char *name, double value)
+{
+    static Fogline__V1__Measure measure, *list[] = {&measure};
+
+    fogline__v1__measure__init(&measure);
+    measure.name = (char *)name;
+    measure.value = value;
+    m.health.n_measures = 1;
+    m.health.measures = list;
+}
+
 static void health_and_reply_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -191,6 +202,11 @@ static void health_and_reply_out_of_range_are_refused(void **state)
     HEALTH(WIRE_INVALID, m.counters[1].name = (char *)"");
     HEALTH(WIRE_INVALID, m.counters[1].name = (char *)"a\nb");
     HEALTH(WIRE_LIMIT, m.counters[1].name = text_of(WIRE_LABEL_MAX_BYTES + 1));
+    HEALTH(WIRE_OK, measured("temperature_cel", -12.5));
+    HEALTH(WIRE_INVALID, measured("", 1));
+    HEALTH(WIRE_INVALID, measured("a\nb", 1));
+    HEALTH(WIRE_INVALID, measured("share", NAN));
+    HEALTH(WIRE_INVALID, measured("share", INFINITY));
     REPLY(WIRE_OK, (void)0);
     REPLY(WIRE_INVALID, m.reply.counter = 0);
     REPLY(WIRE_LIMIT, m.reply.text = text_of(WIRE_TEXT_MAX_BYTES + 1));
