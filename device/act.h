@@ -41,8 +41,8 @@ void act_round(struct act *a, int64_t *ret_next_ns);
 /* As if the descriptor of source no were readable. */
 void act_readable(struct act *a, unsigned no);
 bool act_all_ended(const struct act *a);
-/* How late ticks of live sources were read, in us. By any thread; clearing it is the act thread's, so it holds
- * all since the start. */
+/* How late ticks of live sources were read, in us. By any thread; clearing it is the act thread's, so it
+ * holds all since the start. */
 const struct histogram *act_lateness_us(const struct act *a);
 
 must_check int act_start(struct act *a); /* the clock must be clock_real: the thread sleeps by it */

@@ -129,7 +129,7 @@ struct io {
     bool urgent;        /* commit in this round */
     bool own_is_stuck;  /* a record of the device itself found no room */
     int64_t batch_since_ms, apply_since_ms, retry_at_ms, replay_at_ms, health_at_ms, status_at_ms,
-        alive_at_ms; /* INT64_MAX: none */
+        alive_at_ms;         /* INT64_MAX: none */
     int64_t batch_oldest_ns; /* when the first reading of the batch was taken, monotonic; INT64_MAX: none */
     struct pack_clock clock;
     int64_t clock_read_ms;

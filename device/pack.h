@@ -61,7 +61,7 @@ enum { PACK_CLOSE_FIRST = 1, PACK_TOO_BIG = 2 };
 must_check int pack_add(struct pack *p, const struct feed_message *row, int64_t now_mono_ns);
 bool pack_is_full(const struct pack *p);
 uint32_t pack_rows(const struct pack *p);
-size_t pack_bytes(const struct pack *p); /* of these rows as raw columns; 0: empty */
+size_t pack_bytes(const struct pack *p);          /* of these rows as raw columns; 0: empty */
 int64_t pack_since_mono_ns(const struct pack *p); /* when the first row came; INT64_MAX: empty */
 
 struct pack_clock {
