@@ -35,13 +35,18 @@ def set_of(path):
 
 
 def find_sets(folder):
-    sets = {}
-    for at, folders, names in os.walk(folder):
+    """Links are followed, each folder is looked at once."""
+    sets, seen = {}, set()
+    for at, folders, names in os.walk(folder, followlinks=True):
         folders.sort()
+        if os.path.realpath(at) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(at))
         for name in sorted(names):
             path = os.path.join(at, name)
             key = set_of(os.path.relpath(path, folder))
-            if key and name.endswith((".csv", ".csv.gz")):
+            if key and name.lower().endswith((".csv", ".csv.gz")):
                 sets.setdefault(key, []).append(path)
     return dict(sorted(sets.items()))
 
@@ -86,8 +91,10 @@ def print_table(results):
         print("  ".join(x.ljust(w) if i == 0 else x.rjust(w) for i, (x, w) in enumerate(zip(line, widths))))
     for r in results:
         for b in r.get("bounds", []):
-            print(f"{r['set']} within {b['percent']} % of range: pfor {b['pfor']:.3f}, range {b['range']:.3f} B/sample; "
-                  f"largest error {b['largest_error_of_bound']:.4f} of the bound")
+            of_series, of_rows = (b[k] for k in ("learned", "learned_rows"))
+            print(f"{r['set']} within {b['percent']} % of range: pfor {b['pfor']:.3f}, range {b['range']:.3f} B/sample; learned "
+                  f"{of_series['pfor']:.3f}, {of_series['range']:.3f}; learned, all columns in one block {of_rows['pfor']:.3f}, "
+                  f"{of_rows['range']:.3f}; largest error {b['largest_error_of_bound']:.4f} of the bound")
 
 
 def run(args, build, root):

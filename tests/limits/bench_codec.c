@@ -4,7 +4,9 @@
  *
  * Values only: each column of doubles is a series of its own, its absent cells left out, in blocks of 1000 of
  * which each can be decoded alone, with nothing learned before; everything a block holds is counted, but for
- * its times, which are counted by themselves, for all columns of a file together. Beside them: the 8 bytes of
+ * its times, which are counted by themselves, for all columns of a file together. Bounds are measured as well
+ * with what a descriptor set would have learned, and so with all columns of a file in one block, as devices
+ * send them. Beside them: the 8 bytes of
  * a double, those through zstd at level 3, and the decimal integers as differences in zigzag LEB128 through
  * zstd at level 3. */
 #include "device/codec_measure.h"
@@ -205,7 +207,8 @@ static const enum block_encoding encodings[] = {BLOCK_ENCODING_FAST, BLOCK_ENCOD
 static const char *const names[] = {"pfor", "range"};
 
 struct result {
-    struct codec_measured values[2], times[2], learned[2], bounded[BOUNDS_MAX][2];
+    struct codec_measured values[2], times[2], learned[2], bounded[BOUNDS_MAX][2],
+        bounded_learned[BOUNDS_MAX][2], bounded_rows[BOUNDS_MAX][2];
     struct codec_measured_plain plain;
     bool has_zstd;
     uint64_t difference_bytes;
@@ -241,8 +244,13 @@ static must_check int measure(const struct setup *setup, struct codec_set *files
         r = measure_both(series, 0, false, 0, res->learned);
     if (r == 0)
         r = measure_both(files, 0, true, 0, res->times);
-    for (unsigned i = 0; i < setup->n_bounds && r == 0; i++)
+    for (unsigned i = 0; i < setup->n_bounds && r == 0; i++) {
         r = measure_both(series, setup->bounds[i] / 100, true, 0, res->bounded[i]);
+        if (r == 0)
+            r = measure_both(series, setup->bounds[i] / 100, false, 0, res->bounded_learned[i]);
+        if (r == 0)
+            r = measure_both(files, setup->bounds[i] / 100, false, 0, res->bounded_rows[i]);
+    }
     return r;
 }
 
@@ -260,18 +268,53 @@ static void put_speed(struct json *j, const char *key, uint64_t n, const struct 
     json_object_end(j);
 }
 
-static void put_bounds(struct json *j, const struct setup *setup, uint64_t n, const struct result *res)
+/* Bytes a sample of blocks that hold all columns of a file, without the times and the columns that are no
+ * series. */
+static double value_bytes_of_rows(const struct codec_measured *m, const struct codec_set *files,
+                                  const struct codec_set *series)
+{
+    double bytes = (double)m->bytes - m->time_bytes;
+
+    for (size_t i = 0; i < files->n_channels; i++) {
+        bool counted = false;
+
+        for (size_t k = 0; k < series->n_channels && !counted; k++)
+            counted = strcmp(files->channels[i].header, series->channels[k].header) == 0;
+        bytes -= counted ? 0 : m->channels[i].body_bytes;
+    }
+    return bytes / (double)series->n_samples;
+}
+
+static void put_bounds(struct json *j, const struct setup *setup, const struct codec_set *files,
+                       const struct codec_set *series, const struct result *res)
 {
     json_key(j, "bounds");
     json_array(j);
     for (unsigned i = 0; i < setup->n_bounds; i++) {
+        const struct codec_measured *all[] = {res->bounded[i], res->bounded_learned[i], res->bounded_rows[i]};
+        double largest = 0;
+        bool kept = true;
+
         json_object(j);
         json_kdouble(j, "percent", setup->bounds[i]);
         for (unsigned e = 0; e < 2; e++)
-            json_kdouble(j, names[e], value_bytes(&res->bounded[i][e], n));
-        json_kdouble(j, "largest_error_of_bound",
-                     fmax(res->bounded[i][0].largest_of_bound, res->bounded[i][1].largest_of_bound));
-        json_kbool(j, "kept", res->bounded[i][0].exact && res->bounded[i][1].exact);
+            json_kdouble(j, names[e], value_bytes(&res->bounded[i][e], series->n_samples));
+        json_key(j, "learned");
+        json_object(j);
+        for (unsigned e = 0; e < 2; e++)
+            json_kdouble(j, names[e], value_bytes(&res->bounded_learned[i][e], series->n_samples));
+        json_object_end(j);
+        json_key(j, "learned_rows");
+        json_object(j);
+        for (unsigned e = 0; e < 2; e++)
+            json_kdouble(j, names[e], value_bytes_of_rows(&res->bounded_rows[i][e], files, series));
+        json_object_end(j);
+        for (unsigned k = 0; k < 6; k++) {
+            largest = fmax(largest, all[k / 2][k % 2].largest_of_bound);
+            kept = kept && all[k / 2][k % 2].exact;
+        }
+        json_kdouble(j, "largest_error_of_bound", largest);
+        json_kbool(j, "kept", kept);
         json_object_end(j);
     }
     json_array_end(j);
@@ -319,7 +362,7 @@ static must_check int print(const struct setup *setup, const struct codec_set *f
     json_kbool(j, "exact",
                res->values[0].exact && res->values[1].exact && res->times[0].exact && res->times[1].exact);
     if (setup->n_bounds > 0)
-        put_bounds(j, setup, series->n_samples, res);
+        put_bounds(j, setup, files, series, res);
     json_object_end(j);
     return json_end(j);
 }
@@ -349,8 +392,11 @@ static must_check int run(const struct setup *setup, char **paths)
         codec_measured_deinit(&res.values[e]);
         codec_measured_deinit(&res.times[e]);
         codec_measured_deinit(&res.learned[e]);
-        for (unsigned i = 0; i < BOUNDS_MAX; i++)
+        for (unsigned i = 0; i < BOUNDS_MAX; i++) {
             codec_measured_deinit(&res.bounded[i][e]);
+            codec_measured_deinit(&res.bounded_learned[i][e]);
+            codec_measured_deinit(&res.bounded_rows[i][e]);
+        }
     }
     return r;
 }
