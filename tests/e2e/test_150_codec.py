@@ -193,6 +193,15 @@ def test_compare_tells_bytes_bounds_batches_and_intervals(tmp_path, walk):
     assert "zstd -3" in text and "INTERVAL" in text
 
 
+def test_compare_takes_values_of_any_size(tmp_path):
+    """What stands for "no value" is often the largest double: a percent of that range is no bound any more."""
+    for last in ("1.7976931348623157e308", "-1e304"):
+        rows = [f"{1_700_000_000 + i},{20 + i % 7}" for i in range(200)]
+        rows += [f"1700000200,{last}", f"1700000201,{last.lstrip('-')}"]
+        got = json.loads(ok("--json", "compare", write(tmp_path / "huge.csv", "\n".join(["time,level", *rows, ""]))))
+        assert got["exact"] and all(0 <= e <= 1 for b in got["bounds"] for e in b["largest_error_of_bound"].values())
+
+
 def test_wrong_use_says_what_is_right(tmp_path, walk):
     out = tmp_path / "out.fgl"
     no_time = write(tmp_path / "no_time.csv", "a,b\n1,2\n3,4\n")
@@ -202,12 +211,13 @@ def test_wrong_use_says_what_is_right(tmp_path, walk):
         (("encode", walk), 2, "-o FILE"),
         (("encode", walk, "-o", walk), 2, "input itself"),
         (("encode", walk, "-o", tmp_path / "no" / "where.fgl"), 1, "cannot be written"),
-        (("encode", no_time, "-o", out), 1, "no time found"),
+        (("encode", no_time, "-o", out), 1, "--time"),
         (("encode", walk, "-o", out, "--time", "nope"), 1, "no column 'nope'"),
         (("encode", walk, "-o", out, "--tz", "Mars/Base"), 1, "Mars/Base"),
         (("encode", walk, "-o", out, "--bound", "level"), 2, "CHANNEL=EPS"),
         (("encode", walk, "-o", out, "--bound", "nope=1"), 2, "there are: level, state"),
         (("encode", walk, "-o", out, "--bound", "level=-1"), 2, "`-1`"),
+        (("encode", walk, "-o", out, "--bound", "level=1e301"), 2, "1e+300"),
         (("encode", walk, "-o", out, "--bound", "state=1"), 2, "not of type double"),
         (("encode", walk, "-o", out, "--bound", "level=1", "--encoding", "raw"), 2, "always exact"),
         (("encode", walk, "-o", out, "--encoding", "zip"), 2, "fast, small, raw"),
