@@ -90,11 +90,15 @@ def print_table(results):
     for line in lines:
         print("  ".join(x.ljust(w) if i == 0 else x.rjust(w) for i, (x, w) in enumerate(zip(line, widths))))
     for r in results:
+        s = r["sent"]
+        print(f"{r['set']} as sent, all columns in a block that starts warm: " + "; ".join(
+            f"{n} {s['bytes_per_sample'][n]:.3f} B/sample, {s['encode_m_s'][n]:.0f} / {s['decode_m_s'][n]:.0f} M/s"
+            for n in ("pfor", "range")))
         for b in r.get("bounds", []):
-            of_series, of_rows = (b[k] for k in ("learned", "learned_rows"))
+            learned, sent = b["learned"], b["sent"]
             print(f"{r['set']} within {b['percent']} % of range: pfor {b['pfor']:.3f}, range {b['range']:.3f} B/sample; learned "
-                  f"{of_series['pfor']:.3f}, {of_series['range']:.3f}; learned, all columns in one block {of_rows['pfor']:.3f}, "
-                  f"{of_rows['range']:.3f}; largest error {b['largest_error_of_bound']:.4f} of the bound")
+                  f"{learned['pfor']:.3f}, {learned['range']:.3f}; as sent {sent['pfor']:.3f}, {sent['range']:.3f}; largest error "
+                  f"{b['largest_error_of_bound']:.4f} of the bound")
 
 
 def run(args, build, root):

@@ -303,3 +303,20 @@ def test_every_command_has_a_help_with_examples():
         text = ok(command, "--help")
         assert text.startswith(f"fogline-codec {command} - ") and f"\n  fogline-codec {command} " in text
         assert "--config" not in text and "-c FILE" not in text
+
+
+def test_the_measurement_of_sets_names_what_is_no_table(tmp_path, walk):
+    write(tmp_path / "junk.csv", "nothing\n")
+    write(tmp_path / "words.csv", "time,word\n2026-01-01T00:00:00Z,on\n2026-01-01T00:00:01Z,off\n")
+    program = os.path.join(system.build_dir(), "tests", "limits", "bench_codec")
+    p = subprocess.run([program, "--rounds", "1", "--bounds", "1", *(str(tmp_path / n) for n in ("junk.csv", "walk.csv", "words.csv"))],
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    assert "left out" in p.stderr and "junk.csv" in p.stderr
+    got = json.loads(p.stdout)
+    assert (got["files"], got["series"], got["samples"], got["exact"]) == (1, 1, 950, True)
+    for n in ("pfor", "range"):
+        assert 0 < got["sent"]["bytes_per_sample"][n] < got["bytes_per_sample"][n] < got["bytes_per_sample"]["raw"] == 8
+        assert got["encode_m_s"][n] > 0 and got["decode_m_s"][n] > 0 and got["sent"]["decode_m_s"][n] > 0
+        assert 0 < got["bounds"][0]["sent"][n] < got["sent"]["bytes_per_sample"][n]
+    assert got["bounds"][0]["kept"] and 0 < got["bounds"][0]["largest_error_of_bound"] <= 1

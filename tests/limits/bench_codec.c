@@ -4,9 +4,9 @@
  *
  * Values only: each column of doubles is a series of its own, its absent cells left out, in blocks of 1000 of
  * which each can be decoded alone, with nothing learned before; everything a block holds is counted, but for
- * its times, which are counted by themselves, for all columns of a file together. Bounds are measured as well
- * with what a descriptor set would have learned, and so with all columns of a file in one block, as devices
- * send them. Beside them: the 8 bytes of
+ * its times, which are counted by themselves, for all columns of a file together. `sent` is as devices send
+ * them: all columns of a file in one block, which starts from what a descriptor set would have learned; its
+ * speeds have the times in them once, not once for each column. Beside them: the 8 bytes of
  * a double, those through zstd at level 3, and the decimal integers as differences in zigzag LEB128 through
  * zstd at level 3. */
 #include "device/codec_measure.h"
@@ -67,6 +67,7 @@ static bool is_skipped(const struct setup *s, const struct codec_column *c)
     return false;
 }
 
+/* A file that is no table is named and left out, the others of its set are measured. */
 static must_check int load(const struct setup *s, const char *path, struct tables *files,
                            struct tables *series)
 {
@@ -76,14 +77,16 @@ static must_check int load(const struct setup *s, const char *path, struct table
     int r = codec_table_new(&t, path, &none, &err);
 
     if (r != 0) {
-        fprintf(stderr, "bench_codec: %s\n", err.text);
-        return r;
+        fprintf(stderr, "bench_codec: left out: %s\n", err.text);
+        return r == -ENOMEM ? r : 0;
     }
     r = tables_add(files, t);
-    for (uint32_t i = 0; r == 0 && i < t->n_columns; i++) {
-        if (t->types[i] != COLUMN_DOUBLE || t->about[i].n_present == 0 || is_skipped(s, &t->about[i]))
+    for (uint32_t i = 0; r == 0 && i < t->n_columns;) {
+        if (t->types[i] != COLUMN_DOUBLE || t->about[i].n_present == 0 || is_skipped(s, &t->about[i])) {
+            codec_table_drop(t, i);
             continue;
-        r = codec_table_series(&one, t, i);
+        }
+        r = codec_table_series(&one, t, i++);
         if (r == 0)
             r = tables_add(series, one);
     }
@@ -208,7 +211,7 @@ static const char *const names[] = {"pfor", "range"};
 
 struct result {
     struct codec_measured values[2], times[2], learned[2], bounded[BOUNDS_MAX][2],
-        bounded_learned[BOUNDS_MAX][2], bounded_rows[BOUNDS_MAX][2];
+        bounded_learned[BOUNDS_MAX][2], sent[2], bounded_sent[BOUNDS_MAX][2];
     struct codec_measured_plain plain;
     bool has_zstd;
     uint64_t difference_bytes;
@@ -244,12 +247,14 @@ static must_check int measure(const struct setup *setup, struct codec_set *files
         r = measure_both(series, 0, false, 0, res->learned);
     if (r == 0)
         r = measure_both(files, 0, true, 0, res->times);
+    if (r == 0)
+        r = measure_both(files, 0, false, setup->rounds, res->sent);
     for (unsigned i = 0; i < setup->n_bounds && r == 0; i++) {
         r = measure_both(series, setup->bounds[i] / 100, true, 0, res->bounded[i]);
         if (r == 0)
             r = measure_both(series, setup->bounds[i] / 100, false, 0, res->bounded_learned[i]);
         if (r == 0)
-            r = measure_both(files, setup->bounds[i] / 100, false, 0, res->bounded_rows[i]);
+            r = measure_both(files, setup->bounds[i] / 100, false, 0, res->bounded_sent[i]);
     }
     return r;
 }
@@ -268,46 +273,28 @@ static void put_speed(struct json *j, const char *key, uint64_t n, const struct 
     json_object_end(j);
 }
 
-/* Bytes a sample of blocks that hold all columns of a file, without the times and the columns that are no
- * series. */
-static double value_bytes_of_rows(const struct codec_measured *m, const struct codec_set *files,
-                                  const struct codec_set *series)
-{
-    double bytes = (double)m->bytes - m->time_bytes;
-
-    for (size_t i = 0; i < files->n_channels; i++) {
-        bool counted = false;
-
-        for (size_t k = 0; k < series->n_channels && !counted; k++)
-            counted = strcmp(files->channels[i].header, series->channels[k].header) == 0;
-        bytes -= counted ? 0 : m->channels[i].body_bytes;
-    }
-    return bytes / (double)series->n_samples;
-}
-
-static void put_bounds(struct json *j, const struct setup *setup, const struct codec_set *files,
-                       const struct codec_set *series, const struct result *res)
+static void put_bounds(struct json *j, const struct setup *setup, uint64_t n, const struct result *res)
 {
     json_key(j, "bounds");
     json_array(j);
     for (unsigned i = 0; i < setup->n_bounds; i++) {
-        const struct codec_measured *all[] = {res->bounded[i], res->bounded_learned[i], res->bounded_rows[i]};
+        const struct codec_measured *all[] = {res->bounded[i], res->bounded_learned[i], res->bounded_sent[i]};
         double largest = 0;
         bool kept = true;
 
         json_object(j);
         json_kdouble(j, "percent", setup->bounds[i]);
         for (unsigned e = 0; e < 2; e++)
-            json_kdouble(j, names[e], value_bytes(&res->bounded[i][e], series->n_samples));
+            json_kdouble(j, names[e], value_bytes(&res->bounded[i][e], n));
         json_key(j, "learned");
         json_object(j);
         for (unsigned e = 0; e < 2; e++)
-            json_kdouble(j, names[e], value_bytes(&res->bounded_learned[i][e], series->n_samples));
+            json_kdouble(j, names[e], value_bytes(&res->bounded_learned[i][e], n));
         json_object_end(j);
-        json_key(j, "learned_rows");
+        json_key(j, "sent");
         json_object(j);
         for (unsigned e = 0; e < 2; e++)
-            json_kdouble(j, names[e], value_bytes_of_rows(&res->bounded_rows[i][e], files, series));
+            json_kdouble(j, names[e], value_bytes(&res->bounded_sent[i][e], n));
         json_object_end(j);
         for (unsigned k = 0; k < 6; k++) {
             largest = fmax(largest, all[k / 2][k % 2].largest_of_bound);
@@ -344,6 +331,27 @@ static void put_bytes(struct json *j, const struct codec_set *files, uint64_t n,
     json_object_end(j);
 }
 
+/* As devices send: all columns and the times in one block, which starts from what was learned. */
+static void put_sent(struct json *j, uint64_t n, const struct result *res)
+{
+    static const char *const keys[] = {"bytes_per_sample", "encode_m_s", "decode_m_s"};
+
+    json_key(j, "sent");
+    json_object(j);
+    for (unsigned k = 0; k < 3; k++) {
+        json_key(j, keys[k]);
+        json_object(j);
+        for (unsigned e = 0; e < 2; e++) {
+            const struct codec_measured *m = &res->sent[e];
+
+            json_kdouble(j, names[e],
+                         k == 0 ? value_bytes(m, n) : (double)n / (k == 1 ? m->encode_s : m->decode_s) / 1e6);
+        }
+        json_object_end(j);
+    }
+    json_object_end(j);
+}
+
 static must_check int print(const struct setup *setup, const struct codec_set *files,
                             const struct codec_set *series, const struct result *res)
 {
@@ -359,10 +367,12 @@ static must_check int print(const struct setup *setup, const struct codec_set *f
     put_bytes(j, files, series->n_samples, res);
     put_speed(j, "encode_m_s", series->n_samples, res, true);
     put_speed(j, "decode_m_s", series->n_samples, res, false);
+    put_sent(j, series->n_samples, res);
     json_kbool(j, "exact",
-               res->values[0].exact && res->values[1].exact && res->times[0].exact && res->times[1].exact);
+               res->values[0].exact && res->values[1].exact && res->times[0].exact && res->times[1].exact &&
+                   res->sent[0].exact && res->sent[1].exact);
     if (setup->n_bounds > 0)
-        put_bounds(j, setup, files, series, res);
+        put_bounds(j, setup, series->n_samples, res);
     json_object_end(j);
     return json_end(j);
 }
@@ -377,7 +387,7 @@ static must_check int run(const struct setup *setup, char **paths)
     for (; *paths != NULL && r == 0; paths++)
         r = load(setup, *paths, &files, &series);
     for (size_t i = 0; i < files.n && r == 0; i++)
-        r = codec_set_add(&of_files, files.at[i]);
+        r = files.at[i]->n_columns > 0 ? codec_set_add(&of_files, files.at[i]) : 0;
     for (size_t i = 0; i < series.n && r == 0; i++)
         r = codec_set_add(&of_series, series.at[i]);
     if (r == 0 && of_series.n_samples == 0) {
@@ -392,10 +402,11 @@ static must_check int run(const struct setup *setup, char **paths)
         codec_measured_deinit(&res.values[e]);
         codec_measured_deinit(&res.times[e]);
         codec_measured_deinit(&res.learned[e]);
+        codec_measured_deinit(&res.sent[e]);
         for (unsigned i = 0; i < BOUNDS_MAX; i++) {
             codec_measured_deinit(&res.bounded[i][e]);
             codec_measured_deinit(&res.bounded_learned[i][e]);
-            codec_measured_deinit(&res.bounded_rows[i][e]);
+            codec_measured_deinit(&res.bounded_sent[i][e]);
         }
     }
     return r;
