@@ -190,7 +190,9 @@ static int show_json(struct blocks *all, const struct view_device *only, int *re
     json_array(j);
     *ret_r = scan_all(all, only);
     json_array_end(j);
-    json_key(j, "undecoded");
+    json_ku64(j, "undecoded_blocks",
+              view_faults(all->view)->blocks_damaged + view_faults(all->view)->encodings_unknown);
+    json_key(j, "undecoded"); /* the first UNDECODED_MAX of them */
     json_array(j);
     for (size_t i = 0; i < all->n_bad; i++)
         bad_json(j, &all->bad[i]);

@@ -32,8 +32,8 @@ struct codec_set {
 /* Zero-initialised is empty. 0 or -ENOMEM. */
 must_check int codec_set_add(struct codec_set *s, const struct codec_table *t);
 void codec_set_deinit(struct codec_set *s);
-/* Makes bounds and starts anew: fraction (of each channel's range) 0 is exact; cold: nothing is learned. 0 or
- * negative errno. */
+/* Makes bounds and starts anew: fraction (of each channel's range, at most BLOCK_ERROR_BOUND_MAX) 0 is exact;
+ * cold: nothing is learned. 0 or negative errno. */
 must_check int codec_set_prepare(struct codec_set *s, double fraction, bool cold);
 size_t codec_set_start_bytes(const struct codec_set *s);
 

@@ -88,10 +88,9 @@ static must_check int make_bounds(const struct codec_set *s, struct codec_member
         return -ENOMEM;
     for (uint32_t i = 0; i < m->table->n_columns; i++) {
         const struct codec_channel *c = &s->channels[m->channel[i]];
-        double bound = (c->max - c->min) * fraction;
 
-        if (m->table->types[i] == COLUMN_DOUBLE && c->has_range && isfinite(bound))
-            m->bounds[i] = bound;
+        if (m->table->types[i] == COLUMN_DOUBLE && c->has_range)
+            m->bounds[i] = fmin((c->max - c->min) * fraction, BLOCK_ERROR_BOUND_MAX);
     }
     return 0;
 }

@@ -179,15 +179,19 @@ int codec_table_new(struct codec_table **ret_t, const char *path, const struct c
     return 0;
 }
 
+static void free_arrays(struct column *c)
+{
+    free(c->i64); /* of a union of three pointers */
+    free(c->absent);
+    free(c->quality);
+}
+
 struct codec_table *codec_table_free(struct codec_table *t)
 {
     if (t == NULL)
         return NULL;
-    for (uint32_t i = 0; t->columns != NULL && i < t->n_columns; i++) {
-        free(t->columns[i].i64); /* of a union of three pointers */
-        free(t->columns[i].absent);
-        free(t->columns[i].quality);
-    }
+    for (uint32_t i = 0; t->columns != NULL && i < t->n_columns; i++)
+        free_arrays(&t->columns[i]);
     while (t->texts != NULL) {
         struct codec_texts *next = t->texts->next;
 
@@ -284,6 +288,18 @@ int codec_table_series(struct codec_table **ret_t, const struct codec_table *fro
     t->n_samples = t->n_rows;
     *ret_t = TAKE(t);
     return 0;
+}
+
+void codec_table_drop(struct codec_table *t, uint32_t column)
+{
+    uint32_t n_behind = t->n_columns - column - 1;
+
+    free_arrays(&t->columns[column]);
+    t->n_samples -= t->about[column].n_present;
+    t->n_columns--;
+    memmove(&t->types[column], &t->types[column + 1], n_behind * sizeof *t->types);
+    memmove(&t->about[column], &t->about[column + 1], n_behind * sizeof *t->about);
+    memmove(&t->columns[column], &t->columns[column + 1], n_behind * sizeof *t->columns);
 }
 
 static void move_row(struct codec_table *t, uint64_t to, uint64_t from)

@@ -45,6 +45,9 @@ int codec_table_find(const struct codec_table *t, const char *name, size_t name_
 must_check int codec_table_series(struct codec_table **ret_t, const struct codec_table *from,
                                   uint32_t column);
 
+/* Forgets a column and its samples; those behind it move up. */
+void codec_table_drop(struct codec_table *t, uint32_t column);
+
 /* Keeps of the rows only the first at or after each multiple of interval_ns. The times must not go back. */
 void codec_table_thin(struct codec_table *t, int64_t interval_ns);
 

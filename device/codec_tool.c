@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -103,8 +102,9 @@ static int take_bound(struct ctl *ctl, const struct codec_table *t, const char *
     column = codec_table_find(t, given, (size_t)(equals - given));
     if (column < 0)
         return no_channel(ctl, t, path, given);
-    if (!numfmt_parse_double(equals + 1, strlen(equals + 1), &v) || !isfinite(v) || !(v >= 0))
-        return ctl_fail(ctl, CTL_USAGE, "--bound %s: `%s` is not a number of 0 and above", given, equals + 1);
+    if (!numfmt_parse_double(equals + 1, strlen(equals + 1), &v) || !(v >= 0) || v > BLOCK_ERROR_BOUND_MAX)
+        return ctl_fail(ctl, CTL_USAGE, "--bound %s: `%s` is not a number of 0..%g", given, equals + 1,
+                        BLOCK_ERROR_BOUND_MAX);
     if (t->types[column] != COLUMN_DOUBLE)
         return ctl_fail(ctl, CTL_USAGE, "--bound %s: the channel is not of type double, it stays exact",
                         given);

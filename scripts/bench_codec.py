@@ -35,13 +35,18 @@ def set_of(path):
 
 
 def find_sets(folder):
-    sets = {}
-    for at, folders, names in os.walk(folder):
+    """Links are followed, each folder is looked at once."""
+    sets, seen = {}, set()
+    for at, folders, names in os.walk(folder, followlinks=True):
         folders.sort()
+        if os.path.realpath(at) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(at))
         for name in sorted(names):
             path = os.path.join(at, name)
             key = set_of(os.path.relpath(path, folder))
-            if key and name.endswith((".csv", ".csv.gz")):
+            if key and name.lower().endswith((".csv", ".csv.gz")):
                 sets.setdefault(key, []).append(path)
     return dict(sorted(sets.items()))
 
@@ -85,9 +90,15 @@ def print_table(results):
     for line in lines:
         print("  ".join(x.ljust(w) if i == 0 else x.rjust(w) for i, (x, w) in enumerate(zip(line, widths))))
     for r in results:
+        s = r["sent"]
+        print(f"{r['set']} as sent, all columns in a block that starts warm: " + "; ".join(
+            f"{n} {s['bytes_per_sample'][n]:.3f} B/sample, {s['encode_m_s'][n]:.0f} / {s['decode_m_s'][n]:.0f} M/s"
+            for n in ("pfor", "range")))
         for b in r.get("bounds", []):
-            print(f"{r['set']} within {b['percent']} % of range: pfor {b['pfor']:.3f}, range {b['range']:.3f} B/sample; "
-                  f"largest error {b['largest_error_of_bound']:.4f} of the bound")
+            learned, sent = b["learned"], b["sent"]
+            print(f"{r['set']} within {b['percent']} % of range: pfor {b['pfor']:.3f}, range {b['range']:.3f} B/sample; learned "
+                  f"{learned['pfor']:.3f}, {learned['range']:.3f}; as sent {sent['pfor']:.3f}, {sent['range']:.3f}; largest error "
+                  f"{b['largest_error_of_bound']:.4f} of the bound")
 
 
 def run(args, build, root):

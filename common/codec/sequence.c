@@ -176,18 +176,29 @@ static struct predictor_state state_of(const struct run *r, unsigned predictor, 
     return predictor_at(constant ? r->constant : r->y[0], constant ? 0 : 1);
 }
 
-enum { COST_ONE_BIT = 16, KEEP_PREDICTOR_BITS = 6 };
+enum { COST_ONE_BIT = 16, KEEP_PREDICTOR_BITS = 6, TRY_ALL_ROWS = 256 };
+
+/* A short block says little against the predictor that was learnt from more, so only those are tried that are
+ * far from each other: a level, steps, a ramp, and the slowest mean. */
+static bool worth_a_look(const struct sequence_start *start, size_t n, unsigned predictor)
+{
+    return !start->warm || n >= TRY_ALL_ROWS || predictor == start->predictor || predictor <= PREDICT_LINE ||
+           predictor == PREDICTORS - 1;
+}
 
 static unsigned choose_thoroughly(const struct run *r, const struct sequence_start *start,
                                   unsigned *ret_level)
 {
-    uint64_t costs[PREDICTORS] = {0};
+    uint64_t costs[PREDICTORS];
     unsigned p, best = PREDICT_LAST;
     size_t from;
 
     for (p = 0; p < PREDICTORS; p++) {
         struct predictor_state s = state_of(r, p, &from);
 
+        costs[p] = UINT64_MAX;
+        if (!worth_a_look(start, r->n, p))
+            continue;
         FOR_PREDICTOR(p, cost_of, s, r->y + from, r->n - from, &costs[p]);
     }
     for (p = 0; p < PREDICTORS; p++)

@@ -356,7 +356,7 @@ static int find_time(struct csv_shape *s, struct sample *p, const struct csv_opt
     return errmsg_set(
         err, -EINVAL,
         "no time found: no column of ISO times, no date and time, no year, month, day, and no numbers "
-        "called time, ts or timestamp; name the column with `time`");
+        "called time, ts or timestamp; name the column with `time`, on a command line --time");
 }
 
 static int choose_channels(struct csv_shape *s, const struct csv_options *o, struct errmsg *err)

@@ -193,6 +193,15 @@ def test_compare_tells_bytes_bounds_batches_and_intervals(tmp_path, walk):
     assert "zstd -3" in text and "INTERVAL" in text
 
 
+def test_compare_takes_values_of_any_size(tmp_path):
+    """What stands for "no value" is often the largest double: a percent of that range is no bound any more."""
+    for last in ("1.7976931348623157e308", "-1e304"):
+        rows = [f"{1_700_000_000 + i},{20 + i % 7}" for i in range(200)]
+        rows += [f"1700000200,{last}", f"1700000201,{last.lstrip('-')}"]
+        got = json.loads(ok("--json", "compare", write(tmp_path / "huge.csv", "\n".join(["time,level", *rows, ""]))))
+        assert got["exact"] and all(0 <= e <= 1 for b in got["bounds"] for e in b["largest_error_of_bound"].values())
+
+
 def test_wrong_use_says_what_is_right(tmp_path, walk):
     out = tmp_path / "out.fgl"
     no_time = write(tmp_path / "no_time.csv", "a,b\n1,2\n3,4\n")
@@ -202,12 +211,13 @@ def test_wrong_use_says_what_is_right(tmp_path, walk):
         (("encode", walk), 2, "-o FILE"),
         (("encode", walk, "-o", walk), 2, "input itself"),
         (("encode", walk, "-o", tmp_path / "no" / "where.fgl"), 1, "cannot be written"),
-        (("encode", no_time, "-o", out), 1, "no time found"),
+        (("encode", no_time, "-o", out), 1, "--time"),
         (("encode", walk, "-o", out, "--time", "nope"), 1, "no column 'nope'"),
         (("encode", walk, "-o", out, "--tz", "Mars/Base"), 1, "Mars/Base"),
         (("encode", walk, "-o", out, "--bound", "level"), 2, "CHANNEL=EPS"),
         (("encode", walk, "-o", out, "--bound", "nope=1"), 2, "there are: level, state"),
         (("encode", walk, "-o", out, "--bound", "level=-1"), 2, "`-1`"),
+        (("encode", walk, "-o", out, "--bound", "level=1e301"), 2, "1e+300"),
         (("encode", walk, "-o", out, "--bound", "state=1"), 2, "not of type double"),
         (("encode", walk, "-o", out, "--bound", "level=1", "--encoding", "raw"), 2, "always exact"),
         (("encode", walk, "-o", out, "--encoding", "zip"), 2, "fast, small, raw"),
@@ -293,3 +303,20 @@ def test_every_command_has_a_help_with_examples():
         text = ok(command, "--help")
         assert text.startswith(f"fogline-codec {command} - ") and f"\n  fogline-codec {command} " in text
         assert "--config" not in text and "-c FILE" not in text
+
+
+def test_the_measurement_of_sets_names_what_is_no_table(tmp_path, walk):
+    write(tmp_path / "junk.csv", "nothing\n")
+    write(tmp_path / "words.csv", "time,word\n2026-01-01T00:00:00Z,on\n2026-01-01T00:00:01Z,off\n")
+    program = os.path.join(system.build_dir(), "tests", "limits", "bench_codec")
+    p = subprocess.run([program, "--rounds", "1", "--bounds", "1", *(str(tmp_path / n) for n in ("junk.csv", "walk.csv", "words.csv"))],
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    assert "left out" in p.stderr and "junk.csv" in p.stderr
+    got = json.loads(p.stdout)
+    assert (got["files"], got["series"], got["samples"], got["exact"]) == (1, 1, 950, True)
+    for n in ("pfor", "range"):
+        assert 0 < got["sent"]["bytes_per_sample"][n] < got["bytes_per_sample"][n] < got["bytes_per_sample"]["raw"] == 8
+        assert got["encode_m_s"][n] > 0 and got["decode_m_s"][n] > 0 and got["sent"]["decode_m_s"][n] > 0
+        assert 0 < got["bounds"][0]["sent"][n] < got["sent"]["bytes_per_sample"][n]
+    assert got["bounds"][0]["kept"] and 0 < got["bounds"][0]["largest_error_of_bound"] <= 1

@@ -121,6 +121,7 @@ def test_a_block_that_does_not_decode_is_left_out_and_named(world, tmp_path):  #
     assert "1 blocks that do not decode, 1 of an unknown encoding" in p.stderr
     p = world.ctl("cloud", "store", "blocks", "--json", check=False)
     assert p.returncode == 9
+    assert json.loads(p.stdout)["undecoded_blocks"] == 2
     listed = json.loads(p.stdout)["undecoded"]
     assert [(b["device"], b["encoding"], b["samples"]) for b in listed] == [("py-1", "small", 7), ("py-1", "unknown", 7)]
     p = world.ctl("cloud", "query", "s/py-1", check=False)

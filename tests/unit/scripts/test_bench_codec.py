@@ -29,6 +29,15 @@ class Sets(unittest.TestCase):
         self.assertEqual({k: [os.path.basename(p) for p in v] for k, v in sets.items()},
                          {"skab": ["1.csv", "2.csv"], "nab/realTweets": ["x.csv"], "air": ["one.csv.gz"], ".": ["alone.csv"]})
 
+    def test_links_are_followed_and_end(self):
+        touch(self.tmp.name, "data/air/one.CSV", "elsewhere/two.csv")
+        data = os.path.join(self.tmp.name, "data")
+        os.symlink(os.path.join(self.tmp.name, "elsewhere"), os.path.join(data, "linked"))
+        os.symlink(data, os.path.join(data, "air", "back"))
+        sets = bench_codec.find_sets(data)
+        self.assertEqual({k: [os.path.basename(p) for p in v] for k, v in sets.items()},
+                         {"air": ["one.CSV"], "linked": ["two.csv"]})
+
     def test_a_folder_asked_for_must_be_there_another_may_be_missing(self):
         gone = os.path.join(self.tmp.name, "gone")
         for given, code in ((gone, 2), (None, 0)):
