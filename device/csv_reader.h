@@ -72,6 +72,7 @@ struct csv_shape {
     uint16_t channel[BLOCK_COLUMNS_MAX]; /* column of each channel */
     uint32_t n_channels;
     uint64_t data_offset, data_line; /* of the first line behind the header */
+    uint64_t end_offset;             /* behind the last line */
     uint64_t fingerprint;            /* of the first lines: is it the same file? */
 
     uint64_t n_rows, n_samples, n_bad_rows, n_bad_cells, n_cut_texts;

@@ -486,11 +486,13 @@ static int scan(struct csv_shape *s, struct csv_input *in, struct errmsg *err)
 
     if (fields == NULL)
         return -ENOMEM;
+    s->end_offset = s->data_offset;
     rc = csv_input_seek(in, s->data_offset, s->data_line);
     while (rc == 0 && (rc = csv_input_line(in, &l)) == 0) {
         const char *why = NULL;
         uint32_t n = 0;
 
+        s->end_offset = l.next_offset;
         if (csv_is_blank(&l))
             continue;
         if (l.too_long)
