@@ -143,7 +143,7 @@ static bool seconds_parse(const char *s, int64_t *ret_unix_ns)
     if (n == 0 || !numfmt_parse_i64(s, n, &seconds) || *fraction(s + n, &part) != 0 ||
         __builtin_mul_overflow(seconds, NS_PER_S, ret_unix_ns))
         return false;
-    return !__builtin_add_overflow(*ret_unix_ns, part, ret_unix_ns);
+    return !__builtin_add_overflow(*ret_unix_ns, s[0] == '-' ? -part : part, ret_unix_ns);
 }
 
 /* "Z", "+01:00", "-0530" or nothing; seconds east of Greenwich. */
@@ -165,11 +165,14 @@ static bool zone_parse(const char *s, int64_t *ret_s)
 
 static bool date_parse(const char *text, int64_t *ret_unix_ns)
 {
-    struct tm tm = {0};
+    struct tm tm = {0}, day;
     const char *at = strptime(text, "%Y-%m-%d", &tm);
     int64_t part = 0, east, ns;
 
     if (at == NULL)
+        return false;
+    day = tm;
+    if (timegm(&day) == -1 || day.tm_mday != tm.tm_mday) /* the 31st of February would be some day in March */
         return false;
     if (*at == 'T' || *at == ' ') {
         const char *time = at + 1;
