@@ -121,6 +121,24 @@ class Relays(unittest.TestCase):
             lower.recv(1)
 
 
+class Configurations(unittest.TestCase):
+    def test_without_relays_nodes_name_each_other(self):
+        with tempfile.TemporaryDirectory() as at:
+            c = cluster.Cluster(os.path.join(at, "c"), "/nonexistent")
+            self.addCleanup(c.close)
+            cloud, fog = c.add_cloud(), c.add_fog("f", "s")
+            cloud.link_key = "key"
+            c._make_link(fog, cloud)
+
+            def goes_to(port):
+                c.write_config("f")
+                with open(fog.yaml) as f:
+                    return f'"tcp://{cluster.HOST}:{port}"' in f.read()
+            self.assertTrue(goes_to(c.link("f", "cloud").port))
+            c.bypass_relays()
+            self.assertTrue(goes_to(cloud.pair.port))
+
+
 class Folders(unittest.TestCase):
     def test_closing_twice_is_fine_and_removes_what_it_made(self):
         with tempfile.TemporaryDirectory() as at:
