@@ -11,7 +11,9 @@
  *   guessed from its first value.
  * - Cells: empty and NA are absent. A column is numeric when at least nine of ten of its present cells are
  *   numbers (nearest double, or int64 where asked for), else text. A cell of a numeric column that is no
- * number is absent and counted as unreadable; a text beyond 255 bytes is cut, marked uncertain and counted.
+ *   number is absent and counted as unreadable; a text beyond 255 bytes is cut, marked uncertain and counted,
+ *   and what is no UTF-8 or a control character in it becomes '?'.
+ * - Fields may be quoted; spaces around them are nothing.
  * - Rows: one whose time cannot be read, with a different number of fields than the others, or too long, is
  *   unreadable: skipped, counted, listed with its line. Blank lines are nothing. Equal times are different
  *   rows.
