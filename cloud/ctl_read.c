@@ -74,6 +74,19 @@ int reading_verdict(struct ctl *ctl, const struct reading *r, int code)
     return code;
 }
 
+void reading_matches(const struct reading *r, const char *pattern)
+{
+    for (size_t i = 0; i < view_n_devices(r->view); i++) {
+        const struct view_device *d = view_device_at(r->view, i);
+
+        for (size_t k = 0; k < d->n_sets; k++)
+            if (view_select(&d->sets[k], pattern, NULL) > 0)
+                return;
+    }
+    ctl_note(r->ctl, "no channel in the archive matches `%s`; `cloudctl store ls` lists sites and devices",
+             pattern);
+}
+
 int reading_failed(struct ctl *ctl, int r)
 {
     if (r == -EPIPE)

@@ -35,6 +35,7 @@ void ctl_note(const struct ctl *ctl, const char *fmt, ...)
 {
     va_list ap;
 
+    (void)fflush(ctl->out); /* a note follows what it is about, wherever both go */
     va_start(ap, fmt);
     vfprintf(ctl->err, fmt, ap);
     va_end(ap);

@@ -125,6 +125,13 @@ def test_errors_are_json_too(running):
     assert p.returncode == 2 and p.stderr
 
 
+def test_a_pattern_that_takes_nothing_is_said(running):
+    for args in (("query", "s/dev-2"), ("export", "--select", "dev-1/s")):
+        p = running.ctl("cloud", *args)
+        assert args[-1] in p.stderr and "no channel" in p.stderr, args
+    assert not running.ctl("cloud", "query", "s/dev-1").stderr
+
+
 def test_init_never_writes_over_anything(running):
     s = running
     before = {n: open(s.nodes[n].yaml).read() for n in s.nodes}
