@@ -42,6 +42,22 @@ class ClusterError(Exception):
     """Something the caller may want to show as it is."""
 
 
+def end_children():
+    """Kills what the main thread has started and still runs. For the end: a signal that comes while a process is being
+    started leaves a child that no object knows."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as f:
+            children = [int(pid) for pid in f.read().split()]
+    except OSError:
+        return
+    for pid in children:
+        try:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        except OSError:  # ended and waited for by now
+            pass
+
+
 # ---- YAML: only writing, only what the configuration files need ----
 
 def _scalar(v):

@@ -17,7 +17,7 @@ import time
 import demo_plan
 import demo_report
 import demo_screen
-from cluster import Cluster, ClusterError
+from cluster import Cluster, ClusterError, end_children
 from demo_screen import clock, count, size
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -410,6 +410,7 @@ class Demo:
             self.cluster.close()
             if self.o.keep and self.cluster.is_set_up:
                 self._leave_configurations()
+        end_children()
         if not self.o.keep:
             shutil.rmtree(self.dir, ignore_errors=True)
 

@@ -2,6 +2,7 @@
 import os
 import random
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -137,6 +138,13 @@ class Configurations(unittest.TestCase):
             self.assertTrue(goes_to(c.link("f", "cloud").port))
             c.bypass_relays()
             self.assertTrue(goes_to(cloud.pair.port))
+
+
+class Children(unittest.TestCase):
+    def test_none_outlives_the_end(self):
+        with subprocess.Popen(["sleep", "1000"]) as p:
+            cluster.end_children()
+            self.assertFalse(os.path.exists(f"/proc/{p.pid}"))
 
 
 class Folders(unittest.TestCase):
