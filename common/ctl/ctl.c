@@ -91,7 +91,9 @@ int ctl_load(struct ctl *ctl)
         else if (r == CONFIG_BAD)
             config_problems_print(&problems, ctl->err);
         config_problems_deinit(&problems);
-        return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->config_path, strerror(-r)) : CTL_FAILED;
+        if (r < 0)
+            return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->config_path, strerror(-r));
+        return access(ctl->config_path, R_OK) < 0 ? ctl_code(-errno) : CTL_FAILED;
     }
     config_problems_deinit(&problems);
     ctl->values = values;

@@ -187,7 +187,7 @@ int status_command(struct ctl *ctl)
         return ctl_fail(ctl, CTL_NOT_FOUND, "%s has not run since the last boot (no %s); start it: %s -c %s",
                         ctl->tier->daemon, ctl->paths.status, ctl->tier->daemon, ctl->config_path);
     if (r != 0)
-        return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->paths.status, r < 0 ? strerror(-r) : "is not JSON");
+        return ctl_fail(ctl, ctl_code(r), "%s: %s", ctl->paths.status, r < 0 ? strerror(-r) : "is not JSON");
     life = status_life(ctl->paths.status, now, &age_ms);
     const struct jnode *root = jtree_root(t);
     if (ctl->json)
