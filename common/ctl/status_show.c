@@ -198,9 +198,7 @@ int status_command(struct ctl *ctl)
         fprintf(ctl->out, "%-20s %s\n", "site", jnode_text(jnode_get(root, "site")));
     fprintf(ctl->out, "%-20s %s %s, %s pid %s, last report %s ago\n", "daemon", ctl->tier->daemon,
             jnode_text(jnode_get(root, "software")), words[life], jnode_text(jnode_get(root, "pid")), text);
-    duration((jnode_i64(jnode_get(root, "time_unix_ns")) - jnode_i64(jnode_get(root, "started_unix_ns"))) /
-                 NS_PER_MS,
-             text, sizeof(text));
+    duration(jnode_i64(jnode_get(root, "up_ms")), text, sizeof(text));
     fprintf(ctl->out, "%-20s %s\n", life != STATUS_DEAD ? "up" : "had been up", text);
     code = print_facts(ctl, jnode_get(root, "facts"));
     if (code == CTL_OK && ctl_option(ctl, "counters") != NULL)
