@@ -98,6 +98,7 @@ int verb_export(struct ctl *ctl)
         code = reading_open(ctl, &rd);
     if (code != CTL_OK)
         return code;
+    reading_matches(&rd, o.pattern);
     if (path != NULL) {
         code = export_to_file(ctl, &rd, &o, path, &counts);
         if (code == CTL_OK)

@@ -19,6 +19,8 @@ void reading_close(struct reading *r); /* accepts zero */
  * damage of the store, CTL_PARTIAL when only blocks were left out that do not decode as their senders made
  * them. Those were named on ctl->err one by one, as they were met. */
 int reading_verdict(struct ctl *ctl, const struct reading *r, int code);
+/* Says so when the pattern takes no channel: it may be misspelt. */
+void reading_matches(const struct reading *r, const char *pattern);
 /* A negative errno of the view as an exit code, said on ctl->err; a closed pipe is no failure. */
 int reading_failed(struct ctl *ctl, int r);
 

@@ -264,6 +264,7 @@ int verb_query(struct ctl *ctl)
         code = reading_open(ctl, &rd);
     if (code != CTL_OK)
         return code;
+    reading_matches(&rd, q.pattern);
     if (bucket == NULL && ctl_option(ctl, "by") == NULL && ctl_option(ctl, "from") == NULL &&
         ctl_option(ctl, "to") == NULL)
         code = last_values(ctl, &rd, q.pattern);

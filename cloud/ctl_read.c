@@ -74,6 +74,19 @@ int reading_verdict(struct ctl *ctl, const struct reading *r, int code)
     return code;
 }
 
+void reading_matches(const struct reading *r, const char *pattern)
+{
+    for (size_t i = 0; i < view_n_devices(r->view); i++) {
+        const struct view_device *d = view_device_at(r->view, i);
+
+        for (size_t k = 0; k < d->n_sets; k++)
+            if (view_select(&d->sets[k], pattern, NULL) > 0)
+                return;
+    }
+    ctl_note(r->ctl, "no channel in the archive matches `%s`; `cloudctl store ls` lists sites and devices",
+             pattern);
+}
+
 int reading_failed(struct ctl *ctl, int r)
 {
     if (r == -EPIPE)
@@ -143,7 +156,7 @@ static bool seconds_parse(const char *s, int64_t *ret_unix_ns)
     if (n == 0 || !numfmt_parse_i64(s, n, &seconds) || *fraction(s + n, &part) != 0 ||
         __builtin_mul_overflow(seconds, NS_PER_S, ret_unix_ns))
         return false;
-    return !__builtin_add_overflow(*ret_unix_ns, part, ret_unix_ns);
+    return !__builtin_add_overflow(*ret_unix_ns, s[0] == '-' ? -part : part, ret_unix_ns);
 }
 
 /* "Z", "+01:00", "-0530" or nothing; seconds east of Greenwich. */
@@ -165,11 +178,14 @@ static bool zone_parse(const char *s, int64_t *ret_s)
 
 static bool date_parse(const char *text, int64_t *ret_unix_ns)
 {
-    struct tm tm = {0};
+    struct tm tm = {0}, day;
     const char *at = strptime(text, "%Y-%m-%d", &tm);
     int64_t part = 0, east, ns;
 
     if (at == NULL)
+        return false;
+    day = tm;
+    if (timegm(&day) == -1 || day.tm_mday != tm.tm_mday) /* the 31st of February would be some day in March */
         return false;
     if (*at == 'T' || *at == ' ') {
         const char *time = at + 1;

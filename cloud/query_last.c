@@ -50,7 +50,7 @@ static bool all_settled(const struct last_scan *s, const struct view_block *vb)
 
         if (!s->chosen[i])
             continue;
-        if (!s->at[i].found ||
+        if (!s->at[i].found || s->set->span_max_ns > (uint64_t)INT64_MAX ||
             __builtin_add_overflow(vb->key.time_first_ns, (int64_t)s->set->span_max_ns, &reach) ||
             reach >= s->at[i].last.time_ns)
             return false;

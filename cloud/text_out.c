@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <math.h>
+#include <unistd.h>
 
 void text_init(struct text_out *t, FILE *file)
 {
     t->file = file;
+    t->is_terminal = isatty(fileno(file)) == 1;
     t->n = 0;
     t->error = 0;
     t->second = INT64_MIN;
@@ -168,6 +170,15 @@ void text_json(struct text_out *t, struct span s)
     text_char(t, '"');
 }
 
+static void csv_bytes(struct text_out *t, struct span s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] == '"')
+            text_char(t, '"');
+        text_char(t, t->is_terminal && (s.data[i] < 0x20 || s.data[i] == 0x7f) ? '?' : (char)s.data[i]);
+    }
+}
+
 void text_csv(struct text_out *t, struct span s)
 {
     bool quote = false;
@@ -175,14 +186,10 @@ void text_csv(struct text_out *t, struct span s)
     for (size_t i = 0; i < s.len && !quote; i++)
         quote = s.data[i] == ',' || s.data[i] == '"' || s.data[i] == '\n' || s.data[i] == '\r';
     if (!quote) {
-        text_put(t, (const char *)s.data, s.len);
+        csv_bytes(t, s); /* no quote in it to double */
         return;
     }
     text_char(t, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.data[i] == '"')
-            text_char(t, '"');
-        text_char(t, (char)s.data[i]);
-    }
+    csv_bytes(t, s);
     text_char(t, '"');
 }

@@ -12,7 +12,8 @@
 enum { TEXT_OUT_BYTES = 128 * 1024, TEXT_OUT_LINE_BYTES = 4096 };
 
 struct text_out {
-    FILE *file; /* borrowed */
+    FILE *file;       /* borrowed */
+    bool is_terminal; /* gets no control characters out of texts */
     size_t n;
     int error;
     int64_t second; /* of the cached text */

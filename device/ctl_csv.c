@@ -55,6 +55,12 @@ static const char *unit_name(int64_t unit_ns)
     return unit_ns == NS_PER_S ? "s" : unit_ns == NS_PER_MS ? "ms" : unit_ns == 1000 ? "us" : "ns";
 }
 
+/* Of a file without a header what it is called here. */
+static const char *title_of(const struct csv_column *c)
+{
+    return c->header[0] != '\0' ? c->header : c->name;
+}
+
 static void json_times(struct json *j, const struct csv_shape *s, const char *zone)
 {
     json_key(j, "time");
@@ -63,7 +69,7 @@ static void json_times(struct json *j, const struct csv_shape *s, const char *zo
     json_key(j, "columns");
     json_array(j);
     for (unsigned i = 0; i < s->n_time_columns; i++)
-        json_str(j, s->columns[s->time_column[i]].header);
+        json_str(j, title_of(&s->columns[s->time_column[i]]));
     json_array_end(j);
     if (s->form == CSV_TIME_NUMBER)
         json_kstr(j, "unit", unit_name(s->unit_ns));
@@ -131,7 +137,7 @@ static void show_times(FILE *out, const struct csv_shape *s, const char *zone)
 
     fprintf(out, "time      %s:", csv_time_form_name(s->form));
     for (unsigned i = 0; i < s->n_time_columns; i++)
-        fprintf(out, " %s", s->columns[s->time_column[i]].header);
+        fprintf(out, " %s", title_of(&s->columns[s->time_column[i]]));
     if (s->form == CSV_TIME_NUMBER)
         fprintf(out, ", taken for %s since 1970 by its size", unit_name(s->unit_ns));
     else

@@ -9,7 +9,14 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { STATUS_MS = 1000, STOP_MS = 3000, POLL_MIN_MS = 10, POLL_MAX_MS = 250 };
+enum {
+    STATUS_MS = 1000,
+    STOP_MS = 3000,
+    POLL_MIN_MS = 10,
+    POLL_MAX_MS = 250,
+    REPLAY_RING_MIN_BYTES =
+        256 * 1024, /* the longest row of a file must fit, or it is waited for without end */
+};
 
 void io_fail(struct io *io, int error)
 {
@@ -183,7 +190,9 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
         rc = ring_new(&io->live, io->config->ring_bytes);
     for (unsigned i = 0; rc == 0 && io->replay == NULL && i < io->n_sources; i++)
         if (io->sources[i].replayable)
-            rc = ring_new(&io->replay, io->config->ring_bytes);
+            rc = ring_new(&io->replay, io->config->ring_bytes < REPLAY_RING_MIN_BYTES
+                                           ? REPLAY_RING_MIN_BYTES
+                                           : io->config->ring_bytes);
     fo.live = io->live;
     fo.replay = io->replay;
     fo.n_sources = io->n_sources;

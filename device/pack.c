@@ -19,6 +19,7 @@ struct pack {
     struct buf descriptor;
     uint64_t set_id, cold_id, mono_first_ns;
     int64_t since_mono_ns, now_mono_ns;
+    int64_t time_low_ns, time_high_ns; /* of the rows in it */
     bool has_position;
     struct source_position position;
     char group[SOURCE_NAME_BYTES];
@@ -241,12 +242,27 @@ static size_t row_bytes(const struct feed_message *row, const struct block *b)
     return n;
 }
 
+/* With the row in it: a reader takes the extent of a block's times for a signed number. */
+static bool takes_time(struct pack *p, const struct block *b, int64_t time_ns)
+{
+    int64_t low = b->n_rows > 0 && p->time_low_ns < time_ns ? p->time_low_ns : time_ns;
+    int64_t high = b->n_rows > 0 && p->time_high_ns > time_ns ? p->time_high_ns : time_ns;
+
+    if ((uint64_t)high - (uint64_t)low > (uint64_t)INT64_MAX)
+        return false;
+    p->time_low_ns = low;
+    p->time_high_ns = high;
+    return true;
+}
+
 int pack_add(struct pack *p, const struct feed_message *row, int64_t now_mono_ns)
 {
     const struct block *b = packer_block(p->packer);
     int rc;
 
     if (b->n_rows > 0 && packer_raw_bytes(p->packer) + row_bytes(row, b) > PACK_BYTES_MAX)
+        return PACK_CLOSE_FIRST;
+    if (!takes_time(p, b, row->time_ns))
         return PACK_CLOSE_FIRST;
     rc = packer_add(p->packer, row->time_ns, row->cells);
     if (rc == PACKER_FULL)

@@ -6,6 +6,7 @@ import collections
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import time
 import demo_plan
 import demo_report
 import demo_screen
-from cluster import Cluster, ClusterError
+from cluster import Cluster, ClusterError, end_children
 from demo_screen import clock, count, size
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -407,18 +408,29 @@ class Demo:
         self.screen.clear()
         if self.cluster:
             self.cluster.close()
+            if self.o.keep and self.cluster.is_set_up:
+                self._leave_configurations()
+        end_children()
         if not self.o.keep:
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _leave_configurations(self):
+        """As they were while it ran, but for the relays, which end with this process."""
+        for d in self.p.devices:
+            self.cluster.nodes[d.name].sources = [d.source]
+        self.cluster.bypass_relays()
 
     def say_kept(self):
         c, say = self.cluster, self.screen.say
         self.screen.heading(f"kept in {self.dir}")
-        cloudctl = f"{c.cloud.cli} -c {c.cloud.yaml}"
-        d = self.p.devices[0]
-        for command in (f"{cloudctl} query --select {d.site}", f"{cloudctl} gaps", f"{cloudctl} export --format csv | head",
-                        f"{c.nodes[d.name].cli} -c {c.nodes[d.name].yaml} store stat",
-                        f"{c.cloud.daemon} -c {c.cloud.yaml}     # and so on: each file in {c.dir}/etc is a node"):
-            say("  " + command)
+
+        def command(program, node):
+            return f"{shlex.quote(program)} -c {shlex.quote(node.yaml)}"
+        cloudctl, d = command(c.cloud.cli, c.cloud), self.p.devices[0]
+        for line in (f"{cloudctl} query --select {d.site}", f"{cloudctl} gaps", f"{cloudctl} export --format csv | head",
+                     f"{command(c.nodes[d.name].cli, c.nodes[d.name])} store stat",
+                     f"{command(c.cloud.daemon, c.cloud)}     # and so on: each file in {c.dir}/etc is a node"):
+            say("  " + line)
 
 
 def stop_on_signals():

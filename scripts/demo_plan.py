@@ -155,8 +155,22 @@ class Folder:
             self._add(site, name, path, shape, options, speed)
         if not self.plan.sites:
             raise PlanError(f"{self.folder}: no file in there can be replayed\n  " + "\n  ".join(self.plan.remarks))
+        self._check_columns_given()
         self.plan.remarks.append(f"times without a zone of their own are taken for {self.tz}")
         return self.plan
+
+    def _check_columns_given(self):
+        """A file may lack what --time or --int name; all of them: it is misspelt."""
+        devices = self.plan.devices
+        without = [d for d in devices if not d.time]
+        if self.time and len(without) == len(devices):
+            raise PlanError(f"--time {','.join(self.time)}: no file in {self.folder} has these columns")
+        if self.time and without:
+            self.plan.remarks.append(f"no columns {','.join(self.time)} in {len(without)} files, {without[0].name} for one: "
+                                     "their time was found by shape and name")
+        for column in self.ints:
+            if not any(column in d.ints for d in devices):
+                raise PlanError(f"--int {column}: no file in {self.folder} has this column")
 
     def _name(self, files):
         """[(site, device, path)]; a device's name must be the only one of the whole system."""

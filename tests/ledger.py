@@ -31,6 +31,8 @@ DATE_ONLY, CLOCK_ONLY = re.compile(DATE, re.A), re.compile(CLOCK, re.A)
 PARTS = ("year", "month", "day", "hour", "minute", "second")
 EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 TEXT_MAX_BYTES = 255
+LINE_MAX_BYTES = 48 * 1024
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 NS = 10**9
 
 csv.field_size_limit(1 << 20)
@@ -89,13 +91,57 @@ def clock_ns(hour, minute, second, fraction):
 
 # ---- one input file ----
 
+def ends_open(line):
+    """Whether a quoted field is open at the end of it."""
+    is_open, i = False, 0
+    while (i := line.find('"', i)) >= 0:
+        if not is_open:
+            before = line[:i].rstrip(" ")
+            is_open = not before or before[-1] in ",;\t|"
+        elif line[i + 1:i + 2] == '"':
+            i += 1
+        else:
+            is_open = False
+        i += 1
+    return is_open
+
+
+def split(line, separator):
+    if '"' not in line:
+        return [x.strip(" \t") for x in line.split(separator)]
+    out, at = [], 0
+    while True:
+        begin = at + len(line[at:]) - len(line[at:].lstrip(" "))
+        if line[begin:begin + 1] == '"':
+            text, at = unquote(line, begin + 1)
+        else:
+            begin, text = at, None
+        end = line.find(separator, at)
+        out.append(text if text is not None else line[begin:end if end >= 0 else None].strip(" \t"))
+        if end < 0:
+            return out
+        at = end + 1
+
+
+def unquote(line, at):
+    """(content of the quoted field from behind its opening quote on, where it ends)"""
+    parts = []
+    while (end := line.find('"', at)) >= 0:
+        parts.append(line[at:end])
+        if line[end + 1:end + 2] != '"':
+            return "".join(parts), end + 1
+        parts.append('"')
+        at = end + 2
+    return "".join([*parts, line[at:]]), len(line)
+
+
 class Input:
     """The readable rows of a file, once through: for time_ns, {channel: value} in Input(...). Values are float, int or str."""
 
     def __init__(self, path, time=(), tz="UTC", ints=()):
         self.path, self.zone = path, Zone(tz)
         self.rows_unreadable = self.cells_unreadable = 0
-        head = list(itertools.islice(self._lines(), 64))
+        head = list(itertools.islice(filter(None, self._lines()), 64))
         if not head:
             raise ValueError(f"{path}: empty")
         self.separator = self._find_separator(head)
@@ -109,30 +155,51 @@ class Input:
         return io.TextIOWrapper(binary, encoding="utf-8-sig", errors="fogline", newline="\n")
 
     def _lines(self, separator=None):
-        """Fields of each line that is not blank; with no separator the lines themselves."""
+        """Fields of each line that is not blank, None for one that is too long; with no separator the lines themselves. A line
+        goes on behind its end while a quoted field is open, if one of the next lines closes it."""
         with self._open() as f:
-            plain = (line.rstrip("\r\n") + "\n" for line in f)
-            if separator is None:
-                yield from (line for line in plain if line.strip())
-                return
-            for fields in csv.reader(plain, delimiter=separator, skipinitialspace=True):
-                if len(fields) > 1 or (fields and fields[0].strip()):
-                    yield [x.strip(" \t") for x in fields]
+            lines = ((line[:-1] if line.endswith("\n") else line) for line in f)
+            waiting = collections.deque()
+            while (line := waiting.popleft() if waiting else next(lines, None)) is not None:
+                if ends_open(line):
+                    line = self._join(line, waiting, lines)
+                if len(line.encode()) > LINE_MAX_BYTES:
+                    yield None
+                elif line.strip(" \t\r"):
+                    line = line[:-1] if line.endswith("\r") else line
+                    yield line if separator is None else split(line, separator)
+
+    @staticmethod
+    def _join(line, waiting, lines):
+        joined, at = line, 0
+        while len(joined.encode()) <= LINE_MAX_BYTES:
+            if at == len(waiting):
+                more = next(lines, None)
+                if more is None:
+                    break
+                waiting.append(more)
+            joined += "\n" + waiting[at]
+            at += 1
+            if len(joined.encode()) <= LINE_MAX_BYTES and not ends_open(joined):
+                for _ in range(at):
+                    waiting.popleft()
+                return joined
+        return line
 
     @staticmethod
     def _find_separator(head):
         best, choice = (0, 0), None
         for s in ",;\t|":
-            split = [len(r) for r in csv.reader(head, delimiter=s, skipinitialspace=True)]
-            score = (sum(n == split[0] for n in split), split[0])
-            if split[0] > 1 and score > best:
+            n_fields = [len(split(line, s)) for line in head]
+            score = (sum(n == n_fields[0] for n in n_fields), n_fields[0])
+            if n_fields[0] > 1 and score > best:
                 best, choice = score, s
         if choice is None:
             raise ValueError("no separator found")
         return choice
 
     def _find_header(self, head):
-        first, *rest = csv.reader(head, delimiter=self.separator, skipinitialspace=True)
+        first, *rest = [split(line, self.separator) for line in head]
         value = [is_number(x) or is_stamp(x.strip()) for x in first]
         if not any(value):
             return True
@@ -143,7 +210,7 @@ class Input:
         return False
 
     def _name_columns(self, line):
-        first = [x.strip(" \t") for x in next(csv.reader([line], delimiter=self.separator, skipinitialspace=True))]
+        first = split(line, self.separator)
         self.headers = first if self.has_header else [""] * len(first)
         self.names = []
         for i, header in enumerate(self.headers):
@@ -168,12 +235,12 @@ class Input:
         raise ValueError(f"{self.path}: no column {wanted}")
 
     def _find_time(self, head, given):
-        rows = [[x.strip() for x in r] for r in csv.reader(head, delimiter=self.separator, skipinitialspace=True)]
-        rows = [r for r in rows[1 if self.has_header else 0:] if len(r) >= len(self.names)]
+        rows = [split(line, self.separator) for line in head]
+        rows = [r for r in rows[1 if self.has_header else 0:] if self._fits(r)]
 
         def most(i, test):
             cells = [r[i] for r in rows if not is_absent(r[i])]
-            return cells and sum(bool(test(c)) for c in cells) * 10 >= len(cells) * 9
+            return sum(bool(test(c)) for c in cells) * 2 > len(cells)
 
         def named(name):
             lower = [h.lower() for h in self.headers]
@@ -214,7 +281,9 @@ class Input:
         offset = None
         if len(cells) >= 3:
             numbers = [int(float(c)) for c in cells] + [0] * (6 - len(cells))
-            local = day_seconds(*numbers[:3]) * NS + clock_ns(*numbers[3:], "")
+            if numbers[3] > 24 or numbers[4] > 59 or numbers[5] > 60:
+                raise ValueError("no time of day")
+            local = (day_seconds(*numbers[:3]) + numbers[3] * 3600 + numbers[4] * 60 + numbers[5]) * NS
         elif len(cells) == 2:
             d, c = DATE_ONLY.fullmatch(cells[0]), CLOCK_ONLY.fullmatch(cells[1])
             if not d or not c:
@@ -228,15 +297,18 @@ class Input:
             offset = offset_seconds(m[9]) if m[9] else None
         return local - (self.zone.offset(local // NS) if offset is None else offset) * NS
 
+    def _fits(self, fields):
+        n = len(self.names)
+        return len(fields) == n or (len(fields) == n + 1 and fields[n] == "")
+
     def _rows(self):
         """(time, fields) of each row that can be read."""
-        n = len(self.names)
         lines = self._lines(self.separator)
         if self.has_header:
             next(lines)
         self.rows_unreadable = 0
         for fields in lines:
-            if len(fields) != n and not (len(fields) == n + 1 and fields[n] == ""):
+            if fields is None or not self._fits(fields):
                 self.rows_unreadable += 1
                 continue
             try:
@@ -266,7 +338,7 @@ class Input:
                 if is_absent(text):
                     continue
                 if kind is str:
-                    values[name] = text
+                    values[name] = CONTROL.sub("?", text)
                 elif not number(text):
                     self.cells_unreadable += 1
                 elif kind is float:
@@ -423,7 +495,10 @@ def main():
     results = {}
     for one in o.inputs:
         name, _, path = one.partition("=")
-        results[name] = judge(o.export, path or None, name.split("/")[-1], o.time.split(","), o.tz, o.int.split(","), o.prefix)
+        try:
+            results[name] = judge(o.export, path or None, name.split("/")[-1], o.time.split(","), o.tz, o.int.split(","), o.prefix)
+        except (OSError, ValueError) as e:
+            sys.exit(f"ledger.py: {name}: {e}")
     sums = total(results.values())
     if o.json:
         print(json.dumps({**sums, "devices": results}))

@@ -14,6 +14,7 @@
 #include "ctl/paths.h"
 #include "ctl/settings.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -107,6 +108,11 @@ must_check int ctl_load(struct ctl *ctl);
 /* "fogctl: TEXT" on ctl->err (or {"error":TEXT} there with --json); returns `code`: return ctl_fail(ctl,
  * CTL_FAILED, "..."). */
 int ctl_fail(const struct ctl *ctl, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The exit code for a negative errno: CTL_UNAUTHORISED where another user may, else CTL_FAILED. */
+static inline int ctl_code(int r)
+{
+    return r == -EACCES || r == -EPERM ? CTL_UNAUTHORISED : CTL_FAILED;
+}
 /* A remark for people on ctl->err. */
 void ctl_note(const struct ctl *ctl, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A JSON writer on ctl->out: lines when `lines`, else indented on a terminal. CTL_OK or CTL_FAILED. */

@@ -35,6 +35,7 @@ void ctl_note(const struct ctl *ctl, const char *fmt, ...)
 {
     va_list ap;
 
+    (void)fflush(ctl->out); /* a note follows what it is about, wherever both go */
     va_start(ap, fmt);
     vfprintf(ctl->err, fmt, ap);
     va_end(ap);
@@ -90,7 +91,9 @@ int ctl_load(struct ctl *ctl)
         else if (r == CONFIG_BAD)
             config_problems_print(&problems, ctl->err);
         config_problems_deinit(&problems);
-        return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->config_path, strerror(-r)) : CTL_FAILED;
+        if (r < 0)
+            return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->config_path, strerror(-r));
+        return access(ctl->config_path, R_OK) < 0 ? ctl_code(-errno) : CTL_FAILED;
     }
     config_problems_deinit(&problems);
     ctl->values = values;

@@ -14,7 +14,7 @@ struct status {
     char path[CTL_FILE_CHARS], temporary[CTL_FILE_CHARS + 8];
     char tier[16], node[NAME_PART_CHARS + 1], site[NAME_PART_CHARS + 1];
     char boot_id[ID128_HEX_CHARS + 1];
-    int64_t started_unix_ns;
+    int64_t started_unix_ns, began_mono_ms;
     FILE *file;
     struct json *json;
 };
@@ -33,6 +33,7 @@ int status_new(struct status **ret_s, const struct status_options *options)
     snprintf(s->site, sizeof(s->site), "%s", options->site);
     id128_hex(&boot, s->boot_id);
     s->started_unix_ns = options->started_unix_ns;
+    s->began_mono_ms = clock_mono_ms(&clock_real);
     *ret_s = s;
     return 0;
 }
@@ -76,6 +77,8 @@ int status_begin(struct status *s, int64_t now_unix_ns, struct json **ret_facts)
     json_ki64(s->json, "pid", getpid());
     json_ki64(s->json, "started_unix_ns", s->started_unix_ns);
     json_ki64(s->json, "time_unix_ns", now_unix_ns);
+    /* The clock may have been set since the start. */
+    json_ki64(s->json, "up_ms", clock_mono_ms(&clock_real) - s->began_mono_ms);
     json_kstr(s->json, "boot_id", s->boot_id);
     json_key(s->json, "facts");
     json_object(s->json);

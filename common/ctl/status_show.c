@@ -187,7 +187,7 @@ int status_command(struct ctl *ctl)
         return ctl_fail(ctl, CTL_NOT_FOUND, "%s has not run since the last boot (no %s); start it: %s -c %s",
                         ctl->tier->daemon, ctl->paths.status, ctl->tier->daemon, ctl->config_path);
     if (r != 0)
-        return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->paths.status, r < 0 ? strerror(-r) : "is not JSON");
+        return ctl_fail(ctl, ctl_code(r), "%s: %s", ctl->paths.status, r < 0 ? strerror(-r) : "is not JSON");
     life = status_life(ctl->paths.status, now, &age_ms);
     const struct jnode *root = jtree_root(t);
     if (ctl->json)
@@ -198,9 +198,7 @@ int status_command(struct ctl *ctl)
         fprintf(ctl->out, "%-20s %s\n", "site", jnode_text(jnode_get(root, "site")));
     fprintf(ctl->out, "%-20s %s %s, %s pid %s, last report %s ago\n", "daemon", ctl->tier->daemon,
             jnode_text(jnode_get(root, "software")), words[life], jnode_text(jnode_get(root, "pid")), text);
-    duration((jnode_i64(jnode_get(root, "time_unix_ns")) - jnode_i64(jnode_get(root, "started_unix_ns"))) /
-                 NS_PER_MS,
-             text, sizeof(text));
+    duration(jnode_i64(jnode_get(root, "up_ms")), text, sizeof(text));
     fprintf(ctl->out, "%-20s %s\n", life != STATUS_DEAD ? "up" : "had been up", text);
     code = print_facts(ctl, jnode_get(root, "facts"));
     if (code == CTL_OK && ctl_option(ctl, "counters") != NULL)

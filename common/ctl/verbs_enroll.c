@@ -27,7 +27,7 @@ static int operator_public(struct ctl *ctl, uint8_t ret_key[KEY_BYTES])
     else
         r = ctl_upstreams(ctl->settings, up, &n, &trust, &err);
     if (r < 0)
-        return ctl_fail(ctl, r == -ENOENT ? CTL_NOT_FOUND : CTL_FAILED, "%s", err.text);
+        return ctl_fail(ctl, r == -ENOENT ? CTL_NOT_FOUND : ctl_code(r), "%s", err.text);
     if (!ctl->tier->authority)
         memcpy(ret_key, trust.operator_public, KEY_BYTES);
     return CTL_OK;
@@ -44,7 +44,7 @@ static int load_signed(struct ctl *ctl, struct nodes *l)
     r = nodes_load(ctl->paths.nodes_doc, key, l, &err);
     if (r == NODES_FORGED)
         return ctl_fail(ctl, CTL_DAMAGED, "%s", err.text);
-    return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s", err.text) : CTL_OK;
+    return r < 0 ? ctl_fail(ctl, ctl_code(r), "%s", err.text) : CTL_OK;
 }
 
 static int load_local(struct ctl *ctl, struct nodes *l)
@@ -52,7 +52,7 @@ static int load_local(struct ctl *ctl, struct nodes *l)
     struct errmsg err = {""};
     int r = ctl->tier->authority ? 0 : nodes_load_local(ctl->paths.nodes_local, l, &err);
 
-    return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s", err.text) : CTL_OK;
+    return r < 0 ? ctl_fail(ctl, ctl_code(r), "%s", err.text) : CTL_OK;
 }
 
 static const char *state_of(const struct upper_port_node *n)
@@ -228,7 +228,7 @@ static int save_signed(struct ctl *ctl, struct nodes *l)
     int r = operator_keys_load(ctl->paths.operator_key, &k, &err);
 
     if (r < 0)
-        return ctl_fail(ctl, r == -EACCES ? CTL_UNAUTHORISED : CTL_FAILED, "%s", err.text);
+        return ctl_fail(ctl, ctl_code(r), "%s", err.text);
     r = nodes_save(ctl->paths.nodes_doc, l, &k, &err);
     operator_keys_wipe(&k);
     return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s", err.text) : CTL_OK;
@@ -255,8 +255,7 @@ static int lock_list(struct ctl *ctl, int *ret_fd)
              ctl->tier->authority ? ctl->paths.nodes_doc : ctl->paths.nodes_local);
     *ret_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*ret_fd < 0 || flock(*ret_fd, LOCK_EX) < 0)
-        return ctl_fail(ctl, errno == EACCES ? CTL_UNAUTHORISED : CTL_FAILED, "%s: %s", path,
-                        strerror(errno));
+        return ctl_fail(ctl, ctl_code(-errno), "%s: %s", path, strerror(errno));
     return CTL_OK;
 }
 

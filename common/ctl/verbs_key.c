@@ -17,7 +17,7 @@ static int load_keys(struct ctl *ctl, struct node_keys *ret_keys)
     if (r == -ENOENT)
         return ctl_fail(ctl, CTL_NOT_FOUND, "%s: there is no key; make one with: %s -c %s key gen",
                         ctl->paths.node_key, ctl->tier->cli, ctl->config_path);
-    return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s", err.text) : CTL_OK;
+    return r < 0 ? ctl_fail(ctl, ctl_code(r), "%s", err.text) : CTL_OK;
 }
 
 static int print_public(struct ctl *ctl, const struct node_keys *keys)

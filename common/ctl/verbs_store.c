@@ -221,7 +221,7 @@ int verb_store_verify(struct ctl *ctl)
         if (r == -ENOENT)
             return ctl_fail(ctl, CTL_NOT_FOUND, "%s: there is no store yet", ctl->paths.store);
         if (r < 0)
-            return ctl_fail(ctl, CTL_FAILED, "%s", err.text);
+            return ctl_fail(ctl, ctl_code(r), "%s", err.text);
         return verify_said(ctl, r, &result, err.text);
     }
     code = ctl_store_open(ctl, &db);

@@ -124,8 +124,11 @@ static int refill(struct csv_input *in)
     return 0;
 }
 
+/* Spaces before it are not part of a field. */
 static bool opens_quote(const char *text, size_t i)
 {
+    while (i > 0 && text[i - 1] == ' ')
+        i--;
     return i == 0 || text[i - 1] == ',' || text[i - 1] == ';' || text[i - 1] == '\t' || text[i - 1] == '|';
 }
 

@@ -12,7 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CSV_LINE_MAX_BYTES = 64 * 1024, CSV_BUFFER_BYTES = 256 * 1024 };
+/* The texts of the longest line fit into one block. */
+enum { CSV_LINE_MAX_BYTES = 48 * 1024, CSV_BUFFER_BYTES = 256 * 1024 };
 
 struct csv_input;
 

@@ -78,9 +78,12 @@ uint32_t csv_split(struct csv_line *l, char separator, struct span fields[CSV_CO
 
         if (n == CSV_COLUMNS_MAX)
             return CSV_COLUMNS_MAX + 1;
-        if (at < end && *at == '"') {
-            to = unquote(at + 1, end, &content_end);
-            fields[n++] = span_of(at + 1, (size_t)(content_end - (at + 1)));
+        while (to < end && *to == ' ')
+            to++;
+        if (to < end && *to == '"') {
+            at += to - at + 1;
+            to = unquote(at, end, &content_end);
+            fields[n++] = span_of(at, (size_t)(content_end - at));
             while (to < end && *to != separator)
                 to++;
         } else {
@@ -283,7 +286,7 @@ int csv_reader_next(struct csv_reader *r, struct csv_row *ret_row, const char **
             return rc;
     } while (csv_is_blank(&l));
     *ret_row = (struct csv_row){.cells = r->cells, .line = l.line, .next_offset = l.next_offset};
-    *ret_why = "longer than 64 KiB";
+    *ret_why = "longer than 48 KiB";
     if (l.too_long)
         return CSV_BAD_ROW;
     n = csv_split(&l, s->separator, r->fields);

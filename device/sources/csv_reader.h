@@ -11,7 +11,9 @@
  *   guessed from its first value.
  * - Cells: empty and NA are absent. A column is numeric when at least nine of ten of its present cells are
  *   numbers (nearest double, or int64 where asked for), else text. A cell of a numeric column that is no
- * number is absent and counted as unreadable; a text beyond 255 bytes is cut, marked uncertain and counted.
+ *   number is absent and counted as unreadable; a text beyond 255 bytes is cut, marked uncertain and counted,
+ *   and what is no UTF-8 or a control character in it becomes '?'.
+ * - Fields may be quoted; spaces around them are nothing.
  * - Rows: one whose time cannot be read, with a different number of fields than the others, or too long, is
  *   unreadable: skipped, counted, listed with its line. Blank lines are nothing. Equal times are different
  *   rows.
@@ -72,6 +74,7 @@ struct csv_shape {
     uint16_t channel[BLOCK_COLUMNS_MAX]; /* column of each channel */
     uint32_t n_channels;
     uint64_t data_offset, data_line; /* of the first line behind the header */
+    uint64_t end_offset;             /* behind the last line */
     uint64_t fingerprint;            /* of the first lines: is it the same file? */
 
     uint64_t n_rows, n_samples, n_bad_rows, n_bad_cells, n_cut_texts;

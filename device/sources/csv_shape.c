@@ -353,6 +353,8 @@ static int find_time(struct csv_shape *s, struct sample *p, const struct csv_opt
         return given_time(s, p, o, err);
     if (find_date_and_time(s, p) || find_iso(s, p) || find_parts(s) || find_number(s, p))
         return 0;
+    if (s->has_header && p->n == 1)
+        return errmsg_set(err, -EINVAL, "there are no rows below the header");
     return errmsg_set(
         err, -EINVAL,
         "no time found: no column of ISO times, no date and time, no year, month, day, and no numbers "
@@ -486,15 +488,17 @@ static int scan(struct csv_shape *s, struct csv_input *in, struct errmsg *err)
 
     if (fields == NULL)
         return -ENOMEM;
+    s->end_offset = s->data_offset;
     rc = csv_input_seek(in, s->data_offset, s->data_line);
     while (rc == 0 && (rc = csv_input_line(in, &l)) == 0) {
         const char *why = NULL;
         uint32_t n = 0;
 
+        s->end_offset = l.next_offset;
         if (csv_is_blank(&l))
             continue;
         if (l.too_long)
-            why = "longer than 64 KiB";
+            why = "longer than 48 KiB";
         else
             n = csv_split(&l, s->separator, fields);
         if (why == NULL && !csv_fits(s, fields, n))

@@ -23,6 +23,8 @@ struct csv_config {
     bool shift_to_now;
 };
 
+#define FAR_NS 3e18 /* a century */
+
 enum { WORD_OFFSET, WORD_ROWS, WORD_ROUND, WORD_FINGERPRINT, WORD_SHIFT };
 
 struct source_csv_self {
@@ -99,7 +101,7 @@ static void log_shape(const struct source_csv_self *s)
 
 static int resume(struct source_csv_self *s, const struct source_position *p)
 {
-    if (p->word[WORD_FINGERPRINT] != s->shape->fingerprint) {
+    if (p->word[WORD_FINGERPRINT] != s->shape->fingerprint || p->word[WORD_OFFSET] > s->shape->end_offset) {
         log_warn("csv_replaced", "source=%s file=%s msg=\"another file than last time: from its beginning\"",
                  s->name, log_quote(s->config.path));
         return 0;
@@ -114,13 +116,22 @@ static int resume(struct source_csv_self *s, const struct source_position *p)
     return csv_input_seek(s->input, p->word[WORD_OFFSET], 1);
 }
 
+/* Times may lie five centuries apart, which is more than the type holds. */
+static int64_t difference_ns(int64_t a, int64_t b)
+{
+    int64_t d;
+
+    return !__builtin_sub_overflow(a, b, &d) ? d : a > b ? INT64_MAX : INT64_MIN;
+}
+
 static void plan_rounds(struct source_csv_self *s)
 {
     const struct csv_shape *shape = s->shape;
-    int64_t span_ns = shape->max_time_ns - shape->min_time_ns;
+    int64_t span_ns = difference_ns(shape->max_time_ns, shape->min_time_ns);
     int64_t step_ns = shape->n_rows > 1 ? span_ns / (int64_t)(shape->n_rows - 1) : NS_PER_S;
 
-    s->round_ns = span_ns + (step_ns > 0 ? step_ns : 1);
+    if (__builtin_add_overflow(span_ns, step_ns > 0 ? step_ns : 1, &s->round_ns))
+        s->round_ns = INT64_MAX;
 }
 
 static int csv_open(const struct source_open *o, void **ret_self, struct errmsg *err)
@@ -209,12 +220,17 @@ static int fetch(struct source_csv_self *s)
 /* When the present row is due by the recorded pace. */
 static int64_t due_ns(struct source_csv_self *s, int64_t time_ns, const struct source_now *now)
 {
+    double ahead_ns;
+
     if (!s->has_start) {
         s->has_start = true;
         s->start_mono_ns = now->mono_ns;
         s->start_time_ns = time_ns;
     }
-    return s->start_mono_ns + (int64_t)((double)(time_ns - s->start_time_ns) / s->speed);
+    ahead_ns = (double)difference_ns(time_ns, s->start_time_ns) / s->speed;
+    /* Beyond that it is due never, or long since. */
+    ahead_ns = ahead_ns > FAR_NS ? FAR_NS : ahead_ns < -FAR_NS ? -FAR_NS : ahead_ns;
+    return s->start_mono_ns + (int64_t)ahead_ns;
 }
 
 static int give(struct source_csv_self *s, const struct source_sink *sink, int64_t time_ns)

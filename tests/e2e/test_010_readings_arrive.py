@@ -2,7 +2,7 @@
 import json
 import os
 
-from system import ledger, until
+from system import ledger, replay, until
 
 
 def test_csv_arrives_bit_for_bit_and_the_ledger_is_even(make_system):
@@ -12,6 +12,42 @@ def test_csv_arrives_bit_for_bit_and_the_ledger_is_even(make_system):
     s.must_be_exact(s.wait_settled())
     assert s.gaps()["samples"]["held"] == 0
     assert s.produced_samples("dev-1") == s.judge("dev-1")["samples_in"]
+
+
+def write_odd(path):
+    """A file with all that files may hold; its longest row wants more than a quarter of the smallest ring."""
+    columns = 200
+    rows = ["time, " + ", ".join(f"c{i}" for i in range(columns))]
+
+    def row(when, first, rest):
+        rows.append(f"{when}, {first}," + ",".join([rest] * (columns - 1)))
+    row("2024-01-01", '"a, ""b""\nand c"', "x" * 230)
+    row("1700-01-01", "1", "y")
+    row("2200-01-01 00:00:00.000000001", '" quoted "', "NA")
+    row("no time", "1", "y")
+    row("2024-01-02T12:00:00+05:30", "\x1b[31mred\x00" + "\u00e4" * 130, "\u00e4" * 100)
+    row("2024-01-03", '"never closed', "z")
+    row("2024-01-04", "z" * 50_000, "")
+    row("2024-01-05", "last", "")
+    with open(path, "w", newline="") as f:
+        f.write("\ufeff" + "\r\n".join(rows))
+    return path
+
+
+def test_odd_files_arrive_as_the_judge_reads_them(make_system):
+    s = make_system()
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    s.inputs["dev-1"] = write_odd(os.path.join(s.dir, "odd.csv"))
+    s.add_device("dev-1", "s", ["fog-a"], [replay(s.inputs["dev-1"])], {"ring.bytes": "64 KiB"})
+    s.setup()
+    s.start()
+    s.wait_read()
+    s.must_be_exact(s.wait_settled())
+    j = s.judge("dev-1")
+    assert (j["rows_in"], j["rows_unreadable"]) == (5, 3)
+    far = s.ctl_json("cloud", "query", "s/dev-1/c0", "--from", "2199-12-31", "--by", "channel")
+    assert far[0]["count"] == 1
 
 
 def test_two_sites_do_not_mix(make_system):

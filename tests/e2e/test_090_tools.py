@@ -1,6 +1,7 @@
 """The three tools: every command has a help, prints JSON, and says with its exit code what became of it."""
 import json
 import os
+import pty
 import subprocess
 
 import pytest
@@ -123,6 +124,43 @@ def test_errors_are_json_too(running):
     assert p.returncode == 6 and json.loads(p.stderr)["error"]
     p = running.ctl("cloud", "--json", "query", "--from", "yesterdayish", check=False)
     assert p.returncode == 2 and p.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as somebody else")
+def test_what_is_not_allowed_is_exit_4(running):
+    s = running
+    for path in (s.dir, os.path.join(s.dir, "etc")):
+        os.chmod(path, 0o755)
+
+    def ask(name, *args):
+        return s.ctl(name, *args, check=False, user=65534, group=65534, extra_groups=[])
+    for name, args in (("cloud", ["status"]), ("cloud", ["key", "show"]), ("cloud", ["enroll", "list"]), ("cloud", ["gaps"]),
+                       ("fog-a", ["store", "verify"]), ("dev-1", ["store", "stat"]), ("dev-1", ["send", "a=1"])):
+        p = ask(name, *args)
+        assert p.returncode == 4 and "ermission" in p.stderr, (args, p.returncode, p.stderr)
+    os.chmod(s.nodes["dev-1"].yaml, 0o600)
+    assert ask("dev-1", "config", "check").returncode == 4
+
+
+def test_a_terminal_gets_no_control_characters(running):
+    s = running
+    s.ctl("dev-1", "send", 'odd="\x1b[31mred\x07"')
+    until("it is archived", lambda: s.ctl_json("cloud", "query", "s/dev-1/odd"))
+    for args in (("export", "--select", "s/dev-1/odd"), ("query", "s/dev-1/odd"), ("tail", "--select", "s/dev-1/odd", "--rows", "1")):
+        ours, theirs = pty.openpty()
+        subprocess.run([s.cloud.cli, "-c", s.cloud.yaml, "--no-color", *args], stdin=subprocess.DEVNULL, stdout=theirs, timeout=20)
+        os.close(theirs)
+        text = os.read(ours, 4096)
+        os.close(ours)
+        assert b"?[31mred?" in text and b"\x1b" not in text, (args, text)
+    assert "\x1b[31mred\x07" in s.ctl("cloud", "export", "--select", "s/dev-1/odd").stdout, "a file gets what was sent"
+
+
+def test_a_pattern_that_takes_nothing_is_said(running):
+    for args in (("query", "s/dev-2"), ("export", "--select", "dev-1/s")):
+        p = running.ctl("cloud", *args)
+        assert args[-1] in p.stderr and "no channel" in p.stderr, args
+    assert not running.ctl("cloud", "query", "s/dev-1").stderr
 
 
 def test_init_never_writes_over_anything(running):

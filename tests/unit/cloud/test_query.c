@@ -268,6 +268,51 @@ static void last_value_is_the_newest_by_time(void **state)
     assert_int_equal(w->f.last_reply, FIXTURE_DEVICES);
 }
 
+struct collected {
+    unsigned n;
+    int64_t time_ns;
+    double value;
+};
+
+static int collect_last(void *ctx, const struct query_last *l)
+{
+    struct collected *c = ctx;
+
+    c->n++;
+    c->time_ns = l->time_ns;
+    c->value = l->f64;
+    return 0;
+}
+
+/* A block that reaches centuries ahead of its begin holds the newest row, and others begin after it. */
+static void last_value_may_stand_in_a_block_that_reaches_far(void **state)
+{
+    const int64_t far = (INT64_C(1) << 62) + 5;
+    struct fixture_row rows[2] = {{.time_ns = 10}, {.time_ns = 10 + far}};
+    struct fixture_record r = {.kind = FOGLINE__V1__KIND__KIND_BLOCK};
+    struct collected got = {0};
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f);
+    fixture_put_descriptor(&f, 0, "Cel");
+    for (unsigned i = 0; i < 2; i++) {
+        rows[i].cells[0].f64 = i;
+        for (unsigned c = 1; c < COLUMNS; c++)
+            rows[i].cells[c].absent = true;
+    }
+    buf_reset(&f.payload);
+    fixture_block(&f.payload, fixture_set_id("Cel"), rows, 2, &r.samples);
+    r.payload = span_of(f.payload.data, f.payload.len);
+    assert_int_equal(fixture_put(&f, 0, &r, NULL), 0);
+    assert_int_equal(fixture_put_value(&f, 0, 100, 7), 0);
+    fixture_commit(&f);
+    assert_int_equal(query_last(fixture_view(&f), "*/*/temperature", collect_last, &got), 0);
+    assert_int_equal(got.n, 1);
+    assert_true(got.time_ns == 10 + far && got.value == 1);
+    fixture_deinit(&f);
+}
+
 /* ---- export ---- */
 
 static char *export_text(struct filled *w, enum export_format format, size_t *ret_len,
@@ -419,6 +464,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(aggregates_agree_with_a_naive_count, setup, teardown),
         cmocka_unit_test_setup_teardown(pattern_takes_one_column_of_one_device, setup, teardown),
         cmocka_unit_test_setup_teardown(last_value_is_the_newest_by_time, setup, teardown),
+        cmocka_unit_test(last_value_may_stand_in_a_block_that_reaches_far),
         cmocka_unit_test_setup_teardown(csv_brings_every_sample_back_to_its_bits, setup, teardown),
         cmocka_unit_test_setup_teardown(jsonl_has_an_object_for_each_row_with_a_value, setup, teardown),
         cmocka_unit_test_setup_teardown(range_cuts_rows_not_blocks, setup, teardown),

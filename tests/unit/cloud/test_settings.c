@@ -78,6 +78,9 @@ static void times_are_read_in_every_form(void **state)
     check_time("-90s", NOW - 90 * NS_PER_S);
     check_time("-2h", NOW - 7200 * NS_PER_S);
     check_time("@1763678000.25", NOW + NS_PER_S / 4);
+    check_time("@-1.5", -NS_PER_S - NS_PER_S / 2);
+    check_time("@-0.5", -NS_PER_S / 2);
+    check_time("2024-02-29", 1709164800 * NS_PER_S);
     check_time("1970-01-02", 86400 * NS_PER_S);
     check_time("1970-01-01T00:00:01.5Z", NS_PER_S + NS_PER_S / 2);
     check_time("1970-01-01T01:00:00+01:00", 0);
@@ -88,17 +91,9 @@ static void times_are_read_in_every_form(void **state)
 
 static void what_is_no_time_is_refused(void **state)
 {
-    static const char *const texts[] = {"",
-                                        "yesterday",
-                                        "2026-13-01",
-                                        "-5",
-                                        "@",
-                                        "@12x",
-                                        "2026-01-01T",
-                                        "1970-01-01Q",
-                                        "-0s",
-                                        "1970-01-01T00:00:00+1",
-                                        "-99999999999w"};
+    static const char *const texts[] = {
+        "",     "yesterday",   "2026-13-01",  "2026-02-29", "2026-04-31T12:00:00Z",  "-5",           "@",
+        "@12x", "2026-01-01T", "1970-01-01Q", "-0s",        "1970-01-01T00:00:00+1", "-99999999999w"};
     int64_t ns;
 
     (void)state;

@@ -159,6 +159,9 @@ static void bare_numbers_are_time_only_under_the_right_name(void **state)
     assert_int_equal(open_with(&f, "when,a\n1700000000,5\n1700000001,6\n", &none), -EINVAL);
     assert_non_null(strstr(f.err.text, "no time found"));
     close_file(&f);
+    assert_int_equal(open_with(&f, "time,a\n", &none), -EINVAL);
+    assert_non_null(strstr(f.err.text, "no rows"));
+    close_file(&f);
 }
 
 static void columns_named_by_the_caller_win(void **state)
@@ -291,6 +294,13 @@ static void quotes_may_hold_separators_and_line_breaks(void **state)
     assert_int_equal(next(&f, &row), 0);
     assert_int_equal(row.cells[0].text.len, 7);
     assert_memory_equal(row.cells[0].text.data, "a,\"b\"\nc", 7);
+    assert_true(row.cells[1].f64 == 1);
+    close_file(&f);
+    open_text(&f, "time, note, v\n2020-01-01, \"a, b\" , 1\n2020-01-02,  \"c\nd\",2\n");
+    assert_int_equal(f.shape->n_rows, 2);
+    assert_int_equal(next(&f, &row), 0);
+    assert_int_equal(row.cells[0].text.len, 4);
+    assert_memory_equal(row.cells[0].text.data, "a, b", 4);
     assert_true(row.cells[1].f64 == 1);
     close_file(&f);
 }

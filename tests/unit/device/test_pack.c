@@ -368,6 +368,33 @@ static void what_is_bounded_comes_back_within_its_bound(void **state)
     pack_free(p);
 }
 
+/* Centuries apart: an extent of more than 2^63 ns no archive reads. */
+static void rows_too_far_apart_go_into_two_blocks(void **state)
+{
+    static const int64_t times[] = {INT64_C(-8520336000000000000), INT64_C(7258118400000000000)};
+    struct cell cells[CHANNELS] = {{.f64 = 1}, {.i64 = 2}, {.text = span_str("x")}};
+    struct buf payload = {0};
+    struct pack_block info;
+
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        struct pack *p = make(10, 48 * 1024);
+        struct feed_message row = {.time_ns = times[first], .cells = cells, .n_cells = CHANNELS};
+
+        assert_int_equal(pack_add(p, &row, 5), 0);
+        row.time_ns = 0;
+        assert_int_equal(pack_add(p, &row, 5), 0);
+        row.time_ns = times[1 - first];
+        assert_int_equal(pack_add(p, &row, 5), PACK_CLOSE_FIRST);
+        assert_int_equal(pack_close(p, &synced, &payload, &info), 0);
+        assert_int_equal(info.rows, 2);
+        assert_int_equal(pack_add(p, &row, 5), 0);
+        pack_free(p);
+        buf_reset(&payload);
+    }
+    buf_deinit(&payload);
+}
+
 static void a_row_that_fits_in_no_block_is_refused(void **state)
 {
     struct feed_channel *many = calloc(BLOCK_COLUMNS_MAX, sizeof *many);
@@ -445,6 +472,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_set_of_an_earlier_life_is_taken_up_if_it_is_of_the_same_channels,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_bounded_comes_back_within_its_bound, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_too_far_apart_go_into_two_blocks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_row_that_fits_in_no_block_is_refused, set_up, tear_down),
         cmocka_unit_test(a_sweep_keeps_what_is_not_done_in_order),
     };

@@ -123,6 +123,67 @@ static void csv_starts_anew_when_the_file_was_replaced(void **state)
     tmpdir_deinit(&dir);
 }
 
+static void csv_starts_anew_when_the_file_has_become_shorter(void **state)
+{
+    struct source_position position;
+    struct tmpdir dir;
+    struct recorder r;
+    char yaml[600];
+    void *self;
+
+    (void)state;
+    tmpdir_init(&dir);
+    write_numbers(tmpdir_path(&dir, "n.csv"), 100);
+    snprintf(yaml, sizeof yaml, "path: %s\nspeed: max\n", dir.joined);
+    recorder_init(&r);
+    self = open_source(&source_csv, yaml, NULL);
+    run(&source_csv, self, &r, 10);
+    position = r.rows[50].position;
+    source_csv.close(self);
+    write_numbers(dir.joined, 20); /* the first lines are the same */
+    r.n_rows = r.n_groups = 0;
+    self = open_source(&source_csv, yaml, &position);
+    run(&source_csv, self, &r, 10);
+    assert_int_equal(r.n_rows, 20);
+    source_csv.close(self);
+    recorder_deinit(&r);
+    tmpdir_deinit(&dir);
+}
+
+/* What is due in centuries is not given at once. */
+static void csv_waits_however_far_the_next_row_is(void **state)
+{
+    static const char *const lines[] = {"1700-01-01 00:00:00,1\n2200-01-01 00:00:00,2\n",
+                                        "2000-01-01 00:00:00,1\n2000-01-01 00:00:01,2\n"};
+    static const char *const speeds[] = {"2", "1e-300"};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct tmpdir dir;
+        struct recorder r;
+        char yaml[600];
+        int64_t next;
+        void *self;
+        FILE *f;
+
+        tmpdir_init(&dir);
+        f = fopen(tmpdir_path(&dir, "n.csv"), "w");
+        assert_non_null(f);
+        fprintf(f, "time,n\n%s", lines[i]);
+        fclose(f);
+        snprintf(yaml, sizeof yaml, "path: %s\nspeed: %s\nrepeat: 2\n", dir.joined, speeds[i]);
+        recorder_init(&r);
+        self = open_source(&source_csv, yaml, NULL);
+        assert_int_equal(source_csv.declare(self, &r.sink), 0);
+        assert_int_equal(source_csv.step(self, &r.sink, &now, &next), 0);
+        assert_int_equal(r.n_rows, 1);
+        assert_true(next > now.mono_ns + INT64_C(86400) * 365 * NS_PER_S);
+        source_csv.close(self);
+        recorder_deinit(&r);
+        tmpdir_deinit(&dir);
+    }
+}
+
 static void csv_keeps_the_recorded_pace(void **state)
 {
     struct source_now later = now;
@@ -257,6 +318,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(csv_goes_on_exactly_behind_the_position),
         cmocka_unit_test(csv_starts_anew_when_the_file_was_replaced),
+        cmocka_unit_test(csv_starts_anew_when_the_file_has_become_shorter),
+        cmocka_unit_test(csv_waits_however_far_the_next_row_is),
         cmocka_unit_test(csv_keeps_the_recorded_pace),
         cmocka_unit_test(plant_is_a_function_of_seed_and_row),
         cmocka_unit_test(plant_stays_within_what_a_pump_can_do),

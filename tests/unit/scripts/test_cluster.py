@@ -2,6 +2,7 @@
 import os
 import random
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -119,6 +120,31 @@ class Relays(unittest.TestCase):
             lower = socket.create_connection((cluster.HOST, self.relay.port), LIMIT_S)
             self.addCleanup(lower.close)
             lower.recv(1)
+
+
+class Configurations(unittest.TestCase):
+    def test_without_relays_nodes_name_each_other(self):
+        with tempfile.TemporaryDirectory() as at:
+            c = cluster.Cluster(os.path.join(at, "c"), "/nonexistent")
+            self.addCleanup(c.close)
+            cloud, fog = c.add_cloud(), c.add_fog("f", "s")
+            cloud.link_key = "key"
+            c._make_link(fog, cloud)
+
+            def goes_to(port):
+                c.write_config("f")
+                with open(fog.yaml) as f:
+                    return f'"tcp://{cluster.HOST}:{port}"' in f.read()
+            self.assertTrue(goes_to(c.link("f", "cloud").port))
+            c.bypass_relays()
+            self.assertTrue(goes_to(cloud.pair.port))
+
+
+class Children(unittest.TestCase):
+    def test_none_outlives_the_end(self):
+        with subprocess.Popen(["sleep", "1000"]) as p:
+            cluster.end_children()
+            self.assertFalse(os.path.exists(f"/proc/{p.pid}"))
 
 
 class Folders(unittest.TestCase):

@@ -53,6 +53,25 @@ class Judge(unittest.TestCase):
     def judge(self, rows, **kw):
         return ledger.judge(self.export(rows, kw.pop("keys", None)), self.input, "d", **kw)
 
+    def test_a_column_is_the_time_when_more_than_half_of_it_are_times(self):
+        path = self.file("few.csv", "when,a\n2024-05-01,1\nx,1\n2024-05-01,1,\n2024-05-01,1,2\n")
+        source = ledger.Input(path)
+        self.assertEqual([v for _, v in source], [{"a": 1.0}, {"a": 1.0}])
+        self.assertEqual(source.rows_unreadable, 2)
+
+    def test_quotes_hold_what_they_hold(self):
+        long = "y" * ledger.LINE_MAX_BYTES
+        path = self.file("q.csv", 'time, note ,v\n2024-05-01, "a, ""b""\nc",1\n2024-05-02,"open,2\n2024-05-03,\x1b\x00x,3\n'
+                                  f'2024-05-04,{long},4\n2024-05-05," z ",5\r\n')
+        source = ledger.Input(path)
+        self.assertEqual([v for _, v in source], [{"note": 'a, "b"\nc', "v": 1.0}, {"note": "??x", "v": 3.0},
+                                                  {"note": " z ", "v": 5.0}])
+        self.assertEqual(source.rows_unreadable, 2)
+
+    def test_an_hour_of_24_is_the_next_day(self):
+        path = self.file("p.csv", "year,month,day,hour,v\n2024,1,1,24,1\n2024,1,1,25,1\n2024,1,3,0,1\n")
+        self.assertEqual([t // 10**9 for t, _ in ledger.Input(path)], [1704153600, 1704240000])
+
     def test_the_same_rows_agree(self):
         j = self.judge(ROWS)
         self.assertTrue(ledger.agrees(j), j)

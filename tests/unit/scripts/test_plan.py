@@ -58,5 +58,27 @@ class Names(unittest.TestCase):
         self.assertNotEqual(plan.fog_names()["a"], "fog-a")
 
 
+class Columns(unittest.TestCase):
+    def check(self, times, time=(), ints=(), known_ints=()):
+        folder = demo_plan.Folder("data", "devicectl", time, "UTC", ints)
+        for n, t in enumerate(times):
+            d = demo_plan.Device(f"d{n}", "s", "csv", {})
+            d.time, d.ints = t, known_ints
+            folder.plan.add(d)
+        folder._check_columns_given()
+        return folder.plan.remarks
+
+    def test_what_no_file_has_is_misspelt(self):
+        with self.assertRaisesRegex(demo_plan.PlanError, "--time when"):
+            self.check([(), ()], time=("when",))
+        with self.assertRaisesRegex(demo_plan.PlanError, "--int m"):
+            self.check([(), ()], ints=("n", "m"), known_ints=("n",))
+
+    def test_what_some_files_lack_is_said(self):
+        self.assertEqual(self.check([("when",), ()], time=("when",), ints=("n",), known_ints=("n",)),
+                         ["no columns when in 1 files, d1 for one: their time was found by shape and name"])
+        self.assertEqual(self.check([("when",), ("when",)], time=("when",)), [])
+
+
 if __name__ == "__main__":
     unittest.main()
