@@ -23,6 +23,7 @@ static void count_one(struct edges *e, int64_t at_ns)
     e->count++;
     if (!e->has_base) {
         e->has_base = true;
+        e->base_is_older = false;
         e->base_count = e->count;
         e->base_ns = at_ns;
     } else if (e->count == e->base_count + 1) {
@@ -130,7 +131,7 @@ double edges_rate(const struct edges *e, int64_t now_ns)
     }
     over_ns = e->counted_last_ns - e->base_ns;
     /* A long rest is not averaged with what goes on now. */
-    if (n >= 2 && e->base_ns < e->window_before_ns) {
+    if (n >= 2 && e->base_is_older && e->base_ns < e->window_before_ns) {
         n--;
         over_ns = e->counted_last_ns - e->counted_first_ns;
     }
@@ -144,6 +145,7 @@ void edges_window(struct edges *e, int64_t now_ns)
         e->base_count = e->count;
         e->base_ns = e->counted_last_ns;
     }
+    e->base_is_older = true;
     e->window_before_ns = e->window_ns;
     e->window_ns = now_ns;
 }

@@ -29,8 +29,9 @@ struct edges {
     bool in_pulse;             /* active since pulse_ns */
     int64_t pulse_ns;
     double width_s; /* of the last pulse; NaN: none yet */
-    /* rate: the counted edge before the window, the first and the last in it */
-    bool has_base;
+    /* rate: the counted edge before the window (without one, the first in it), then the first and last in it
+     */
+    bool has_base, base_is_older;
     int64_t base_count, base_ns, counted_first_ns, counted_last_ns;
     int64_t window_ns, window_before_ns; /* when this window and the one before it began */
     double rate_before;                  /* at the end of the window before */
