@@ -34,6 +34,15 @@ static const struct config_row rows[] = {
     {"sources", CONFIG_LIST, AT(sources), .unique = "name", .max = "32", .help = "Where readings come from."},
 };
 
+/* NULL: one that a program brought along. */
+static const struct source_kind *built_in(int no)
+{
+    for (int i = 0; source_kinds[i] != NULL; i++)
+        if (i == no)
+            return source_kinds[i];
+    return NULL;
+}
+
 static void check(const void *values, struct config_check *c)
 {
     const struct device_config *config = values;
@@ -41,6 +50,7 @@ static void check(const void *values, struct config_check *c)
     ctl_settings_check(&config->settings, c);
     for (size_t i = 0; i < config->sources.n; i++) {
         const struct source_config *s = config->sources.at[i].value;
+        const struct source_kind *kind = built_in(config->sources.at[i].kind);
         char field[CONFIG_FIELD_CHARS];
 
         /* The read position stands in the store under this name, whose keys are short. */
@@ -50,6 +60,8 @@ static void check(const void *values, struct config_check *c)
                             DEVICE_SOURCE_NAME_CHARS);
         snprintf(field, sizeof field, "sources[%zu]", i);
         channel_config_check(&s->channels, field, c);
+        if (kind != NULL && kind->check != NULL)
+            kind->check(s, field, c);
     }
 }
 

@@ -108,6 +108,8 @@ struct source_kind {
     const char *help;
     const struct config_row *rows; /* of a struct that begins with struct source_config */
     size_t config_bytes;
+    /* Complains of what single keys cannot show; field: "sources[2]". May be NULL. */
+    void (*check)(const void *config, const char *field, struct config_check *c);
 
     /* 0 or negative errno with *err. */
     int (*open)(const struct source_open *o, void **ret_self, struct errmsg *err);
@@ -144,6 +146,6 @@ extern const struct config_row source_config_rows[];
 /* Every kind that is built in, NULL at the end. */
 extern const struct source_kind *const source_kinds[];
 
-extern const struct source_kind source_csv, source_host, source_plant, source_socket;
+extern const struct source_kind source_csv, source_gpio, source_host, source_plant, source_socket;
 
 #endif
