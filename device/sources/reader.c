@@ -60,6 +60,7 @@ struct source_reader {
 
     /* Of the reader's thread. */
     struct source_now tick;
+    int64_t rest_mono_ns;
     bool has_given;
 
     /* Of the act thread. */
@@ -173,7 +174,8 @@ static bool wait_until(const struct source_reader *r, int64_t mono_ns)
 static void *run(void *ctx)
 {
     struct source_reader *r = ctx;
-    int64_t interval_ns = r->options.interval_ns, next_ns = 0;
+    int64_t interval_ns = r->options.interval_ns, next_ns = 0, now_ns;
+    bool rests;
     int expected = RUNNING;
 
     pthread_setname_np(pthread_self(), "reader");
@@ -181,11 +183,12 @@ static void *run(void *ctx)
         r->tick = (struct source_now){clock_wall_unix_ns(&clock_real), clock_mono_ns(&clock_real)};
         r->has_given = false;
         r->options.read(r->options.ctx, r, &r->tick);
-        next_ns = clock_mono_ns(&clock_real);
-        atomic_store_explicit(&r->answer_mono_ns, next_ns, memory_order_release);
+        now_ns = clock_mono_ns(&clock_real);
+        rests = r->rest_mono_ns > now_ns;
+        next_ns = rests ? r->rest_mono_ns : now_ns / interval_ns * interval_ns + interval_ns;
+        atomic_store_explicit(&r->answer_mono_ns, rests ? next_ns : now_ns, memory_order_release);
         if (r->has_given)
             raise_fd(r->wake_fd);
-        next_ns = next_ns / interval_ns * interval_ns + interval_ns;
     }
     if (atomic_compare_exchange_strong(&r->state, &expected, ENDED)) {
         raise_fd(r->wake_fd);
@@ -328,6 +331,11 @@ bool source_reader_event(struct source_reader *r, uint32_t type, uint32_t severi
     return true;
 }
 
+void source_reader_rest(struct source_reader *r, int64_t mono_ns)
+{
+    r->rest_mono_ns = mono_ns;
+}
+
 void source_reader_wake(struct source_reader *r)
 {
     raise_fd(r->wake_fd);
@@ -384,8 +392,12 @@ static int tell_of_thread(const struct source_reader *r, const struct source_sin
     struct slot s = {.type = type,
                      .severity = type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_RECOVERED ? 0 : 2,
                      .wall_unix_ns = now->wall_unix_ns};
+    char what[READER_WHAT_BYTES];
 
-    snprintf(s.text, sizeof s.text, "%s %s", r->what, text);
+    snprintf(what, sizeof what, "%s", r->what);
+    if (r->options.describe != NULL)
+        r->options.describe(r->options.ctx, what, sizeof what);
+    snprintf(s.text, sizeof s.text, "%s %s", what, text);
     return tell(sink, &s);
 }
 

@@ -6,12 +6,16 @@
  * read that hangs blocks its own thread and nobody else: when no read has ended for two intervals,
  * source_reader_step says so in one event and gives a bad row of each group for every interval (NaN; of a
  * channel that is no double the last value, absent before the first), until a read ends, which is one event
- * more. Threads: source_reader_new, source_reader_stop and source_reader_close by the main thread;
+ * more.
+ *
+ * Threads: source_reader_new, source_reader_stop and source_reader_close by the main thread;
  * source_reader_declare, source_reader_step and source_reader_fd by the act thread; read, and with it
- * source_reader_row, source_reader_event, source_reader_wake and source_reader_is_stopping, on the reader's.
- * source_reader_start by either of the first two. Ownership: ctx belongs to the reader from
- * source_reader_new's success on. A thread that does not end in time, stuck in the kernel, is left alone with
- * the reader's memory and frees both when it gets out. Limits: READER_GROUPS_MAX groups, no text channels. */
+ * source_reader_row, _event, _rest, _wake and _is_stopping, on the reader's; source_reader_start by any,
+ * once.
+ *
+ * Ownership: ctx belongs to the reader from source_reader_new's success on. A thread that does not end in
+ * time, stuck in the kernel, is left alone with the reader's memory and frees both when it gets out. Limits:
+ * READER_GROUPS_MAX groups, no text channels. */
 #ifndef FOGLINE_DEVICE_READER_H
 #define FOGLINE_DEVICE_READER_H
 
@@ -20,7 +24,7 @@
 enum {
     READER_GROUPS_MAX = 32,
     READER_WHAT_BYTES = 160,
-    READER_TEXT_BYTES = 160,
+    READER_TEXT_BYTES = 200,
     READER_CLOSE_MS = 1000, /* from source_reader_stop until a thread is left alone */
 };
 
@@ -36,6 +40,8 @@ struct source_reader_options {
     /* The channels of a group, on either thread. What it points to was written before source_reader_new, or
      * on the reader's thread before the first source_reader_row of that group, and is never changed after. */
     void (*shape)(const void *ctx, uint32_t group, struct source_group *ret_group);
+    /* On the act thread, when a read hangs and when it is over: in place of `what`. May be NULL. */
+    void (*describe)(void *ctx, char *out, size_t out_bytes);
     void (*free)(void *ctx); /* once, when read is never called again */
 };
 
@@ -55,6 +61,9 @@ bool source_reader_row(struct source_reader *r, uint32_t group, const struct cel
 /* false: no room; say it again when it still matters. channel: NULL is the source as a whole. */
 bool source_reader_event(struct source_reader *r, uint32_t type, uint32_t severity, const char *channel,
                          const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* The next read is not before mono_ns, and until then nobody waits for one: for a sensor that is looked for
+ * now and then. */
+void source_reader_rest(struct source_reader *r, int64_t mono_ns);
 /* Makes source_reader_fd readable without a row: for what ctx tells the act thread by itself. */
 void source_reader_wake(struct source_reader *r);
 bool source_reader_is_stopping(
