@@ -36,7 +36,7 @@ struct sysfs_config {
 #define SYSFS_ROW_SELECT                                                                                     \
     {                                                                                                        \
         "select", CONFIG_STRINGS, CONFIG_AT(struct sysfs_config, select),                                    \
-            .max = "32",                                                                                     \
+            .item = CONFIG_PATTERN, .max = "32",                                                             \
             .help = "Channels that are read, as device.channel; * matches any run of characters, {a,b} one " \
                     "of these. Without it all."                                                              \
     }
