@@ -146,6 +146,7 @@ extern const struct config_row source_config_rows[];
 /* Every kind that is built in, NULL at the end. */
 extern const struct source_kind *const source_kinds[];
 
-extern const struct source_kind source_csv, source_gpio, source_host, source_plant, source_socket;
+extern const struct source_kind source_csv, source_gpio, source_host, source_hwmon, source_iio,
+    source_onewire, source_plant, source_socket;
 
 #endif

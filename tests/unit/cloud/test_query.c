@@ -219,6 +219,54 @@ static void aggregates_agree_with_a_naive_count(void **state)
     }
 }
 
+/* A sensor that fails for a while: NaN of quality bad between good values, and a whole bucket of it. */
+static void what_a_failing_sensor_gives_is_in_no_aggregate(void **state)
+{
+    struct fixture f;
+    struct fixture_row rows[12] = {0};
+    struct fixture_record r = {.kind = FOGLINE__V1__KIND__KIND_BLOCK};
+    struct query_options o = {.pattern = "*/*/{temperature,count}",
+                              .range = {INT64_MIN, INT64_MAX},
+                              .bucket_ns = 4 * NS_PER_S,
+                              .by_channel = true};
+    struct query_result q = {0};
+
+    (void)state;
+    fixture_init(&f);
+    fixture_put_descriptor(&f, 0, "Cel");
+    for (unsigned i = 0; i < 12; i++) {
+        bool fails = i % 2 == 1 || i / 4 == 1; /* every other one; all of the second bucket */
+        uint8_t quality = fails ? QUALITY_BAD : QUALITY_GOOD;
+
+        rows[i].time_ns = (1600000000 + (int64_t)i) * NS_PER_S;
+        rows[i].cells[0] = (struct cell){.f64 = fails ? (double)NAN : 20.0 + i, .quality = quality};
+        rows[i].cells[1] = (struct cell){.i64 = fails ? 1000000 : i, .quality = quality};
+        rows[i].cells[2].absent = rows[i].cells[3].absent = true;
+    }
+    buf_reset(&f.payload);
+    fixture_block(&f.payload, fixture_set_id("Cel"), rows, 12, &r.samples);
+    r.payload = span_of(f.payload.data, f.payload.len);
+    assert_int_equal(fixture_put(&f, 0, &r, NULL), 0);
+    fixture_commit(&f);
+    fixture_view(&f);
+    assert_int_equal(query_run(f.view, &o, &q), 0);
+    assert_int_equal(q.n, 4); /* two channels; nothing of the second bucket */
+    for (size_t i = 0; i < q.n; i++) {
+        double base = strcmp(q.at[i].channel, "temperature") == 0 ? 20 : 0;
+        double first = base + (q.at[i].bucket_ns == 1600000000 * NS_PER_S ? 0 : 8);
+
+        assert_int_equal(q.at[i].count, 2);
+        assert_true(q.at[i].min == first && q.at[i].max == first + 2 && q.at[i].sum == 2 * first + 2);
+    }
+    query_result_deinit(&q);
+    o.bad_too = true; /* a NaN is no number either way; the last value of an integer is */
+    assert_int_equal(query_run(f.view, &o, &q), 0);
+    for (size_t i = 0; i < q.n; i++)
+        assert_int_equal(q.at[i].count, strcmp(q.at[i].channel, "count") == 0 ? 4 : 2);
+    query_result_deinit(&q);
+    fixture_deinit(&f);
+}
+
 static void pattern_takes_one_column_of_one_device(void **state)
 {
     const struct filled *w = *state;
@@ -462,6 +510,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(aggregates_agree_with_a_naive_count, setup, teardown),
+        cmocka_unit_test(what_a_failing_sensor_gives_is_in_no_aggregate),
         cmocka_unit_test_setup_teardown(pattern_takes_one_column_of_one_device, setup, teardown),
         cmocka_unit_test_setup_teardown(last_value_is_the_newest_by_time, setup, teardown),
         cmocka_unit_test(last_value_may_stand_in_a_block_that_reaches_far),

@@ -1,0 +1,84 @@
+#include "device/ctl_probe.h"
+
+#include "base/cleanup.h"
+#include "device/ctl_device.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* In the order in which they are printed. */
+static const struct part {
+    const char *what; /* "no ... found" */
+    int (*probe)(const struct probe_options *o, FILE *out, struct errmsg *err);
+} parts[] = {
+    {"GPIO chips", probe_gpio},
+    {"iio devices", probe_iio},
+    {"hardware monitoring chips and thermal zones", probe_hwmon},
+    {"1-wire sensors", probe_onewire},
+};
+enum { N_PARTS = sizeof parts / sizeof parts[0] };
+
+/* Prints what a part finds. A part that fails costs no other. */
+static int run_part(struct ctl *ctl, const struct part *part, const struct probe_options *o, FILE *out)
+{
+    struct errmsg err = {""};
+    int n = part->probe(o, out, &err);
+
+    if (n < 0)
+        ctl_note(ctl, "%s: %s", part->what, err.text);
+    else if (n == 0)
+        fprintf(out, "  # no %s found\n", part->what);
+    return n;
+}
+
+static int run_probe(struct ctl *ctl)
+{
+    owned(free_ptr) char *text = NULL;
+    char root[PATH_MAX] = "";
+    struct probe_options o = {root};
+    size_t text_bytes = 0, len;
+    unsigned n_found = 0, n_failed = 0;
+    FILE *out;
+    int code = ctl_option_path(ctl, "root", root, sizeof root);
+
+    if (code != CTL_OK)
+        return code;
+    for (len = strlen(root); len > 0 && root[len - 1] == '/'; len--)
+        root[len - 1] = '\0';
+    out = open_memstream(&text, &text_bytes);
+    if (out == NULL)
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    for (unsigned i = 0; i < N_PARTS; i++) {
+        int n = run_part(ctl, &parts[i], &o, out);
+
+        n_failed += n < 0;
+        n_found += n > 0 ? (unsigned)n : 0;
+    }
+    if (fclose(out) != 0)
+        return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    if (n_found > 0)
+        fprintf(ctl->out, "sources:\n%s", text);
+    if (n_failed > 0)
+        return CTL_FAILED;
+    if (n_found == 0)
+        return ctl_fail(ctl, CTL_NOT_FOUND,
+                        "nothing found in %s/sys: is the hardware connected, and its driver loaded (lsmod, "
+                        "dmesg)?",
+                        root);
+    return CTL_OK;
+}
+
+static const struct cmd_option options[] = {
+    {"root", 0, "DIR", "look in a folder that stands for /"},
+    {0},
+};
+
+const struct cmd ctl_device_probe[] = {
+    {"probe", NULL, 0, 0, "list the sensors this machine offers, as sources for the configuration",
+     "devicectl probe >> /etc/fogline/device.yaml\n\n"
+     "Prints a list `sources:` that `devicectl config check` takes as it is; in a file that has such a list "
+     "already, leave out the first line.\n"
+     "No sensor is read. Exit codes: 6 nothing found, 1 something could not be looked at.",
+     options, run_probe},
+    {0},
+};
