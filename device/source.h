@@ -144,6 +144,6 @@ extern const struct config_row source_config_rows[];
 /* Every kind that is built in, NULL at the end. */
 extern const struct source_kind *const source_kinds[];
 
-extern const struct source_kind source_csv, source_host, source_plant, source_socket;
+extern const struct source_kind source_csv, source_exec, source_host, source_plant, source_socket;
 
 #endif
