@@ -37,7 +37,10 @@ static const struct config_row rows[] = {
 static void check(const void *values, struct config_check *c)
 {
     const struct device_config *config = values;
+    size_t n_kinds = 0;
 
+    while (source_kinds[n_kinds] != NULL)
+        n_kinds++;
     ctl_settings_check(&config->settings, c);
     for (size_t i = 0; i < config->sources.n; i++) {
         const struct source_config *s = config->sources.at[i].value;
@@ -50,6 +53,9 @@ static void check(const void *values, struct config_check *c)
                             DEVICE_SOURCE_NAME_CHARS);
         snprintf(field, sizeof field, "sources[%zu]", i);
         channel_config_check(&s->channels, field, c);
+        if ((size_t)config->sources.at[i].kind < n_kinds &&
+            source_kinds[config->sources.at[i].kind]->check != NULL)
+            source_kinds[config->sources.at[i].kind]->check(s, field, c);
     }
 }
 
