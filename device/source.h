@@ -108,7 +108,8 @@ struct source_kind {
     const char *help;
     const struct config_row *rows; /* of a struct that begins with struct source_config */
     size_t config_bytes;
-    /* Complains of what single keys cannot show; field: "sources[2]". May be NULL. */
+    /* Complains of what single values cannot show, also that this build lacks the kind. field: "sources[2]".
+     * May be NULL. */
     void (*check)(const void *config, const char *field, struct config_check *c);
 
     /* 0 or negative errno with *err. */
@@ -146,7 +147,7 @@ extern const struct config_row source_config_rows[];
 /* Every kind that is built in, NULL at the end. */
 extern const struct source_kind *const source_kinds[];
 
-extern const struct source_kind source_csv, source_gpio, source_host, source_hwmon, source_iio,
-    source_onewire, source_plant, source_socket;
+extern const struct source_kind source_csv, source_exec, source_gpio, source_host, source_hwmon, source_iio,
+    source_mqtt, source_onewire, source_plant, source_socket;
 
 #endif

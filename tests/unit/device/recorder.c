@@ -13,6 +13,10 @@ static int take_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
         strcpy(r->names[i], g->channels[i].name);
         r->types[i] = g->channels[i].type;
     }
+    if (r->n_groups < SOURCE_GROUPS_MAX) {
+        strcpy(r->first_names[r->n_groups], g->channels[0].name);
+        r->first_types[r->n_groups] = g->channels[0].type;
+    }
     *ret_group = r->n_groups++;
     return 0;
 }
@@ -32,7 +36,7 @@ static int take_row(void *ctx, const struct source_row *row)
         to->position = *row->position;
     for (uint32_t i = 0; i < row->n_cells && i < RECORDER_CELLS; i++) {
         to->cells[i] = row->cells[i];
-        if (r->types[i] == COLUMN_TEXT && !row->cells[i].absent) {
+        if ((i == 0 ? r->first_types[row->group] : r->types[i]) == COLUMN_TEXT && !row->cells[i].absent) {
             memcpy(r->text, row->cells[i].text.data, row->cells[i].text.len);
             r->text[row->cells[i].text.len] = '\0';
         }
@@ -60,6 +64,7 @@ static int take_event(void *ctx, const struct source_event *e)
     r->event.channel = r->event_channel;
     r->event.text = r->event_text;
     r->n_events++;
+    r->n_events_of[e->type % 16]++;
     return 0;
 }
 

@@ -20,9 +20,11 @@ struct recorder {
     char names[RECORDER_CELLS][SOURCE_NAME_BYTES]; /* of the last group */
     enum column_type types[RECORDER_CELLS];
     uint32_t n_channels;
-    char text[256]; /* of the last text cell */
-    uint32_t n_events;
-    struct source_event event; /* the last one; channel and text point to the two below */
+    char first_names[SOURCE_GROUPS_MAX][SOURCE_NAME_BYTES]; /* the first channel of each group */
+    enum column_type first_types[SOURCE_GROUPS_MAX];
+    char text[256];                     /* of the last text cell */
+    uint32_t n_events, n_events_of[16]; /* of each type */
+    struct source_event event;          /* the last one; channel and text point to the two below */
     char event_channel[SOURCE_NAME_BYTES], event_text[256];
     struct recorded_row *rows;
 };

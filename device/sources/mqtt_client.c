@@ -1,0 +1,431 @@
+#include "device/sources/mqtt_client.h"
+
+#include "base/backoff.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "device/sources/json_path.h"
+#include "device/sources/mqtt_topic.h"
+#include "device/sources/quiet_thread.h"
+
+#include <mosquitto.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+enum { LOOP_MS = 1000 };
+
+struct mqtt_client {
+    struct mosquitto *m;
+    char host[256];
+    int port, keepalive_s;
+    bool tls;
+    struct mqtt_topic_config *topics;
+    size_t n_topics;
+    int wake_fd, stop_fd;
+    pthread_t thread;
+    bool has_thread;
+    atomic_bool stopping;
+
+    pthread_mutex_t lock; /* of what follows; held for a copy */
+    struct mqtt_news news;
+    struct mqtt_item *queue; /* MQTT_QUEUE of them, a ring */
+    unsigned first, n;
+
+    /* of its own thread */
+    struct backoff backoff;
+    char why[MQTT_WHY_BYTES];     /* what the library said last of the connection */
+    unsigned n_asked, n_answered; /* subscriptions */
+};
+
+const char *mqtt_client_lacks(void)
+{
+    return NULL;
+}
+
+/* ---- a message ---- */
+
+static void wake(struct mqtt_client *c)
+{
+    int rc = eventfd_write(c->wake_fd, 1);
+
+    (void)rc; /* full: it is awake */
+}
+
+static void put(struct mqtt_client *c, const struct mqtt_item *item)
+{
+    pthread_mutex_lock(&c->lock);
+    if (c->n == MQTT_QUEUE)
+        c->news.dropped++;
+    else
+        c->queue[(c->first + c->n++) % MQTT_QUEUE] = *item;
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void put_bad(struct mqtt_client *c, const char *topic, const char *path, const char *why)
+{
+    pthread_mutex_lock(&c->lock);
+    c->news.bad++;
+    snprintf(c->news.bad_why, sizeof c->news.bad_why, "message of topic %.60s %s%.40s%s%.70s", topic,
+             path[0] != '\0' ? "(json " : "", path, path[0] != '\0' ? "): " : "", why);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Text of the payload without blanks and line ends around it. */
+static struct span trimmed(struct span s)
+{
+    while (s.len > 0 && strchr(" \t\r\n", s.data[0]) != NULL && s.data[0] != '\0')
+        s = span_of(s.data + 1, s.len - 1);
+    while (s.len > 0 && strchr(" \t\r\n", s.data[s.len - 1]) != NULL && s.data[s.len - 1] != '\0')
+        s.len--;
+    return s;
+}
+
+static const char *value_of(const struct mqtt_topic_config *t, struct span payload, struct json_text **json,
+                            struct told_value *ret_v)
+{
+    struct span text = trimmed(payload);
+    enum told_type type = (enum told_type)t->type;
+    const char *why = NULL, *value;
+    bool is_string;
+
+    if (t->json[0] != '\0') {
+        if (*json == NULL)
+            why = json_text_parse(payload, json);
+        if (why == NULL)
+            why = json_path_get(*json, t->json, &value, &is_string);
+        if (why != NULL)
+            return why;
+        text = span_str(value);
+        if (is_string && type == TOLD_AUTO)
+            type = TOLD_TEXT;
+    }
+    if (text.len == 0 || text.len > BLOCK_TEXT_MAX_BYTES)
+        return "a value has 1 to 255 bytes";
+    if (memchr(text.data, '\0', text.len) != NULL)
+        return "has a NUL byte; is it binary?";
+    return told_parse(type, (const char *)text.data, text.len, ret_v) ? NULL : "is not of the type asked for";
+}
+
+static void take(struct mqtt_client *c, const struct mosquitto_message *m)
+{
+    struct span payload = span_of(m->payload, (size_t)m->payloadlen);
+    struct mqtt_item item = {.time_ns = clock_wall_unix_ns(&clock_real)};
+    struct json_text *json = NULL;
+
+    for (size_t i = 0; i < c->n_topics; i++) {
+        const struct mqtt_topic_config *t = &c->topics[i];
+        const char *why = "longer than 16 KiB";
+
+        if (!mqtt_topic_match(t->filter, m->topic))
+            continue;
+        if (payload.len <= MQTT_PAYLOAD_BYTES)
+            why = value_of(t, payload, &json, &item.value);
+        if (why != NULL) {
+            put_bad(c, m->topic, t->json, why);
+            continue;
+        }
+        mqtt_topic_channel(t->filter, t->channel, m->topic, item.channel);
+        item.unit = t->unit;
+        if (item.value.type == COLUMN_TEXT) {
+            memcpy(item.text, item.value.cell.text.data, item.value.cell.text.len);
+            item.text[item.value.cell.text.len] = '\0';
+        }
+        /* The broker kept it: nobody knows since when. */
+        if (m->retain)
+            item.value.cell.quality = QUALITY_STALE;
+        put(c, &item);
+    }
+    json_text_free(json);
+    wake(c);
+}
+
+static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_message *message)
+{
+    (void)m;
+    take(ctx, message);
+}
+
+/* ---- the connection ---- */
+
+static bool is_first_of(const struct mqtt_client *c, size_t no)
+{
+    for (size_t i = 0; i < no; i++)
+        if (strcmp(c->topics[i].filter, c->topics[no].filter) == 0)
+            return false;
+    return true;
+}
+
+static int qos_of(const struct mqtt_client *c, const char *filter)
+{
+    int64_t qos = 0;
+
+    for (size_t i = 0; i < c->n_topics; i++)
+        if (strcmp(c->topics[i].filter, filter) == 0 && c->topics[i].qos > qos)
+            qos = c->topics[i].qos;
+    return (int)qos;
+}
+
+static void on_connect(struct mosquitto *m, void *ctx, int rc)
+{
+    struct mqtt_client *c = ctx;
+
+    if (rc != 0) {
+        snprintf(c->why, sizeof c->why, "%s%s", mosquitto_connack_string(rc),
+                 rc == 4 || rc == 5 ? " Look at username and password_file." : "");
+        return;
+    }
+    c->n_asked = c->n_answered = 0;
+    for (size_t i = 0; i < c->n_topics; i++)
+        if (is_first_of(c, i) && mosquitto_subscribe(m, NULL, c->topics[i].filter,
+                                                     qos_of(c, c->topics[i].filter)) == MOSQ_ERR_SUCCESS)
+            c->n_asked++;
+}
+
+static void on_subscribe(struct mosquitto *m, void *ctx, int mid, int n, const int *granted)
+{
+    struct mqtt_client *c = ctx;
+
+    (void)m;
+    (void)mid;
+    pthread_mutex_lock(&c->lock);
+    for (int i = 0; i < n; i++)
+        c->news.refused += granted[i] > 2;
+    if (++c->n_answered == c->n_asked) {
+        c->news.is_up = true;
+        backoff_reset(&c->backoff);
+    }
+    pthread_mutex_unlock(&c->lock);
+    wake(c);
+}
+
+static void on_log(struct mosquitto *m, void *ctx, int level, const char *text)
+{
+    struct mqtt_client *c = ctx;
+
+    (void)m;
+    if (level == MOSQ_LOG_ERR)
+        snprintf(c->why, sizeof c->why, "%s", text);
+}
+
+static void on_down(struct mqtt_client *c, int rc, int error)
+{
+    const char *why = c->why[0] != '\0'          ? c->why
+                      : rc == MOSQ_ERR_ERRNO     ? strerror(error)
+                      : rc == MOSQ_ERR_CONN_LOST ? "the connection was lost"
+                      : rc == MOSQ_ERR_KEEPALIVE ? "the broker does not answer"
+                                                 : mosquitto_strerror(rc);
+
+    pthread_mutex_lock(&c->lock);
+    c->news.is_up = false;
+    c->news.n_downs++;
+    snprintf(c->news.why, sizeof c->news.why, "broker %.60s:%d%s: %.100s", c->host, c->port,
+             c->tls ? " (TLS)" : "", why);
+    pthread_mutex_unlock(&c->lock);
+    wake(c);
+}
+
+/* false: asked to stop. */
+static bool nap(struct mqtt_client *c, int64_t ms)
+{
+    struct pollfd p = {c->stop_fd, POLLIN, 0};
+
+    return poll(&p, 1, (int)ms) == 0;
+}
+
+/* Not mosquitto_loop_start(): that one ends for good when a name is not found or a certificate is refused. */
+static void *run(void *ctx)
+{
+    struct mqtt_client *c = ctx;
+
+    do {
+        int error, rc;
+
+        c->why[0] = '\0';
+        errno = 0;
+        rc = mosquitto_connect_async(c->m, c->host, c->port, c->keepalive_s);
+        while (rc == MOSQ_ERR_SUCCESS && !atomic_load(&c->stopping))
+            rc = mosquitto_loop(c->m, LOOP_MS, 1);
+        error = errno;
+        if (atomic_load(&c->stopping))
+            break;
+        on_down(c, rc, error);
+    } while (nap(c, backoff_next_ms(&c->backoff)));
+    return NULL;
+}
+
+/* ---- its life ---- */
+
+static int set_password(struct mqtt_client *c, const struct mqtt_config *config, struct errmsg *err)
+{
+    struct buf password = {0};
+    int rc = 0;
+
+    if (config->password_file[0] != '\0')
+        rc = file_read(config->password_file, 4096, &password);
+    if (rc != 0) {
+        buf_deinit(&password);
+        return errmsg_set(err, rc, "password_file %s: %s", config->password_file, strerror(-rc));
+    }
+    buf_u8(&password, '\0');
+    if (password.error == 0) {
+        password.data[strcspn((char *)password.data, "\r\n")] = '\0';
+        rc = mosquitto_username_pw_set(c->m, config->username, (char *)password.data);
+        explicit_bzero(password.data, password.len);
+    }
+    buf_deinit(&password);
+    return rc == MOSQ_ERR_SUCCESS ? 0 : errmsg_set(err, -EINVAL, "username: %s", mosquitto_strerror(rc));
+}
+
+static int check_file(const char *key, const char *path, struct errmsg *err)
+{
+    if (path[0] == '\0' || access(path, R_OK) == 0)
+        return 0;
+    return errmsg_set(err, -errno, "%s %s: %s", key, path, strerror(errno));
+}
+
+static const char *if_set(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
+static int set_tls(struct mqtt_client *c, const struct mqtt_config *config, struct errmsg *err)
+{
+    int rc = check_file("ca_file", config->ca_file, err);
+
+    if (rc == 0)
+        rc = check_file("cert_file", config->cert_file, err);
+    if (rc == 0)
+        rc = check_file("key_file", config->key_file, err);
+    if (rc != 0)
+        return rc;
+    if (config->ca_file[0] == '\0')
+        rc = mosquitto_int_option(c->m, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
+    if (rc == MOSQ_ERR_SUCCESS)
+        rc = mosquitto_tls_set(c->m, if_set(config->ca_file), NULL, if_set(config->cert_file),
+                               if_set(config->key_file), NULL);
+    return rc == MOSQ_ERR_SUCCESS ? 0 : errmsg_set(err, -EINVAL, "TLS: %s", mosquitto_strerror(rc));
+}
+
+static int copy_topics(struct mqtt_client *c, const struct mqtt_config *config)
+{
+    c->topics = calloc(config->topics.n + 1, sizeof *c->topics);
+    c->queue = calloc(MQTT_QUEUE, sizeof *c->queue);
+    if (c->topics == NULL || c->queue == NULL)
+        return -ENOMEM;
+    for (; c->n_topics < config->topics.n; c->n_topics++)
+        c->topics[c->n_topics] = *(const struct mqtt_topic_config *)config->topics.at[c->n_topics].value;
+    return 0;
+}
+
+static int set_up(struct mqtt_client *c, const struct mqtt_config *config, struct errmsg *err)
+{
+    int rc = copy_topics(c, config);
+
+    if (rc != 0)
+        return rc;
+    snprintf(c->host, sizeof c->host, "%s", config->host);
+    c->tls = config->tls;
+    c->port = config->port != 0 ? (int)config->port : config->tls ? 8883 : 1883;
+    c->keepalive_s = (int)config->keepalive_s;
+    backoff_init(&c->backoff, config->reconnect_ms, config->reconnect_max_ms, config->reconnect_ms / 4,
+                 (uint64_t)clock_mono_ns(&clock_real));
+    c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    c->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (c->wake_fd < 0 || c->stop_fd < 0)
+        return -errno;
+    /* With a name the broker keeps messages of QoS 1 for us while we are away. */
+    c->m = mosquitto_new(if_set(config->client_id), config->client_id[0] == '\0', c);
+    if (c->m == NULL)
+        return -errno;
+    mosquitto_threaded_set(c->m, true);
+    mosquitto_connect_callback_set(c->m, on_connect);
+    mosquitto_subscribe_callback_set(c->m, on_subscribe);
+    mosquitto_message_callback_set(c->m, on_message);
+    mosquitto_log_callback_set(c->m, on_log);
+    if (config->username[0] != '\0')
+        rc = set_password(c, config, err);
+    if (rc == 0 && config->tls)
+        rc = set_tls(c, config, err);
+    return rc;
+}
+
+int mqtt_client_new(struct mqtt_client **ret_c, const struct mqtt_config *config, struct errmsg *err)
+{
+    struct mqtt_client *c = calloc(1, sizeof *c);
+    int rc;
+
+    if (c == NULL)
+        return -ENOMEM;
+    c->wake_fd = c->stop_fd = -1;
+    pthread_mutex_init(&c->lock, NULL);
+    mosquitto_lib_init(); /* counted: each client its own */
+    rc = set_up(c, config, err);
+    if (rc == 0)
+        rc = quiet_thread(&c->thread, "mqtt", run, c);
+    c->has_thread = rc == 0;
+    if (rc != 0) {
+        mqtt_client_free(c);
+        return rc;
+    }
+    *ret_c = c;
+    return 0;
+}
+
+struct mqtt_client *mqtt_client_free(struct mqtt_client *c)
+{
+    if (c == NULL)
+        return NULL;
+    if (c->has_thread) {
+        atomic_store(&c->stopping, true);
+        if (eventfd_write(c->stop_fd, 1) == 0)
+            mosquitto_disconnect(c->m); /* wakes its loop */
+        pthread_join(c->thread, NULL);
+    }
+    if (c->m != NULL)
+        mosquitto_destroy(c->m);
+    mosquitto_lib_cleanup();
+    close_fd(&c->wake_fd);
+    close_fd(&c->stop_fd);
+    pthread_mutex_destroy(&c->lock);
+    free(c->queue);
+    free(c->topics);
+    free(c);
+    return NULL;
+}
+
+int mqtt_client_fd(const struct mqtt_client *c)
+{
+    return c->wake_fd;
+}
+
+bool mqtt_client_take(struct mqtt_client *c, struct mqtt_item *ret_i)
+{
+    bool has_one;
+
+    pthread_mutex_lock(&c->lock);
+    has_one = c->n > 0;
+    if (has_one) {
+        *ret_i = c->queue[c->first];
+        c->first = (c->first + 1) % MQTT_QUEUE;
+        c->n--;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (has_one && ret_i->value.type == COLUMN_TEXT)
+        ret_i->value.cell.text.data = (const uint8_t *)ret_i->text;
+    return has_one;
+}
+
+void mqtt_client_news(struct mqtt_client *c, struct mqtt_news *ret_n)
+{
+    eventfd_t ignored;
+    int rc = eventfd_read(c->wake_fd, &ignored);
+
+    (void)rc; /* nothing new is fine */
+    pthread_mutex_lock(&c->lock);
+    *ret_n = c->news;
+    pthread_mutex_unlock(&c->lock);
+}
