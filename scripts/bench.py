@@ -218,6 +218,11 @@ def print_pipeline_row(row, rate):
              if rate else ""))
 
 
+def block_times(listing):
+    """Times of the first rows of blocks, out of what `store ls` prints."""
+    return [unix_ns(m) for m in re.findall(r" rows \d+ \w+ from (\S+Z) ", listing)]
+
+
 def start_to_first_sample(folder):
     """A device alone with a fast live source: from exec to the time of its first row."""
     c = Cluster(folder, BUILD, by_relay=())
@@ -236,8 +241,7 @@ def start_to_first_sample(folder):
         c.wait_for("a sample", lambda: c.counter("device", "io.rows"), 10)
         c.stop("device")
         p = c.ctl("device", "store", "ls")
-    times = [unix_ns(m) for m in re.findall(r"rows \d+ from (\S+)Z", p.stdout)]
-    first = [t for t in times if t > began]
+    first = [t for t in block_times(p.stdout) if t > began]
     return {"ready_ms": round(ready, 1), "first_sample_ms": round((min(first) - began) / 1e6, 1) if first else None}
 
 

@@ -9,6 +9,8 @@ import pytest
 import system
 from system import until
 
+import bench  # noqa: E402  (system knows where it is)
+
 TIERS = {"device": "devicectl", "fog": "fogctl", "cloud": "cloudctl"}
 NODES = {"device": "dev-1", "fog": "fog-a", "cloud": "cloud"}
 NEW_KEY = "fn1-"  # replaced by a real one
@@ -117,6 +119,13 @@ def test_every_command_prints_json(running):
             assert p.returncode == 0, f"{tier} {command}: {p.returncode} {p.stderr}"
             assert p.stdout, f"{tier} {command}"
             json_of(p.stdout)
+
+
+def test_the_bench_finds_times_in_a_listing(running):
+    s = running
+    s.stop("cloud")
+    s.ctl("dev-1", "send", "a=1", "@1700000000.25")
+    assert 1700000000250000000 in bench.block_times(s.ctl("dev-1", "store", "ls").stdout)
 
 
 def test_errors_are_json_too(running):
