@@ -13,7 +13,8 @@
 
 enum edges_counted { EDGES_ACTIVE = 0, EDGES_INACTIVE, EDGES_BOTH };
 
-/* Private but for `level`, `count`, `width_s`, `bouncing` and `repeats`, which may be read. */
+/* Private but for `level`, `raw`, `known_ns`, `count`, `width_s`, `bouncing` and `repeats`, which may be
+ * read. */
 struct edges {
     int64_t debounce_ns;
     enum edges_counted counted;

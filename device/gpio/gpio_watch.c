@@ -48,7 +48,8 @@ static int take_hold(struct gpio_watch *w, struct errmsg *err)
     if (rc != 0)
         return rc;
     w->fresh = true;
-    w->has_seqno = w->was_unequal = false;
+    w->was_unequal = false;
+    w->seqno = 0; /* numbers begin at 1 */
     if (!w->config.edges || epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, gpio_line_fd(w->line), &interest) == 0)
         return 0;
     rc = -errno;
@@ -170,14 +171,13 @@ static int read_anew(struct gpio_watch *w, const struct source_sink *sink, const
     return edges_lost(&w->edges, level != 0, now->mono_ns, &edge) ? give(w, sink, now, edge.at_ns) : 0;
 }
 
-/* Edges that are missing before this one. */
+/* Edges that are missing before this one, and not in the level that was read. */
 static uint64_t gap_before(struct gpio_watch *w, const struct gpio_edge *edge)
 {
-    uint32_t gap = w->has_seqno && edge->seqno != 0 ? edge->seqno - w->seqno - 1 : 0;
+    uint32_t gap = edge->seqno != 0 ? edge->seqno - w->seqno - 1 : 0;
 
-    w->has_seqno = edge->seqno != 0;
     w->seqno = edge->seqno;
-    return gap;
+    return edge->mono_ns > w->edges.known_ns ? gap : 0;
 }
 
 static int take(struct gpio_watch *w, const struct gpio_edge *edges, int n, const struct source_sink *sink,

@@ -43,9 +43,8 @@ struct gpio_watch {
     bool level;       /* of a line without edges: the last that was read */
     bool uncertain;   /* the next values */
     bool tick_waits;  /* a row for a tick is due, and waits for the end of a burst */
-    bool has_seqno;   /* seqno is of the last edge that was read */
     bool was_unequal; /* at the last tick the line was not at the level its edges led to */
-    uint32_t seqno;
+    uint32_t seqno;   /* of the last edge that was read */
     uint64_t repeats, n_read, n_read_before; /* edges; before: at the last tick */
     bool has_lost;
     int64_t lost_ns; /* the last loss */

@@ -293,6 +293,29 @@ static void a_gap_in_the_numbers_says_how_many_are_gone(void **state)
     deinit(&b);
 }
 
+static void the_first_edges_of_all_may_be_gone(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    overflow(&b, true, 21);
+    assert_int_equal(b.r.n_events, 1);
+    assert_non_null(strstr(b.r.event_text, "5 edges were lost"));
+    expect_tick(&b, MS(1000), QUALITY_UNCERTAIN);
+    deinit(&b);
+    /* What was before the level was read is in it. */
+    fake_gpio_init(true);
+    init(&b, "lines:\n  - {line: L0, name: a, mode: edges}\n");
+    for (unsigned i = 0; i < 30; i++)
+        fake_gpio_set(0, i % 2 == 0, START_NS - MS(10) + i);
+    step(&b, 0);
+    assert_int_equal(b.r.n_events, 0);
+    assert_int_equal(b.r.n_rows, 1);
+    assert_int_equal(last(&b)->cells[GPIO_CELL_COUNT].i64, 0);
+    assert_int_equal(last(&b)->cells[GPIO_CELL_COUNT].quality, QUALITY_GOOD);
+    deinit(&b);
+}
+
 static void edges_too_close_to_be_told_apart_are_a_loss(void **state)
 {
     struct bench b;
@@ -626,6 +649,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_makes_values_uncertain_and_one_event),
         cmocka_unit_test(a_queue_that_was_just_not_full_is_no_loss),
         cmocka_unit_test(a_gap_in_the_numbers_says_how_many_are_gone),
+        cmocka_unit_test(the_first_edges_of_all_may_be_gone),
         cmocka_unit_test(edges_too_close_to_be_told_apart_are_a_loss),
         cmocka_unit_test(a_level_no_edge_led_to_is_noticed),
         cmocka_unit_test(a_chip_that_vanishes_is_bad_and_others_go_on),
