@@ -79,8 +79,10 @@ static void read_unit(void *ctx, struct source_reader *r, const struct source_no
         source_reader_rest(r, tick->mono_ns + SCAN_NS);
         return;
     }
-    if (!u->has_hired)
+    if (!u->has_hired) {
+        source_reader_wake(r); /* to be declared, should the first read hang */
         u->has_hired = hire(u->source);
+    }
     all_bad(u);
     if (u->is_lost)
         unit_look_again(u, r, tick);
@@ -246,6 +248,14 @@ void sysfs_source_close(void *self)
     release(s);
 }
 
+/* As soon as it is known. One that the sink has no room for is tried in the next step, and at its first row,
+ * which tells when there is none for good. */
+static void declare(struct unit *u, const struct source_sink *sink)
+{
+    if (atomic_load(&u->is_known) && source_reader_declare(u->reader, 0, sink) != 0)
+        return;
+}
+
 int sysfs_source_step(void *self, const struct source_sink *sink, const struct source_now *now,
                       int64_t *ret_next_ns)
 {
@@ -254,9 +264,11 @@ int sysfs_source_step(void *self, const struct source_sink *sink, const struct s
 
     *ret_next_ns = INT64_MAX;
     for (unsigned i = 0; i < n; i++) {
+        struct unit *u = s->units[i];
         int64_t next_ns;
 
-        source_reader_step(s->units[i]->reader, sink, now, &next_ns);
+        declare(u, sink);
+        source_reader_step(u->reader, sink, now, &next_ns);
         if (next_ns < *ret_next_ns)
             *ret_next_ns = next_ns;
     }

@@ -480,6 +480,8 @@ static void a_hanging_file_does_not_hold_up_the_end(void **state)
     start(b, &source_iio, "interval_ms: 50");
     until_rows(b, "fine.temp", 2);
     until_heard(b, FAILED, "gives no answer", 1);
+    until_rows(b, "bme280.temp", 2); /* bad from the first one on */
+    assert_int_equal(find(b, "bme280.temp")->cell.quality, QUALITY_BAD);
     before_ns = clock_mono_ns(&clock_real);
     b->kind->close(b->self);
     b->self = NULL;
