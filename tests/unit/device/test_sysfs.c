@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -354,6 +355,42 @@ static void what_is_no_number_costs_its_cell_and_one_event(void **state)
     assert_int_equal(b->n_events, sizeof bad / sizeof bad[0] + 1);
 }
 
+/* How often a file was opened since the watch began. */
+static unsigned opens(int watch_fd)
+{
+    _Alignas(struct inotify_event) char events[65536];
+    unsigned n = 0;
+    ssize_t len;
+
+    while ((len = read(watch_fd, events, sizeof events)) > 0)
+        for (ssize_t at = 0; at < len;) {
+            const struct inotify_event *e = (const struct inotify_event *)(events + at);
+
+            n += (e->mask & IN_OPEN) != 0;
+            at += (ssize_t)(sizeof *e + e->len);
+        }
+    return n;
+}
+
+static void a_file_that_fails_is_tried_after_waits_that_double(void **state)
+{
+    struct bench *b = *state;
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    unsigned n;
+
+    put(b, IIO "iio:device0/name", "x\n");
+    put(b, IIO "iio:device0/in_temp0_input", "1000\n");
+    put(b, IIO "iio:device0/in_temp1_input", "none\n");
+    /* Closing as well: the kernel makes one of equal events that follow each other. */
+    assert_true(inotify_add_watch(fd, tmpdir_path(&b->dir, IIO "iio:device0/in_temp1_input"),
+                                  IN_OPEN | IN_CLOSE) >= 0);
+    start(b, &source_iio, "interval_ms: 50");
+    until_rows(b, "x.temp0", 40);
+    n = opens(fd); /* in intervals: 0, 1, 3, 7, 15, 31 */
+    close(fd);
+    assert_in_range(n, 3, 7);
+}
+
 static void a_device_that_is_gone_is_found_under_another_number(void **state)
 {
     struct bench *b = *state;
@@ -443,6 +480,8 @@ static void a_hanging_file_does_not_hold_up_the_end(void **state)
     start(b, &source_iio, "interval_ms: 50");
     until_rows(b, "fine.temp", 2);
     until_heard(b, FAILED, "gives no answer", 1);
+    until_rows(b, "bme280.temp", 2); /* bad from the first one on */
+    assert_int_equal(find(b, "bme280.temp")->cell.quality, QUALITY_BAD);
     before_ns = clock_mono_ns(&clock_real);
     b->kind->close(b->self);
     b->self = NULL;
@@ -616,8 +655,8 @@ static void a_pattern_that_is_none_is_refused(void **state)
     struct bench *b = *state;
     struct errmsg err = {""};
 
-    assert_true(try_to_open(b, &source_iio, "select: ['a{b']", &err) < 0);
-    assert_non_null(strstr(err.text, "select: a{b"));
+    assert_true(try_to_open(b, &source_iio, "devices: ['a{b']", &err) < 0);
+    assert_non_null(strstr(err.text, "devices: a{b"));
     assert_null(b->self);
 }
 
@@ -628,6 +667,7 @@ int main(void)
         CASE(iio_values_come_in_units_of_people),
         CASE(only_what_is_named_is_read),
         CASE(what_is_no_number_costs_its_cell_and_one_event),
+        CASE(a_file_that_fails_is_tried_after_waits_that_double),
         CASE(a_device_that_is_gone_is_found_under_another_number),
         CASE(a_number_that_changes_hands_is_noticed),
         CASE(a_file_that_hangs_holds_up_its_own_device_only),
