@@ -147,7 +147,7 @@ extern const struct config_row source_config_rows[];
 /* Every kind that is built in, NULL at the end. */
 extern const struct source_kind *const source_kinds[];
 
-extern const struct source_kind source_csv, source_exec, source_host, source_mqtt, source_plant,
-    source_socket;
+extern const struct source_kind source_csv, source_exec, source_host, source_modbus, source_mqtt,
+    source_plant, source_socket;
 
 #endif

@@ -2,7 +2,8 @@
 
 /* The kinds of sources, in the order in which the configuration's reference lists them. */
 const struct source_kind *const source_kinds[] = {
-    &source_csv, &source_exec, &source_host, &source_mqtt, &source_plant, &source_socket, NULL,
+    &source_csv,  &source_exec,  &source_host,   &source_modbus,
+    &source_mqtt, &source_plant, &source_socket, NULL,
 };
 
 const char *const source_encodings[] = {"small", "fast", "raw", NULL};
