@@ -148,6 +148,6 @@ extern const struct config_row source_config_rows[];
 extern const struct source_kind *const source_kinds[];
 
 extern const struct source_kind source_csv, source_exec, source_gpio, source_host, source_hwmon, source_iio,
-    source_mqtt, source_onewire, source_plant, source_socket;
+    source_modbus, source_mqtt, source_onewire, source_plant, source_socket;
 
 #endif

@@ -10,25 +10,22 @@
 
 #include <mosquitto.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
-enum { LOOP_MS = 1000 };
+enum { LOOP_MS = 1000, CONNECT_MS = 10000 };
 
 struct mqtt_client {
-    struct mosquitto *m;
-    char host[256];
-    int port, keepalive_s;
-    bool tls;
+    struct mqtt_config config; /* without its lists */
+    int port;
     struct mqtt_topic_config *topics;
     size_t n_topics;
     int wake_fd, stop_fd;
     pthread_t thread;
     bool has_thread;
-    atomic_bool stopping;
 
     pthread_mutex_t lock; /* of what follows; held for a copy */
     struct mqtt_news news;
@@ -36,7 +33,10 @@ struct mqtt_client {
     unsigned first, n;
 
     /* of its own thread */
+    struct mosquitto *m; /* of this attempt */
     struct backoff backoff;
+    bool is_tcp_up;
+    uint64_t n_said;              /* by the library: tells whether it got on */
     char why[MQTT_WHY_BYTES];     /* what the library said last of the connection */
     unsigned n_asked, n_answered; /* subscriptions */
 };
@@ -207,6 +207,7 @@ static void on_log(struct mosquitto *m, void *ctx, int level, const char *text)
     struct mqtt_client *c = ctx;
 
     (void)m;
+    c->n_said++;
     if (level == MOSQ_LOG_ERR)
         snprintf(c->why, sizeof c->why, "%s", text);
 }
@@ -222,45 +223,17 @@ static void on_down(struct mqtt_client *c, int rc, int error)
     pthread_mutex_lock(&c->lock);
     c->news.is_up = false;
     c->news.n_downs++;
-    snprintf(c->news.why, sizeof c->news.why, "broker %.60s:%d%s: %.100s", c->host, c->port,
-             c->tls ? " (TLS)" : "", why);
+    snprintf(c->news.why, sizeof c->news.why, "broker %.60s:%d%s: %.100s", c->config.host, c->port,
+             c->config.tls ? " (TLS)" : "", why);
     pthread_mutex_unlock(&c->lock);
     wake(c);
 }
 
-/* false: asked to stop. */
-static bool nap(struct mqtt_client *c, int64_t ms)
+/* ---- an attempt: a session of the library from its making to its end ---- */
+
+static int set_password(struct mqtt_client *c, struct errmsg *err)
 {
-    struct pollfd p = {c->stop_fd, POLLIN, 0};
-
-    return poll(&p, 1, (int)ms) == 0;
-}
-
-/* Not mosquitto_loop_start(): that one ends for good when a name is not found or a certificate is refused. */
-static void *run(void *ctx)
-{
-    struct mqtt_client *c = ctx;
-
-    do {
-        int error, rc;
-
-        c->why[0] = '\0';
-        errno = 0;
-        rc = mosquitto_connect_async(c->m, c->host, c->port, c->keepalive_s);
-        while (rc == MOSQ_ERR_SUCCESS && !atomic_load(&c->stopping))
-            rc = mosquitto_loop(c->m, LOOP_MS, 1);
-        error = errno;
-        if (atomic_load(&c->stopping))
-            break;
-        on_down(c, rc, error);
-    } while (nap(c, backoff_next_ms(&c->backoff)));
-    return NULL;
-}
-
-/* ---- its life ---- */
-
-static int set_password(struct mqtt_client *c, const struct mqtt_config *config, struct errmsg *err)
-{
+    const struct mqtt_config *config = &c->config;
     struct buf password = {0};
     int rc = 0;
 
@@ -292,8 +265,9 @@ static const char *if_set(const char *text)
     return text[0] != '\0' ? text : NULL;
 }
 
-static int set_tls(struct mqtt_client *c, const struct mqtt_config *config, struct errmsg *err)
+static int set_tls(struct mqtt_client *c, struct errmsg *err)
 {
+    const struct mqtt_config *config = &c->config;
     int rc = check_file("ca_file", config->ca_file, err);
 
     if (rc == 0)
@@ -309,6 +283,132 @@ static int set_tls(struct mqtt_client *c, const struct mqtt_config *config, stru
                                if_set(config->key_file), NULL);
     return rc == MOSQ_ERR_SUCCESS ? 0 : errmsg_set(err, -EINVAL, "TLS: %s", mosquitto_strerror(rc));
 }
+
+static int make(struct mqtt_client *c, struct errmsg *err)
+{
+    int rc = 0;
+
+    /* With a name the broker keeps messages of QoS 1 for us while we are away. */
+    c->m = mosquitto_new(if_set(c->config.client_id), c->config.client_id[0] == '\0', c);
+    if (c->m == NULL)
+        return -errno;
+    mosquitto_connect_callback_set(c->m, on_connect);
+    mosquitto_subscribe_callback_set(c->m, on_subscribe);
+    mosquitto_message_callback_set(c->m, on_message);
+    mosquitto_log_callback_set(c->m, on_log);
+    if (c->config.username[0] != '\0')
+        rc = set_password(c, err);
+    if (rc == 0 && c->config.tls)
+        rc = set_tls(c, err);
+    return rc;
+}
+
+static void unmake(struct mqtt_client *c)
+{
+    if (c->m != NULL)
+        mosquitto_destroy(c->m);
+    c->m = NULL;
+}
+
+static int lost(struct mqtt_client *c, int fd)
+{
+    socklen_t len = sizeof(int);
+    int error = 0;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error != 0)
+        snprintf(c->why, sizeof c->why, "%s", strerror(error));
+    return MOSQ_ERR_CONN_LOST;
+}
+
+/* All that was read: with TLS the descriptor says nothing of what the library holds already. */
+static int read_all(struct mqtt_client *c)
+{
+    uint64_t before;
+    int rc;
+
+    do {
+        before = c->n_said;
+        rc = mosquitto_loop_read(c->m, 1);
+    } while (rc == MOSQ_ERR_SUCCESS && c->n_said != before);
+    return rc;
+}
+
+/* One wait and what it brought. The library's own loops are not used: a connection refused while TLS begins
+ * makes them spin, and a name that is not found or a certificate that is refused ends mosquitto_loop_start()
+ * for good. */
+static int turn(struct mqtt_client *c)
+{
+    int fd = mosquitto_socket(c->m), rc = MOSQ_ERR_SUCCESS;
+    bool wants_write = !c->is_tcp_up || mosquitto_want_write(c->m);
+    struct pollfd p[2] = {{c->stop_fd, POLLIN, 0}, {fd, (short)(wants_write ? POLLIN | POLLOUT : POLLIN), 0}};
+    uint64_t before = c->n_said;
+
+    if (fd < 0)
+        return MOSQ_ERR_CONN_LOST;
+    if (poll(p, 2, LOOP_MS) < 0 || p[0].revents != 0)
+        return MOSQ_ERR_SUCCESS;
+    if (!c->is_tcp_up && (p[1].revents & (POLLERR | POLLHUP)) != 0)
+        return lost(c, fd);
+    c->is_tcp_up |= p[1].revents != 0;
+    if (!c->is_tcp_up)
+        return MOSQ_ERR_SUCCESS;
+    rc = read_all(c);
+    if (rc == MOSQ_ERR_SUCCESS && mosquitto_want_write(c->m))
+        rc = mosquitto_loop_write(c->m, 1);
+    if (rc == MOSQ_ERR_SUCCESS)
+        rc = mosquitto_loop_misc(c->m);
+    if (rc == MOSQ_ERR_SUCCESS && (p[1].revents & (POLLERR | POLLHUP)) != 0 && c->n_said == before)
+        return lost(c, fd);
+    return rc;
+}
+
+static bool is_asked_to_stop(const struct mqtt_client *c, int64_t wait_ms)
+{
+    struct pollfd p = {c->stop_fd, POLLIN, 0};
+
+    return poll(&p, 1, (int)wait_ms) != 0;
+}
+
+static int attempt(struct mqtt_client *c)
+{
+    int64_t deadline_ms = clock_mono_ms(&clock_real) + CONNECT_MS;
+    int rc = mosquitto_connect_async(c->m, c->config.host, c->port, (int)c->config.keepalive_s);
+
+    while (rc == MOSQ_ERR_SUCCESS && !is_asked_to_stop(c, 0)) {
+        rc = turn(c);
+        /* Of this thread alone, so it needs no lock to be read here. */
+        if (rc == MOSQ_ERR_SUCCESS && !c->news.is_up && clock_mono_ms(&clock_real) > deadline_ms)
+            return MOSQ_ERR_KEEPALIVE;
+    }
+    return rc;
+}
+
+static void *run(void *ctx)
+{
+    struct mqtt_client *c = ctx;
+
+    for (;;) {
+        struct errmsg err = {""};
+        int rc = 0, error;
+
+        c->why[0] = '\0';
+        c->is_tcp_up = false;
+        if (c->m == NULL && make(c, &err) != 0)
+            snprintf(c->why, sizeof c->why, "%.150s", err.text);
+        errno = 0;
+        rc = c->why[0] == '\0' ? attempt(c) : MOSQ_ERR_INVAL;
+        error = errno;
+        if (!is_asked_to_stop(c, 0))
+            on_down(c, rc, error);
+        else if (c->m != NULL)
+            mosquitto_disconnect(c->m); /* a word of farewell */
+        unmake(c);
+        if (is_asked_to_stop(c, backoff_next_ms(&c->backoff)))
+            return NULL;
+    }
+}
+
+/* ---- its life ---- */
 
 static int copy_topics(struct mqtt_client *c, const struct mqtt_config *config)
 {
@@ -327,30 +427,17 @@ static int set_up(struct mqtt_client *c, const struct mqtt_config *config, struc
 
     if (rc != 0)
         return rc;
-    snprintf(c->host, sizeof c->host, "%s", config->host);
-    c->tls = config->tls;
+    c->config = *config;
+    c->config.topics = c->config.common.channels = (struct config_list){0};
     c->port = config->port != 0 ? (int)config->port : config->tls ? 8883 : 1883;
-    c->keepalive_s = (int)config->keepalive_s;
     backoff_init(&c->backoff, config->reconnect_ms, config->reconnect_max_ms, config->reconnect_ms / 4,
                  (uint64_t)clock_mono_ns(&clock_real));
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     c->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c->wake_fd < 0 || c->stop_fd < 0)
         return -errno;
-    /* With a name the broker keeps messages of QoS 1 for us while we are away. */
-    c->m = mosquitto_new(if_set(config->client_id), config->client_id[0] == '\0', c);
-    if (c->m == NULL)
-        return -errno;
-    mosquitto_threaded_set(c->m, true);
-    mosquitto_connect_callback_set(c->m, on_connect);
-    mosquitto_subscribe_callback_set(c->m, on_subscribe);
-    mosquitto_message_callback_set(c->m, on_message);
-    mosquitto_log_callback_set(c->m, on_log);
-    if (config->username[0] != '\0')
-        rc = set_password(c, config, err);
-    if (rc == 0 && config->tls)
-        rc = set_tls(c, config, err);
-    return rc;
+    return make(
+        c, err); /* files that cannot be read are said at the start; later they are read anew each time */
 }
 
 int mqtt_client_new(struct mqtt_client **ret_c, const struct mqtt_config *config, struct errmsg *err)
@@ -379,14 +466,9 @@ struct mqtt_client *mqtt_client_free(struct mqtt_client *c)
 {
     if (c == NULL)
         return NULL;
-    if (c->has_thread) {
-        atomic_store(&c->stopping, true);
-        if (eventfd_write(c->stop_fd, 1) == 0)
-            mosquitto_disconnect(c->m); /* wakes its loop */
+    if (c->has_thread && eventfd_write(c->stop_fd, 1) == 0)
         pthread_join(c->thread, NULL);
-    }
-    if (c->m != NULL)
-        mosquitto_destroy(c->m);
+    unmake(c);
     mosquitto_lib_cleanup();
     close_fd(&c->wake_fd);
     close_fd(&c->stop_fd);

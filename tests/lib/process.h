@@ -1,8 +1,10 @@
 /* process.h - a program that a test needs beside it: a broker, a server. It dies with the test.
  *
  *     struct process p;
- *     process_start(&p, (char *[]){"mosquitto", "-c", "b.conf", "-v", NULL}, "running");  waits for that word
- *     process_kill(&p, SIGKILL);                                                      waits for its end
+ *     process_start(&p, (char *[]){"mosquitto", "-c", "b.conf", NULL}, "running");  waits for that word
+ *     process_kill(&p, SIGKILL);  waits for its end
+ *
+ * What it says after the word is not read: it must not say more than a pipe holds.
  */
 #ifndef FOGLINE_TESTS_PROCESS_H
 #define FOGLINE_TESTS_PROCESS_H

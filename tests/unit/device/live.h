@@ -14,7 +14,7 @@ struct live {
     unsigned steps;
 };
 
-enum { LIVE_DEADLINE_S = 60 };
+enum { LIVE_DEADLINE_S = 20 };
 
 /* Opens it with the configuration in the text; a failure fails the test. */
 void live_open(struct live *l, const struct source_kind *kind, const char *yaml);

@@ -118,6 +118,7 @@ struct bench {
     int port;
     struct process broker;
     struct mosquitto *publisher;
+    bool is_connected; /* it */
 };
 
 static int free_port(void)
@@ -134,8 +135,7 @@ static int free_port(void)
 
 static void start_broker(struct bench *b)
 {
-    if (!process_start(&b->broker,
-                       (char *[]){"mosquitto", "-v", "-c", (char *)tmpdir_path(&b->dir, "conf"), NULL},
+    if (!process_start(&b->broker, (char *[]){"mosquitto", "-c", (char *)tmpdir_path(&b->dir, "conf"), NULL},
                        "running"))
         fail_msg("mosquitto: %s", b->broker.said);
 }
@@ -158,9 +158,28 @@ static void make_certificates(struct bench *b)
     assert_true(process_run((char *[]){"sh", "-c", script, NULL}));
 }
 
+static void on_publisher_connected(struct mosquitto *m, void *ctx, int rc)
+{
+    (void)m;
+    *(bool *)ctx = rc == 0;
+}
+
 static void connect_publisher(struct bench *b)
 {
+    int64_t deadline_ns = clock_mono_ns(&clock_real) + LIVE_DEADLINE_S * NS_PER_S;
+
+    if (b->publisher != NULL)
+        mosquitto_destroy(b->publisher);
+    b->is_connected = false;
+    b->publisher = mosquitto_new(NULL, true, &b->is_connected);
+    mosquitto_username_pw_set(b->publisher, "reader", "secret");
+    mosquitto_tls_set(b->publisher, tmpdir_path(&b->dir, "ca.pem"), NULL, NULL, NULL, NULL);
+    mosquitto_connect_callback_set(b->publisher, on_publisher_connected);
     assert_int_equal(mosquitto_connect(b->publisher, "127.0.0.1", b->port, 60), MOSQ_ERR_SUCCESS);
+    while (!b->is_connected) {
+        assert_int_equal(mosquitto_loop(b->publisher, 100, 1), MOSQ_ERR_SUCCESS);
+        assert_true(clock_mono_ns(&clock_real) < deadline_ns);
+    }
 }
 
 static int set_up(void **state)
@@ -179,9 +198,6 @@ static int set_up(void **state)
     fclose(f);
     start_broker(b);
     mosquitto_lib_init();
-    b->publisher = mosquitto_new(NULL, true, NULL);
-    mosquitto_username_pw_set(b->publisher, "reader", "secret");
-    mosquitto_tls_set(b->publisher, tmpdir_path(&b->dir, "ca.pem"), NULL, NULL, NULL, NULL);
     connect_publisher(b);
     *state = b;
     return 0;
@@ -217,7 +233,7 @@ static void publish(struct bench *b, const char *topic, const char *payload)
 {
     assert_int_equal(mosquitto_publish(b->publisher, NULL, topic, (int)strlen(payload), payload, 0, false),
                      MOSQ_ERR_SUCCESS);
-    mosquitto_loop_write(b->publisher, 100);
+    assert_int_equal(mosquitto_loop(b->publisher, 0, 1), MOSQ_ERR_SUCCESS);
 }
 
 /* Nothing tells a client's user that it is subscribed, so one topic is said until it comes through. */
@@ -333,12 +349,8 @@ static void what_finds_no_room_is_counted_and_told(void **state)
     l.recorder.n_rows = 0;
     for (int k = 0; k < 4 * MQTT_QUEUE; k++)
         publish(b, "plant/flood/t", "1");
-    /* The step is not called until the last of them must have gone by: it comes back to the publisher. */
-    assert_int_equal(mosquitto_publish(b->publisher, NULL, "x", 1, "1", 1, false), MOSQ_ERR_SUCCESS);
-    while (mosquitto_want_write(b->publisher))
-        mosquitto_loop(b->publisher, 100, 1);
+    /* Whatever the client still had to read then: more comes than a step takes out. */
     while (!is_overflow(&l, NULL)) {
-        publish(b, "plant/flood/t", "1");
         for (int k = 0; k < 1000; k++)
             publish(b, "plant/flood/t", "1");
         live_once(&l);
