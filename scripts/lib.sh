@@ -5,7 +5,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${FOGLINE_BUILD:-$root/build}
 
 packages_build="gcc libc6-dev meson ninja-build pkg-config protobuf-c-compiler protobuf-compiler libprotobuf-c-dev
- libzmq3-dev liblmdb-dev libsodium-dev libyaml-dev libyajl-dev zlib1g-dev libcmocka-dev"
+ libzmq3-dev liblmdb-dev libsodium-dev libyaml-dev libyajl-dev zlib1g-dev libgpiod-dev libcmocka-dev"
 packages_demo="python3-minimal libpython3-stdlib"
 packages_test="git ca-certificates python3 python3-pytest python3-pytest-xdist python3-zmq python3-protobuf python3-nacl procps"
 
