@@ -1,8 +1,8 @@
 #include "rule/rule.h"
 
-#include <errno.h>
+#include "base/numfmt.h"
+
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* What a reading says. */
@@ -31,19 +31,12 @@ const char *rule_kind_name(enum rule_kind kind)
 
 static bool as_number(const char *text, double *ret)
 {
-    char *end;
-
-    *ret = strtod(text, &end);
-    return end != text && *end == '\0';
+    return numfmt_parse_double(text, strlen(text), ret);
 }
 
 static bool as_integer(const char *text, int64_t *ret)
 {
-    char *end;
-
-    errno = 0;
-    *ret = strtoll(text, &end, 10);
-    return end != text && *end == '\0' && errno == 0;
+    return numfmt_parse_i64(text, strlen(text), ret);
 }
 
 bool rule_suits(const struct rule *r, enum rule_type type)
