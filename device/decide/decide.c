@@ -43,8 +43,11 @@ static int make_rules(struct decide *d, struct exec_slot *slots, unsigned *ret_n
                                   "rules: at most %d actions of type exec; let some share a program",
                                   EXEC_SLOTS_MAX);
             a->slot = n;
-            slots[n++] =
-                (struct exec_slot){a->config->argv.at, r->config->name, a->config->timeout_ms, (unsigned)i};
+            slots[n++] = (struct exec_slot){.argv = a->config->argv.at,
+                                            .n_args = a->config->argv.n,
+                                            .rule = r->config->name,
+                                            .timeout_ms = a->config->timeout_ms,
+                                            .serial = (unsigned)i};
         }
     }
     *ret_n_slots = n;

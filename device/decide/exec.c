@@ -128,7 +128,7 @@ static bool may_start(const struct exec *e, const struct job *job)
 
 static int spawn(const struct exec_slot *slot, const struct exec_request *r, pid_t *ret_pid)
 {
-    char own[OWN_ENV][32 + EXEC_TEXT_BYTES], *env[ENV_MAX + OWN_ENV + 1];
+    char own[OWN_ENV][32 + EXEC_TEXT_BYTES], *env[ENV_MAX + OWN_ENV + 1], *argv[EXEC_ARGS_MAX + 1] = {NULL};
     posix_spawnattr_t attributes;
     sigset_t none, all;
     unsigned n = 0;
@@ -144,6 +144,7 @@ static int spawn(const struct exec_slot *slot, const struct exec_request *r, pid
         if (strncmp(*at, "NOTIFY_SOCKET=", 14) != 0 && strncmp(*at, "FOGLINE_", 8) != 0)
             env[n++] = *at;
     env[n] = NULL;
+    memcpy(argv, slot->argv, (slot->n_args < EXEC_ARGS_MAX ? slot->n_args : EXEC_ARGS_MAX) * sizeof *argv);
     rc = posix_spawnattr_init(&attributes);
     if (rc != 0)
         return -rc;
@@ -154,30 +155,38 @@ static int spawn(const struct exec_slot *slot, const struct exec_request *r, pid
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
-    rc = posix_spawn(ret_pid, slot->argv[0], NULL, &attributes, slot->argv, env);
+    rc = posix_spawn(ret_pid, argv[0], NULL, &attributes, argv, env);
     posix_spawnattr_destroy(&attributes);
     return -rc;
 }
 
-static void start(struct exec *e, struct job *j)
+/* false: it cannot be started, and is forgotten. */
+static bool start(struct exec *e, struct job *j)
 {
     const struct exec_slot *slot = &e->slots[j->request.slot];
 
     if (spawn(slot, &j->request, &j->pid) != 0) {
         count(&e->counters.failed);
         *j = (struct job){0};
-        return;
+        return false;
     }
     count(&e->counters.started);
     j->fd = (int)syscall(SYS_pidfd_open, j->pid, 0);
     j->until_ns = now_ns() + slot->timeout_ms * NS_PER_MS;
+    return true;
 }
 
+/* What waited behind one that could not be started has its turn at once. */
 static void start_what_may(struct exec *e)
 {
-    for (unsigned i = 0; i < EXEC_SLOTS_MAX; i++)
-        if (e->jobs[i].is_used && e->jobs[i].pid == 0 && may_start(e, &e->jobs[i]))
-            start(e, &e->jobs[i]);
+    bool again = true;
+
+    while (again) {
+        again = false;
+        for (unsigned i = 0; i < EXEC_SLOTS_MAX; i++)
+            if (e->jobs[i].is_used && e->jobs[i].pid == 0 && may_start(e, &e->jobs[i]))
+                again |= !start(e, &e->jobs[i]);
+    }
 }
 
 static void reap(struct exec *e, struct job *j, int flags)

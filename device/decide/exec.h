@@ -11,10 +11,12 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
     EXEC_SLOTS_MAX = 64, /* rules times actions that run something */
+    EXEC_ARGS_MAX = 32,
     EXEC_QUEUE = 64,
     EXEC_WAITING = 4,
     EXEC_TEXT_BYTES = 160,
@@ -22,7 +24,8 @@ enum {
 
 /* One for each action that runs a program; borrowed for the life of the exec. */
 struct exec_slot {
-    char *const *argv; /* NULL-terminated */
+    char *const *argv;
+    size_t n_args; /* 1 .. EXEC_ARGS_MAX */
     const char *rule;
     int64_t timeout_ms;
     unsigned serial; /* slots with the same number run one at a time: the rule's */
