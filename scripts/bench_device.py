@@ -47,7 +47,7 @@ def one(build, slow_ms):
     return {"outputs_set": n["rules.output_sets"], "p50_ms": ms(n["rules.output_p50_ns"]), "p99_ms": ms(n["rules.output_p99_ns"]),
             "max_ms": ms(n["rules.output_max_ns"]), "commits": n["io.commits"],
             "commit_mean_ms": round(n["io.commit_us"] / max(1, n["io.commits"]) / 1000, 1),
-            "rows": n["act.rows"], "rows_dropped": n["act.rows_dropped"], "changes_dropped": n["rules.changes_dropped"]}
+            "rows": n["act.rows"], "ticks_missed": n["act.ticks_missed"], "rows_dropped": n["act.rows_dropped"], "changes_dropped": n["rules.changes_dropped"]}
 
 
 def ms(ns):
