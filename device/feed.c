@@ -212,15 +212,18 @@ static size_t row_bytes(const struct shape *shape, const struct source_row *r)
 bool feed_has_room(struct feed *f, unsigned source, const struct source_row *r, size_t more)
 {
     const struct sink_of *s = &f->sinks[source];
-    size_t bytes = ring_bytes(s->ring), row;
+    size_t bytes = ring_bytes(s->ring), need;
 
     if (r->group >= f->n_groups || r->n_cells != f->made[r->group].n)
         return true; /* is refused */
-    if (more > bytes / 2)
-        more = bytes / 2;
-    /* A message that does not fit before the ring's end costs that end, too. */
-    row = row_bytes(&f->made[r->group], r) + sizeof(struct feed_decision) + 16;
-    return bytes - ring_used(s->ring) >= more + 2 * row;
+    if (more > bytes / 4)
+        more = bytes / 4;
+    /* A message that does not fit before the ring's end costs that end, too. Half a ring is what a producer
+     * that waits for room is woken for. */
+    need = more + 2 * (row_bytes(&f->made[r->group], r) + sizeof(struct feed_decision) + 16);
+    if (need > bytes / 2)
+        need = bytes / 2;
+    return bytes - ring_used(s->ring) >= need;
 }
 
 static int sink_row(void *ctx, const struct source_row *r)

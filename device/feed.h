@@ -76,7 +76,8 @@ const struct source_sink *feed_sink(struct feed *f, unsigned source, bool replay
 /* false: no room now. */
 bool feed_event(struct feed *f, unsigned source, const struct feed_event *e);
 bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *d);
-/* Is there room now for the row of that source and for `more` bytes before it? So much, or half the ring. */
+/* Is there room now for the row of that source and for `more` bytes before it? At most half the ring is asked
+ * for. */
 bool feed_has_room(struct feed *f, unsigned source, const struct source_row *r, size_t more);
 /* Tells losses that wait, then wakes the consumer where that is due. After each round of steps. */
 void feed_flush(struct feed *f, int64_t wall_unix_ns);
