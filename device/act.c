@@ -30,7 +30,9 @@ struct act {
     struct state *states;
     unsigned n;
     int64_t wall_unix_ns; /* of the last step */
-    bool has_fds;         /* a source wants its descriptor polled */
+    struct act_hook hooks[ACT_HOOKS_MAX];
+    unsigned n_hooks;
+    bool has_fds; /* a source wants its descriptor polled */
     int stop_fd;
     pthread_t thread;
     bool started;
@@ -48,6 +50,8 @@ int act_new(struct act **ret_a, const struct act_options *options)
     a->clock = *options->clock;
     a->feed = options->feed;
     a->replay = options->replay;
+    for (unsigned h = 0; h < options->n_hooks && h < ACT_HOOKS_MAX; h++)
+        a->hooks[a->n_hooks++] = options->hooks[h];
     a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     a->states = calloc(options->n_sources + 1, sizeof *a->states);
     if (a->states == NULL || a->stop_fd < 0) {
@@ -170,9 +174,23 @@ static void step(struct act *a, struct state *s, int64_t now_ns)
         s->next_ns = next_ns;
 }
 
+/* When the first of them wants to be called again. */
+static int64_t run_hooks(struct act *a)
+{
+    int64_t next_ns = INT64_MAX;
+
+    for (unsigned i = 0; i < a->n_hooks; i++) {
+        int64_t at_ns = a->hooks[i].round(a->hooks[i].ctx, clock_mono_ns(&a->clock));
+
+        if (at_ns < next_ns)
+            next_ns = at_ns;
+    }
+    return next_ns;
+}
+
 void act_round(struct act *a, int64_t *ret_next_ns)
 {
-    int64_t next_ns = INT64_MAX, now_ns = clock_mono_ns(&a->clock);
+    int64_t next_ns, now_ns = clock_mono_ns(&a->clock);
     bool stepped = false;
 
     for (int replayable = 0; replayable < 2; replayable++)
@@ -188,6 +206,7 @@ void act_round(struct act *a, int64_t *ret_next_ns)
             if (stepped)
                 step(a, s, now_ns);
         }
+    next_ns = run_hooks(a);
     feed_flush(a->feed, a->wall_unix_ns);
     for (unsigned i = 0; i < a->n; i++)
         if (!a->states[i].ended && a->states[i].next_ns < next_ns)

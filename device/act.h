@@ -25,12 +25,21 @@ struct act_source {
 
 struct act;
 
+/* Called at the end of each round of steps, before the consumer of the ring is woken. */
+struct act_hook {
+    void *ctx;                                        /* borrowed for the life of the act */
+    int64_t (*round)(void *ctx, int64_t now_mono_ns); /* when to be called again at the latest */
+};
+enum { ACT_HOOKS_MAX = 4 };
+
 struct act_options {
     const struct clock *clock; /* copied */
     struct feed *feed;         /* borrowed */
     struct ring *replay;       /* borrowed: what replayable sources wait for; NULL: there are none */
     const struct act_source *sources;
     unsigned n_sources;
+    const struct act_hook *hooks; /* copied; may be NULL */
+    unsigned n_hooks;             /* at most ACT_HOOKS_MAX */
 };
 
 must_check int act_new(struct act **ret_a, const struct act_options *options);

@@ -21,6 +21,10 @@ struct batch_entry {
     bool has_position, is_done;
     struct source_position position;
     int64_t time_first_ns, time_last_ns;
+    /* The event of a rule: what becomes the rule's state in the transaction of the event. */
+    bool is_decision, is_raised;
+    uint32_t instance;
+    int64_t since_ns;
 };
 
 struct batch; /* zero is not empty: make it with batch_new */

@@ -1,5 +1,6 @@
 #include "device/device_config.h"
 
+#include "device/decide/decide_config.h"
 #include "spool/spool.h"
 
 #include <stdio.h>
@@ -32,6 +33,10 @@ static const struct config_row rows[] = {
     {"health_s", CONFIG_I64, AT(health_s), .min = "1", .max = "86400", .def = "60", .unit = "seconds",
      .reloadable = true, .help = "How often a report of all counters is sent."},
     {"sources", CONFIG_LIST, AT(sources), .unique = "name", .max = "32", .help = "Where readings come from."},
+    {"outputs", CONFIG_LIST, AT(outputs), .unique = "name", .max = "32", .kinds = output_kinds,
+     .help = "What rules can switch."},
+    {"rules", CONFIG_LIST, AT(rules), .unique = "name", .max = "64", .kinds = rule_kinds,
+     .help = "What is decided here, at once, with nobody's help."},
 };
 
 /* NULL: one that a program brought along. */
@@ -63,6 +68,7 @@ static void check(const void *values, struct config_check *c)
         if (kind != NULL && kind->check != NULL)
             kind->check(s, field, c);
     }
+    decide_config_check(&(struct decide_config){&config->rules, &config->outputs, &config->sources}, c);
 }
 
 void device_tier_init(struct device_tier *t, const struct source_kind *const *extra,
@@ -85,7 +91,7 @@ void device_tier_init(struct device_tier *t, const struct source_kind *const *ex
     _Static_assert(sizeof rows / sizeof rows[0] < DEVICE_ROWS_MAX, "room for the rows and their end");
     for (size_t i = 0; i < n_rows; i++) {
         t->rows[i] = rows[i];
-        if (t->rows[i].type == CONFIG_LIST)
+        if (t->rows[i].type == CONFIG_LIST && t->rows[i].kinds == NULL)
             t->rows[i].kinds = t->config_kinds;
     }
     t->schema = (struct config_schema){

@@ -13,6 +13,8 @@ struct device_config {
     int64_t pack_rows, pack_ms;
     uint64_t pack_bytes, ring_bytes;
     struct config_list sources; /* items: struct of the kind, which begins with struct source_config */
+    struct config_list outputs; /* items: struct output_config */
+    struct config_list rules;   /* items: struct rule_config */
 };
 
 enum { DEVICE_KINDS_MAX = 16, DEVICE_ROWS_MAX = 24, DEVICE_SOURCE_NAME_CHARS = 48 };

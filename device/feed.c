@@ -1,5 +1,7 @@
 #include "device/feed.h"
 
+#include "base/numfmt.h"
+#include "rule/rule.h"
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -197,6 +199,33 @@ static uint8_t *put_cells(uint8_t *at, const struct shape *shape, const struct c
     return at;
 }
 
+static size_t row_bytes(const struct shape *shape, const struct source_row *r)
+{
+    size_t need = sizeof(struct row_head) + sizeof(struct source_position) + (size_t)shape->n * 9;
+
+    for (uint32_t i = 0; !shape->all_fixed && i < shape->n; i++)
+        if (shape->type[i] == COLUMN_TEXT && !r->cells[i].absent)
+            need += r->cells[i].text.len;
+    return need;
+}
+
+bool feed_has_room(struct feed *f, unsigned source, const struct source_row *r, size_t more)
+{
+    const struct sink_of *s = &f->sinks[source];
+    size_t bytes = ring_bytes(s->ring), need;
+
+    if (r->group >= f->n_groups || r->n_cells != f->made[r->group].n)
+        return true; /* is refused */
+    if (more > bytes / 4)
+        more = bytes / 4;
+    /* A message that does not fit before the ring's end costs that end, too. Half a ring is what a producer
+     * that waits for room is woken for. */
+    need = more + 2 * (row_bytes(&f->made[r->group], r) + sizeof(struct feed_decision) + 16);
+    if (need > bytes / 2)
+        need = bytes / 2;
+    return bytes - ring_used(s->ring) >= need;
+}
+
 static int sink_row(void *ctx, const struct source_row *r)
 {
     struct sink_of *s = ctx;
@@ -213,10 +242,7 @@ static int sink_row(void *ctx, const struct source_row *r)
     if (r->group >= f->n_groups || r->n_cells != f->made[r->group].n)
         return -EINVAL;
     shape = &f->made[r->group];
-    need = sizeof head + sizeof(struct source_position) + (size_t)shape->n * 9;
-    for (uint32_t i = 0; !shape->all_fixed && i < shape->n; i++)
-        if (shape->type[i] == COLUMN_TEXT && !r->cells[i].absent)
-            need += r->cells[i].text.len;
+    need = row_bytes(shape, r);
     if (s->loss.samples == 0 || tell_loss(s, r->time_ns))
         message = ring_reserve(s->ring, need);
     if (message == NULL) {
@@ -275,6 +301,41 @@ bool feed_event(struct feed *f, unsigned source, const struct feed_event *e)
         return true;
     count(&f->counters.events_dropped, 1);
     return false;
+}
+
+bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *d)
+{
+    struct head head = {.kind = FEED_DECISION, .source = (uint8_t)source};
+    struct ring *ring = f->sinks[source].ring;
+    uint8_t *message = ring_reserve(ring, sizeof head + sizeof *d);
+
+    if (message == NULL)
+        return false;
+    put(put(message, &head, sizeof head), d, sizeof *d);
+    ring_publish(ring, sizeof head + sizeof *d);
+    f->urgent = true;
+    return true;
+}
+
+void feed_decision_value(const struct feed_decision *d, char *out, size_t n)
+{
+    char number[NUMFMT_DOUBLE_CHARS];
+
+    switch ((enum rule_type)d->type) {
+    case RULE_DOUBLE:
+        numfmt_double(d->f64, number);
+        snprintf(out, n, "%s", number);
+        break;
+    case RULE_INTEGER:
+        snprintf(out, n, "%" PRId64, d->i64);
+        break;
+    case RULE_BOOL:
+        snprintf(out, n, "%s", d->i64 != 0 ? "true" : "false");
+        break;
+    case RULE_TEXT:
+        snprintf(out, n, "%.*s", (int)d->text_bytes, (const char *)d->text);
+        break;
+    }
 }
 
 static int sink_event(void *ctx, const struct source_event *e)
@@ -448,6 +509,9 @@ bool feed_read(struct feed *f, struct ring *ring, struct feed_message *ret_m)
         break;
     case FEED_RECEIPT:
         get(body, &ret_m->receipt, sizeof ret_m->receipt);
+        break;
+    case FEED_DECISION:
+        get(body, &ret_m->decision, sizeof ret_m->decision);
         break;
     }
     return true;

@@ -1,5 +1,5 @@
-/* feed.h - what travels through the ring: groups, rows, events and receipts, written by the act thread and
- * read by the io thread.
+/* feed.h - what travels through the ring: groups, rows, events, receipts and decisions, written by the act
+ * thread and read by the io thread.
  *
  * The producer's half is the sink that sources write into. A live row that finds no room is dropped, and the
  * loss is told as a DROPPED event as soon as there is room again: how many samples, and from when to when.
@@ -13,9 +13,9 @@
 
 #include <stdatomic.h>
 
-enum { FEED_TEXT_BYTES = 200, FEED_ADDRESS_BYTES = 112 };
+enum { FEED_TEXT_BYTES = 200, FEED_ADDRESS_BYTES = 112, FEED_VALUE_BYTES = 40 };
 
-enum feed_kind { FEED_GROUP = 1, FEED_ROW = 2, FEED_EVENT = 3, FEED_RECEIPT = 4 };
+enum feed_kind { FEED_GROUP = 1, FEED_ROW = 2, FEED_EVENT = 3, FEED_RECEIPT = 4, FEED_DECISION = 5 };
 
 struct feed_event {
     uint32_t type;     /* proto EventType */
@@ -31,6 +31,21 @@ struct feed_receipt {
     uint32_t samples, address_bytes;
     uint8_t address[FEED_ADDRESS_BYTES];
 };
+
+/* A rule was raised or cleared. */
+struct feed_decision {
+    uint32_t instance; /* of the rules */
+    bool raised, has_value;
+    uint8_t type; /* enum rule_type */
+    uint8_t text_bytes;
+    int64_t time_ns, since_ns; /* of the change; of the raise */
+    union {
+        double f64;
+        int64_t i64;
+    };
+    uint8_t text[FEED_VALUE_BYTES]; /* cut */
+};
+enum { FEED_DECISION_BYTES = sizeof(struct feed_decision) + 32 }; /* in the ring, at most */
 
 struct feed_channel {
     char name[SOURCE_NAME_BYTES], unit[SOURCE_NAME_BYTES];
@@ -60,6 +75,10 @@ struct feed_counters *feed_counters(struct feed *f);
 const struct source_sink *feed_sink(struct feed *f, unsigned source, bool replayable);
 /* false: no room now. */
 bool feed_event(struct feed *f, unsigned source, const struct feed_event *e);
+bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *d);
+/* Is there room now for the row of that source and for `more` bytes before it? At most half the ring is asked
+ * for. */
+bool feed_has_room(struct feed *f, unsigned source, const struct source_row *r, size_t more);
 /* Tells losses that wait, then wakes the consumer where that is due. After each round of steps. */
 void feed_flush(struct feed *f, int64_t wall_unix_ns);
 /* What is lost and not told, of the first source that has any; false when there is nothing. Takes it. Also
@@ -84,7 +103,10 @@ struct feed_message {
     /* FEED_EVENT, FEED_RECEIPT */
     struct feed_event event;
     struct feed_receipt receipt;
+    struct feed_decision decision;
 };
+/* Its value as text: cut to n bytes, which are ended by NUL. */
+void feed_decision_value(const struct feed_decision *d, char *out, size_t n);
 /* The oldest message of one of the two rings, borrowed until ring_release; false when there is none. */
 bool feed_read(struct feed *f, struct ring *ring, struct feed_message *ret_m);
 

@@ -183,6 +183,8 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
     struct act_source sources[SOURCES_MAX];
     struct feed_options fo = {.wake_each = !io->polls_ring};
     struct sampler_options so = {0};
+    struct sampler_listener listener;
+    struct act_hook hook = {.round = decide_round};
     struct act_options ao = {.clock = &io->daemon->clock, .sources = sources};
     int rc = open_sources(io, tier, sources, err);
 
@@ -198,6 +200,16 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
     fo.n_sources = io->n_sources;
     if (rc == 0)
         rc = feed_new(&io->feed, &fo);
+    if (rc == 0)
+        rc = io_open_decide(io, err);
+    if (io->decide != NULL) {
+        listener = decide_listener(io->decide);
+        so.listeners = &listener;
+        so.n_listeners = 1;
+        hook.ctx = io->decide;
+        ao.hooks = &hook;
+        ao.n_hooks = 1;
+    }
     so.feed = io->feed;
     so.n_sources = io->n_sources;
     if (rc == 0)
@@ -293,6 +305,7 @@ struct io *io_free(struct io *io)
     if (io == NULL)
         return NULL;
     act_free(io->act);
+    decide_free(io->decide);
     sampler_free(io->sampler);
     feed_free(io->feed);
     ring_free(io->live);
@@ -399,6 +412,7 @@ int io_run(struct io *io)
     io->health_at_ms = now_ms + io->config->health_s * 1000;
     io_measure(io, true);
     io_start_event(io);
+    io_clear_orphans(io);
     rc = act_start(io->act);
     if (rc != 0)
         return rc;

@@ -14,6 +14,7 @@
 #include "ctl/status.h"
 #include "device/act.h"
 #include "device/batch.h"
+#include "device/decide/decide.h"
 #include "device/device_config.h"
 #include "device/health.h"
 #include "device/sampler.h"
@@ -105,6 +106,11 @@ struct io {
     struct feed *feed;
     struct sampler *sampler;
     struct act *act;
+    struct decide *decide;
+    struct decide_raised alarms[DECIDE_INSTANCES_MAX]; /* raised now, as far as is known here */
+    unsigned n_alarms;
+    struct decide_raised orphans[DECIDE_INSTANCES_MAX]; /* were raised by rules that are gone */
+    unsigned n_orphans;
     struct batch *batch;
     struct pack_tools tools;
     struct status *status;
@@ -182,6 +188,19 @@ void io_watch_link(struct io *io, int64_t now_ms);
 
 /* io_health.c: io->measures anew; those of the machine, which cost file reads, only when asked for. */
 void io_measure(struct io *io, bool with_machine);
+/* io_decide.c: what rules decided */
+/* With what was raised at the last commit of the life before. */
+must_check int io_open_decide(struct io *io, struct errmsg *err);
+/* The event of a change into the batch, with the state that is kept with it. */
+void io_decision(struct io *io, unsigned source, const struct feed_decision *d);
+/* Clears what was raised by rules that are no longer configured. */
+void io_clear_orphans(struct io *io);
+/* In the transaction of the entry. */
+must_check int io_keep_decision(struct io *io, const struct batch_entry *e);
+void io_alarm_facts(struct io *io, struct json *j);
+enum { IO_RULE_COUNTERS = 15 };
+extern const struct counter_info io_rule_counter_info[IO_RULE_COUNTERS];
+void io_rule_counters(const struct io *io, uint64_t value[IO_RULE_COUNTERS]);
 
 /* io_command.c: orders from above */
 void io_on_document(void *ctx, const Fogline__V1__Document *d);
@@ -189,5 +208,6 @@ void io_run_commands(struct io *io);
 
 /* A record of the device itself into the batch: packs m. */
 void io_add_message(struct io *io, unsigned lane, uint32_t kind, const ProtobufCMessage *m);
+void io_add_entry(struct io *io, const struct batch_entry *like, const ProtobufCMessage *m);
 
 #endif

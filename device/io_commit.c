@@ -86,6 +86,8 @@ static int append_all(struct io *io, struct io_loss *loss)
             continue;
         rc = append(io, e);
         e->is_done = rc == 0;
+        if (rc == 0 && e->is_decision)
+            rc = io_keep_decision(io, e);
         if (rc == 0 && e->has_position)
             positions[e->source] = &e->position;
         if (rc == SPOOL_FULL) {

@@ -70,11 +70,11 @@ static const struct counter_info spool_gauge_info[GAUGES] = {
     [GAUGE_DAMAGED] = {"damaged", COUNTER_TOTAL, "1", "Values found damaged"},
 };
 
-enum { SETS = 5 };
+enum { SETS = 6 };
 
 /* Values that are not kept in an array of counters, and all sets together. */
 struct numbers {
-    uint64_t act[ACT_COUNTERS], spool[GAUGES];
+    uint64_t act[ACT_COUNTERS], spool[GAUGES], rules[IO_RULE_COUNTERS];
     struct counter_set set[SETS];
 };
 
@@ -107,6 +107,8 @@ static void read_numbers(struct io *io, struct numbers *n)
         (struct counter_set){"outbox", outbox_counter_info, outbox_counters(io->outbox), OUTBOX_COUNTERS};
     n->set[4] =
         (struct counter_set){"link", link_counter_info, lower_port_link_counters(io->port), LINK_COUNTERS};
+    io_rule_counters(io, n->rules);
+    n->set[5] = (struct counter_set){"rules", io_rule_counter_info, n->rules, IO_RULE_COUNTERS};
 }
 
 /* ---- records of the device itself ---- */
@@ -114,17 +116,23 @@ static void read_numbers(struct io *io, struct numbers *n)
 void io_add_message(struct io *io, unsigned lane, uint32_t kind, const ProtobufCMessage *m)
 {
     struct batch_entry e = {.kind = kind, .source = BATCH_NO_SOURCE, .lane = (uint8_t)lane};
+
+    io_add_entry(io, &e, m);
+}
+
+void io_add_entry(struct io *io, const struct batch_entry *like, const ProtobufCMessage *m)
+{
     int rc;
 
     wire_pack(batch_begin(io->batch), m);
-    rc = batch_end(io->batch, &e, NULL);
+    rc = batch_end(io->batch, like, NULL);
     if (rc != 0) {
         io_fail(io, rc);
         return;
     }
     if (io->batch_since_ms == INT64_MAX)
         io->batch_since_ms = loop_now_ms(io->daemon->loop);
-    io->urgent |= lane == LANE_URGENT;
+    io->urgent |= like->lane == LANE_URGENT;
 }
 
 static void add_event(struct io *io, Fogline__V1__Event *m, const struct feed_event *e, const char *subject)
@@ -189,7 +197,7 @@ void io_reply(struct io *io, uint64_t counter, bool ok, const char *text)
     io_add_message(io, LANE_URGENT, FOGLINE__V1__KIND__KIND_REPLY, &m.base);
 }
 
-enum { HEALTH_COUNTERS_MAX = 128, HEALTH_NAME_BYTES = 64 };
+enum { HEALTH_COUNTERS_MAX = 192, HEALTH_NAME_BYTES = 64 };
 
 void io_health(struct io *io)
 {
@@ -354,6 +362,7 @@ void io_write_status(struct io *io)
         spool_facts(io, j);
         health_facts(io, j);
         source_facts(io, j);
+        io_alarm_facts(io, j);
         read_numbers(io, &numbers);
         rc = status_end(io->status, numbers.set, SETS);
     }

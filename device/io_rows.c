@@ -158,6 +158,20 @@ static void on_event(struct io *io, struct io_source *s, const struct feed_event
     io_event(io, e, subject);
 }
 
+/* Decisions on a replayed source stand before their row in the ring: all rows before are in the same commit
+ * or an earlier one, so that after a crash the row is read again with its change made. */
+static void on_decision(struct io *io, const struct feed_message *m)
+{
+    for (uint32_t i = 0; io->sources[m->source].replayable && i < io->n_groups && io->error == 0; i++) {
+        struct io_group *g = &io->groups[i];
+
+        if (g->pack != NULL && g->source == m->source && pack_rows(g->pack) > 0)
+            close_pack(io, g);
+    }
+    if (io->error == 0)
+        io_decision(io, m->source, &m->decision);
+}
+
 static void on_message(struct io *io, const struct feed_message *m)
 {
     struct io_source *s = &io->sources[m->source];
@@ -174,6 +188,9 @@ static void on_message(struct io *io, const struct feed_message *m)
         break;
     case FEED_RECEIPT:
         on_receipt(io, m);
+        break;
+    case FEED_DECISION:
+        on_decision(io, m);
         break;
     }
 }

@@ -164,13 +164,22 @@ static void apply(struct sampler *s, const struct setting *how, enum column_type
     atomic_fetch_add_explicit(&s->counters.out_of_range, 1, memory_order_relaxed);
 }
 
+static bool has_room(const struct sampler *s, unsigned source, const struct source_row *r)
+{
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < s->n_listeners; i++)
+        if (s->listeners[i].ring_bytes != NULL)
+            bytes += s->listeners[i].ring_bytes(s->listeners[i].ctx, source);
+    return feed_has_room(s->feed, source, r, bytes);
+}
+
 static int take_row(void *ctx, const struct source_row *r)
 {
     struct input *in = ctx;
     struct sampler *s = in->sampler;
     struct source_row out = *r;
     const struct group *g;
-    int rc;
 
     if (r->group >= SOURCE_GROUPS_MAX || !s->groups[r->group].is_known || r->n_cells != s->groups[r->group].n)
         return -EINVAL;
@@ -181,11 +190,11 @@ static int take_row(void *ctx, const struct source_row *r)
             apply(s, &g->settings[i], g->type[i], &s->cells[i]);
         out.cells = s->cells;
     }
-    rc = in->out->row(in->out->ctx, &out);
-    if (rc == 0 || (rc == SINK_FULL && !in->replayable))
-        for (unsigned i = 0; i < s->n_listeners; i++)
-            s->listeners[i].row(s->listeners[i].ctx, in->source, &out);
-    return rc;
+    if (in->replayable && s->n_listeners > 0 && !has_room(s, in->source, &out))
+        return SINK_FULL;
+    for (unsigned i = 0; i < s->n_listeners; i++)
+        s->listeners[i].row(s->listeners[i].ctx, in->source, &out);
+    return in->out->row(in->out->ctx, &out);
 }
 
 static int take_receipt(void *ctx, const struct source_receipt *r)

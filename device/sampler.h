@@ -1,9 +1,10 @@
 /* sampler.h - between a source and the feed: what is done to readings before they are decided on and kept.
  *
  * Each source writes into a sink of the sampler, which passes rows on in this order: scale, offset, unit and
- * valid range of its channels (channel.h), then the feed, then who listens (the rules). A source without
+ * valid range of its channels (channel.h), then who listens (the rules), then the feed. A source without
  * settings is passed through as it is. Listeners hear a live row even when the feed has no room for it: a
- * full ring stops no decision; a replayed row is heard once, when the feed took it.
+ * full ring stops no decision; a replayed row is heard once, when the feed has room for it and for what
+ * listeners put there before it.
  * Threads: sampler_new and sampler_free on the main thread, the sinks on the act thread; counters are atomic.
  * Limits: all memory is taken in sampler_new; SAMPLER_CHANNELS_MAX channels with settings on a device. */
 #ifndef FOGLINE_DEVICE_SAMPLER_H
@@ -20,6 +21,8 @@ struct sampler_listener {
     /* 0 or negative errno, which the source gets. */
     int (*group)(void *ctx, unsigned source, uint32_t group, const struct source_group *g);
     void (*row)(void *ctx, unsigned source, const struct source_row *r);
+    /* Bytes that it may put into the ring of that source while it hears one row; NULL: none. */
+    size_t (*ring_bytes)(void *ctx, unsigned source);
 };
 
 struct sampler_counters {

@@ -5,6 +5,7 @@
   bench footprint [--json]                          sizes of programs, memory and CPU idle and under load, start times
   bench drain [--rows N] [--json]                   a backlog after a cut, with live rows overtaking it
   bench connections [--devices N] [--json]          what a connected, silent device costs its fog, and ZeroMQ alone
+  bench device [--json]                             from a sample to the output that a rule switches, with a slow disk
   bench codec [--data DIR] [--rounds 3] [--json]    bytes a sample and speed of the encodings on folders of CSV files
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
@@ -25,6 +26,7 @@ import time
 from datetime import datetime, timezone
 
 import bench_codec
+import bench_device
 from cluster import Cluster, ClusterError
 
 BUILD = os.environ.get("FOGLINE_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "build"))
@@ -406,6 +408,10 @@ def codec(args):
     bench_codec.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 
+def device(args):
+    bench_device.run(args, BUILD)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sub = p.add_subparsers(dest="name", required=True)
@@ -427,6 +433,9 @@ def main():
     q.add_argument("--json", action="store_true")
     q.add_argument("--devices", type=int, default=500)
     q.set_defaults(fn=connections)
+    q = sub.add_parser("device")
+    q.add_argument("--json", action="store_true")
+    q.set_defaults(fn=device)
     q = sub.add_parser("codec")
     q.add_argument("--json", action="store_true")
     q.add_argument("--data", metavar="DIR")

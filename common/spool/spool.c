@@ -1,5 +1,7 @@
 #include "spool/spool.h"
 
+#include "base/cleanup.h"
+
 #include "spool/spool_private.h"
 
 struct db *spool_db(struct spool *sp)
@@ -197,6 +199,60 @@ int spool_fact_get(struct spool *sp, const char *name, struct buf *ret_value)
         buf_append(ret_value, value.data, value.len);
         r = ret_value->error;
     }
+    spool_view_done(sp, t);
+    return r;
+}
+
+int spool_fact_delete(struct spool *sp, const char *name)
+{
+    struct db_txn *t;
+    struct span key;
+    int r = fact_name(name, &key);
+
+    if (r == 0)
+        r = spool_txn(sp, &t);
+    if (r == 0)
+        r = db_del(t, SPOOL_TABLE_META, key);
+    return r == DB_NOT_FOUND ? 0 : r;
+}
+
+static int each_fact(struct db_txn *t, struct span prefix,
+                     int (*fn)(void *ctx, const char *name, struct span value), void *ctx)
+{
+    owned(db_cursor_freep) struct db_cursor *c = NULL;
+    char name[FACT_NAME_MAX_BYTES + 1];
+    struct span key, value;
+    int r = db_cursor_new(t, SPOOL_TABLE_META, &c);
+
+    if (r == 0)
+        r = db_cursor_seek(c, prefix, &key, &value);
+    while (r == 0 || r == DB_DAMAGED) {
+        if (key.len < prefix.len || memcmp(key.data, prefix.data, prefix.len) != 0)
+            return 0;
+        if (r == 0 && key.len <= FACT_NAME_MAX_BYTES) {
+            memcpy(name, key.data, key.len);
+            name[key.len] = '\0';
+            r = fn(ctx, name, value);
+            if (r != 0)
+                return r;
+        }
+        r = db_cursor_next(c, &key, &value);
+    }
+    return r == DB_NOT_FOUND ? 0 : r;
+}
+
+int spool_facts_each(struct spool *sp, const char *prefix,
+                     int (*fn)(void *ctx, const char *name, struct span value), void *ctx)
+{
+    struct db_txn *t;
+    struct span key;
+    int r = fact_name(prefix, &key);
+
+    if (r == 0)
+        r = spool_view(sp, &t);
+    if (r != 0)
+        return r;
+    r = each_fact(t, key, fn, ctx);
     spool_view_done(sp, t);
     return r;
 }

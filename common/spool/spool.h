@@ -203,6 +203,11 @@ uint64_t spool_quota_bytes(const struct spool *sp);
  */
 must_check int spool_fact_put(struct spool *sp, const char *name, struct span value);
 must_check int spool_fact_get(struct spool *sp, const char *name, struct buf *ret_value); /* DB_NOT_FOUND */
+must_check int spool_fact_delete(struct spool *sp, const char *name); /* none of that name: 0 */
+/* Each whose name begins so, in the order of names; name and value are borrowed until fn returns, which gives
+ * 0, or what ends it and is returned. fn must not change facts. */
+must_check int spool_facts_each(struct spool *sp, const char *prefix,
+                                int (*fn)(void *ctx, const char *name, struct span value), void *ctx);
 must_check int spool_fact_put_u64(struct spool *sp, const char *name, uint64_t v);
 must_check int spool_fact_get_u64(struct spool *sp, const char *name, uint64_t *ret_v);
 

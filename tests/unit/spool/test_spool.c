@@ -354,6 +354,50 @@ static void facts_are_read_in_the_transaction_that_writes_them(void **state)
     helper_dir_remove(dir);
 }
 
+static int note_fact(void *ctx, const char *name, struct span value)
+{
+    struct buf *said = ctx;
+
+    buf_printf(said, "%s=%.*s;", name, (int)value.len, (const char *)value.data);
+    return strcmp(name, "rule/stop") == 0 ? 7 : 0;
+}
+
+static void facts_of_a_prefix_are_told_in_order_and_can_be_deleted(void **state)
+{
+    char dir[HELPER_PATH_BYTES];
+    struct spool_options o;
+    struct buf said = {0};
+    struct spool *sp;
+
+    (void)state;
+    helper_dir_make(dir);
+    o = helper_spool(dir);
+    sp = helper_open(&o);
+    assert_int_equal(spool_facts_each(sp, "rule/", note_fact, &said), 0);
+    assert_int_equal(said.len, 0);
+    assert_int_equal(spool_fact_put(sp, "rule/b", span_str("2")), 0);
+    assert_int_equal(spool_fact_put(sp, "rule/a", span_str("1")), 0);
+    assert_int_equal(spool_fact_put(sp, "rulf", span_str("no")), 0);
+    assert_int_equal(spool_fact_put(sp, "rule", span_str("no")), 0);
+    assert_int_equal(spool_facts_each(sp, "rule/", note_fact, &said), 0);
+    assert_true(span_equal(span_of(said.data, said.len), span_str("rule/a=1;rule/b=2;")));
+    assert_int_equal(spool_commit(sp), 0);
+    assert_int_equal(spool_fact_delete(sp, "rule/a"), 0);
+    assert_int_equal(spool_fact_delete(sp, "rule/a"), 0);
+    assert_int_equal(spool_fact_delete(sp, "rule/never"), 0);
+    assert_int_equal(spool_fact_put(sp, "rule/stop", span_str("3")), 0);
+    assert_int_equal(spool_fact_put(sp, "rule/t", span_str("4")), 0);
+    assert_int_equal(spool_commit(sp), 0);
+    spool_close(sp);
+    sp = helper_open(&o);
+    buf_reset(&said);
+    assert_int_equal(spool_facts_each(sp, "rule/", note_fact, &said), 7);
+    assert_true(span_equal(span_of(said.data, said.len), span_str("rule/b=2;rule/stop=3;")));
+    spool_close(sp);
+    buf_deinit(&said);
+    helper_dir_remove(dir);
+}
+
 static void store_of_another_node_is_refused(void **state)
 {
     char dir[HELPER_PATH_BYTES];
@@ -432,6 +476,7 @@ int main(void)
         cmocka_unit_test(full_store_goes_on_by_evicting),
         cmocka_unit_test(transaction_too_big_for_the_map_leaves_the_state_before),
         cmocka_unit_test(facts_are_read_in_the_transaction_that_writes_them),
+        cmocka_unit_test(facts_of_a_prefix_are_told_in_order_and_can_be_deleted),
         cmocka_unit_test(store_of_another_node_is_refused),
         cmocka_unit_test(thousands_of_streams_are_found_and_forgotten),
     };

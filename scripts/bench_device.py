@@ -1,0 +1,60 @@
+"""bench_device.py - the part `device` of bench: from a sample to the output it switches, while the disk is slow.
+
+A real fogline-device reads 8 channels at 1 kHz; a rule on a noisy one switches a file in memory hundreds of times a second, and
+each change is an event that is committed at once. Measured by the daemon itself: from the time of the reading to the return of the
+output's call, on the monotonic clock. Once with the disk as it is, once with every wait for it made longer (slow_sync).
+"""
+import json
+import os
+import shutil
+import tempfile
+import time
+
+from cluster import Cluster
+
+SECONDS, SLOW_MS = 20, 300
+GOAL_P99_MS = 1.0
+
+
+def one(build, slow_ms):
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    folder, output = tempfile.mkdtemp(prefix="fogline-bench-"), tempfile.mkdtemp(prefix="fogline-bench-", dir=memory)
+    preload = {"LD_PRELOAD": os.path.join(build, "tests", "limits", "libslow_sync.so"), "FOGLINE_SLOW_SYNC_MS": str(slow_ms)}
+    try:
+        with Cluster(folder, build, by_relay=()) as c:
+            node = c.add_device("device", site="bench", fogs=[], config={
+                "pack.ms": 100, "commit_ms": 100, "log.level": "error",
+                "outputs": [{"type": "file", "name": "out", "path": os.path.join(output, "out")}],
+                # Every other row, more or less: its noise changes by 2 from row to row.
+                "rules": [{"type": "rate", "name": "noisy", "channel": "plant/speed", "limit": 1500,
+                           "actions": [{"type": "set", "output": "out"}]}],
+            }, sources=[{"type": "plant", "name": "plant", "interval_ms": 1}])
+            node.key = c.ctl_json("device", "init", "--node", "device", "--site", "bench", "--state-dir", node.state_dir,
+                                  "--run-dir", node.run_dir)["key"]
+            c.write_config("device")
+            os.environ.update(preload)
+            try:
+                c.start("device")
+            finally:
+                for key in preload:
+                    del os.environ[key]
+            time.sleep(SECONDS)  # the length of the measurement
+            n = c.status("device")["counters"]
+            c.stop("device", timeout=60)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(output, ignore_errors=True)
+    return {"outputs_set": n["rules.output_sets"], "p50_ms": ms(n["rules.output_p50_ns"]), "p99_ms": ms(n["rules.output_p99_ns"]),
+            "max_ms": ms(n["rules.output_max_ns"]), "commits": n["io.commits"],
+            "commit_mean_ms": round(n["io.commit_us"] / max(1, n["io.commits"]) / 1000, 1),
+            "rows": n["act.rows"], "ticks_missed": n["act.ticks_missed"], "rows_dropped": n["act.rows_dropped"], "changes_dropped": n["rules.changes_dropped"]}
+
+
+def ms(ns):
+    return round(ns / 1e6, 4)
+
+
+def run(args, build):
+    out = {"seconds": SECONDS, "goal_p99_ms": GOAL_P99_MS, "disk_as_it_is": one(build, 0), "disk_slow_ms": SLOW_MS,
+           "disk_slow": one(build, SLOW_MS)}
+    print(json.dumps(out, indent=None if args.json else 1))
