@@ -115,7 +115,7 @@ static void open_source(struct bench *b, const char *more)
     char yaml[2000];
 
     snprintf(yaml, sizeof yaml,
-             "host: 127.0.0.1\nport: %s\ninterval_ms: 50\ntimeout_ms: 200\nreconnect_ms: "
+             "host: 127.0.0.1\nport: %s\ninterval_ms: 300\ntimeout_ms: 200\nreconnect_ms: "
              "20\nreconnect_max_ms: 100\n"
              "registers:\n"
              "  - {name: a, address: 0}\n  - {name: b, address: 1, type: i16, scale: 0.5}\n"
