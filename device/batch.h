@@ -21,6 +21,7 @@ struct batch_entry {
     bool has_position, is_done;
     struct source_position position;
     int64_t time_first_ns, time_last_ns;
+    struct keep_counts reduced; /* left out of these rows and of rows before them */
 };
 
 struct batch; /* zero is not empty: make it with batch_new */
