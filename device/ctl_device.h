@@ -4,6 +4,6 @@
 
 #include "ctl/verbs.h"
 
-extern const struct cmd ctl_device_init[], ctl_device_send[], ctl_device_csv[];
+extern const struct cmd ctl_device_init[], ctl_device_send[], ctl_device_csv[], ctl_device_keep[];
 
 #endif

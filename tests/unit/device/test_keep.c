@@ -1,9 +1,10 @@
 /* Policies of channels: what is sent, what that says of the rest, and windows. */
 #include "device/keep/keep.h"
 
-#include "device/codec_table.h"
+#include "device/keep/what_if.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -267,6 +268,30 @@ static void no_adversary_gets_out_of_the_deadband(void **state)
     }
 }
 
+/* Every policy of the ladder through the codec and back: none is off by more than it says. */
+static uint64_t try_policies(const struct codec_table *t, const char *path)
+{
+    struct what_if_options o = {.table = t, .only_column = -1, .block_rows = 1000};
+    struct what_if_policy ladder[WHAT_IF_POLICIES_MAX];
+    struct what_if *w;
+    unsigned n;
+    int rc = what_if_new(&w, &o);
+
+    if (rc == -ENODATA)
+        return 0;
+    assert_int_equal(rc, 0);
+    n = what_if_ladder(w, ladder);
+    for (unsigned i = 0; i < n; i++) {
+        struct what_if_result r;
+
+        assert_int_equal(what_if_run(w, &ladder[i], &r), 0);
+        if (ladder[i].policy != KEEP_AGGREGATE && !(r.worst <= ladder[i].percent / 100 * (1 + 1e-12)))
+            fail_msg("%s: %s: off by %.17g %% of the range", path, ladder[i].name, 100 * r.worst);
+    }
+    what_if_free(w);
+    return n * t->n_samples;
+}
+
 static uint64_t check_file(const char *path)
 {
     static const double fractions[] = {0.0005, 0.001, 0.005, 0.01, 0.05};
@@ -299,6 +324,7 @@ static uint64_t check_file(const char *path)
             }
         }
     }
+    n += try_policies(t, path);
     codec_table_free(t);
     return n;
 }
