@@ -6,6 +6,7 @@
   bench drain [--rows N] [--json]                   a backlog after a cut, with live rows overtaking it
   bench connections [--devices N] [--json]          what a connected, silent device costs its fog, and ZeroMQ alone
   bench codec [--data DIR] [--rounds 3] [--json]    bytes a sample and speed of the encodings on folders of CSV files
+  bench keep [--data DIR] [--json]                  bytes a sample within error bounds beside their goals; policies on a recording
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
 Input: the CSV files below $FOGLINE_TRACE_DIR (DIR/x/x.csv, `;`), or a seeded walk of the same shape. A row is a time, a source
@@ -25,6 +26,7 @@ import time
 from datetime import datetime, timezone
 
 import bench_codec
+import bench_keep
 from cluster import Cluster, ClusterError
 
 BUILD = os.environ.get("FOGLINE_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "build"))
@@ -402,6 +404,10 @@ def codec(args):
     bench_codec.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 
+def keep(args):
+    bench_keep.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sub = p.add_subparsers(dest="name", required=True)
@@ -428,6 +434,10 @@ def main():
     q.add_argument("--data", metavar="DIR")
     q.add_argument("--rounds", type=int, default=3)
     q.set_defaults(fn=codec)
+    q = sub.add_parser("keep")
+    q.add_argument("--json", action="store_true")
+    q.add_argument("--data", metavar="DIR")
+    q.set_defaults(fn=keep)
     q = sub.add_parser("peer-line")
     q.add_argument("rows_n", type=int, metavar="ROWS")
     q.set_defaults(fn=peer_line)

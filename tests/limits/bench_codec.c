@@ -206,6 +206,7 @@ static const char *const names[] = {"pfor", "range"};
 
 struct result {
     struct codec_measured values[2], times[2], learned[2], bounded[BOUNDS_MAX][2];
+    struct codec_measured grouped[BOUNDS_MAX][2]; /* the columns of a file together, as a device sends them */
     struct codec_measured_plain plain;
     bool has_zstd;
     uint64_t difference_bytes;
@@ -243,6 +244,8 @@ static must_check int measure(const struct setup *setup, struct codec_set *files
         r = measure_both(files, 0, true, 0, res->times);
     for (unsigned i = 0; i < setup->n_bounds && r == 0; i++)
         r = measure_both(series, setup->bounds[i] / 100, true, 0, res->bounded[i]);
+    for (unsigned i = 0; i < setup->n_bounds && r == 0; i++)
+        r = measure_both(files, setup->bounds[i] / 100, false, 0, res->grouped[i]);
     return r;
 }
 
@@ -272,6 +275,14 @@ static void put_bounds(struct json *j, const struct setup *setup, uint64_t n, co
         json_kdouble(j, "largest_error_of_bound",
                      fmax(res->bounded[i][0].largest_of_bound, res->bounded[i][1].largest_of_bound));
         json_kbool(j, "kept", res->bounded[i][0].exact && res->bounded[i][1].exact);
+        json_key(j, "learned");
+        json_object(j);
+        for (unsigned e = 0; e < 2; e++)
+            json_kdouble(j, names[e], value_bytes(&res->grouped[i][e], n));
+        json_kdouble(j, "largest_error_of_bound",
+                     fmax(res->grouped[i][0].largest_of_bound, res->grouped[i][1].largest_of_bound));
+        json_kbool(j, "kept", res->grouped[i][0].exact && res->grouped[i][1].exact);
+        json_object_end(j);
         json_object_end(j);
     }
     json_array_end(j);
@@ -349,8 +360,10 @@ static must_check int run(const struct setup *setup, char **paths)
         codec_measured_deinit(&res.values[e]);
         codec_measured_deinit(&res.times[e]);
         codec_measured_deinit(&res.learned[e]);
-        for (unsigned i = 0; i < BOUNDS_MAX; i++)
+        for (unsigned i = 0; i < BOUNDS_MAX; i++) {
             codec_measured_deinit(&res.bounded[i][e]);
+            codec_measured_deinit(&res.grouped[i][e]);
+        }
     }
     return r;
 }
