@@ -280,6 +280,97 @@ static void a_full_ring_keeps_back_what_an_alarm_asked_for(void **state)
     end(&b);
 }
 
+struct one_channel {
+    struct config_list sources; /* of struct source_config */
+};
+
+static void check_sources(const void *values, struct config_check *c)
+{
+    const struct one_channel *v = values;
+
+    for (size_t i = 0; i < v->sources.n; i++) {
+        const struct source_config *s = v->sources.at[i].value;
+        char field[CONFIG_FIELD_CHARS];
+
+        snprintf(field, sizeof field, "sources[%zu]", i);
+        channel_config_check(&s->channels, field, c);
+    }
+}
+
+/* The first problem of a file with this one entry, as it is printed; "": none. */
+static void problem_of(const char *entry, char out[512])
+{
+    struct config_kind kinds[] = {
+        {.rows = source_config_rows, .size = sizeof(struct source_config), .help = "S."}, {0}};
+    struct config_row rows[] = {
+        {"sources", CONFIG_LIST, CONFIG_AT(struct one_channel, sources), .kinds = kinds, .help = "S."}, {0}};
+    struct config_schema schema = {
+        .name = "t", .rows = rows, .size = sizeof(struct one_channel), .check = check_sources};
+    struct config_problems problems = {0};
+    struct one_channel values = {0};
+    char yaml[400];
+    struct config_text text = {.name = "d.yaml"};
+
+    snprintf(yaml, sizeof yaml, "sources:\n  - name: s\n    channels:\n      - {name: a, %s}\n", entry);
+    text.text = span_str(yaml);
+    out[0] = '\0';
+    if (config_load_text(&schema, &text, &values, &problems) != 0)
+        snprintf(out, 512, "%s:%u: %s: %s; %s", problems.file, problems.at[0].line, problems.at[0].field,
+                 problems.at[0].message, problems.at[0].remedy);
+    else
+        config_free_values(&schema, &values);
+    config_problems_deinit(&problems);
+}
+
+static void wrong_policies_name_line_field_and_remedy(void **state)
+{
+    static const struct {
+        const char *entry, *problem;
+    } cases[] = {
+        {"keep: change, deadband: 1", ""},
+        {"keep: change, deadband_percent: 1, max_silence_ms: 0, min_interval_ms: 1 h", ""},
+        {"bound: 1", ""},
+        {"keep: bound, bound: 1, min_interval_ms: 1 s", ""},
+        {"keep: aggregate, aggregate_ms: 1 s, around_alarm_ms: 1 s", ""},
+        {"deadband: 1", "d.yaml:4: sources[0].channels[0].deadband: counts with keep: change only; Set keep: "
+                        "change, or leave it out."},
+        {"deadband_percent: 1", "d.yaml:4: sources[0].channels[0].deadband_percent: counts with keep: change "
+                                "only; Set keep: change, or leave it out."},
+        {"keep: change, deadband: 1, deadband_percent: 1",
+         "d.yaml:4: sources[0].channels[0].deadband_percent: stands beside deadband; Leave one of the two "
+         "out."},
+        {"keep: change, max_silence_ms: 1 s, min_interval_ms: 2 s",
+         "d.yaml:4: sources[0].channels[0].min_interval_ms: is longer than max_silence_ms; Make it the "
+         "shorter "
+         "one."},
+        {"keep: bound",
+         "d.yaml:4: sources[0].channels[0].keep: is bound, and there is none; Set bound to the "
+         "largest error there may be."},
+        {"keep: change, bound: 1",
+         "d.yaml:4: sources[0].channels[0].bound: counts with keep: bound and raw only: "
+         "errors would add up; Leave it out, or set keep: bound."},
+        {"keep: aggregate", "d.yaml:4: sources[0].channels[0].keep: is aggregate, and of no length; Set "
+                            "aggregate_ms to the length of a window."},
+        {"aggregate_ms: 1 s",
+         "d.yaml:4: sources[0].channels[0].aggregate_ms: counts with keep: aggregate only; "
+         "Set keep: aggregate, or leave it out."},
+        {"keep: local, min_interval_ms: 1 s", "d.yaml:4: sources[0].channels[0].min_interval_ms: counts with "
+                                              "keep: raw, change and bound only; Leave "
+                                              "it out."},
+        {"keep: local, around_alarm_ms: 1 s", "d.yaml:4: sources[0].channels[0].around_alarm_ms: with keep: "
+                                              "local nothing is ever sent; Leave it out, "
+                                              "or set another keep."},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char problem[512];
+
+        problem_of(cases[i].entry, problem);
+        assert_string_equal(problem, cases[i].problem);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +379,7 @@ int main(void)
         cmocka_unit_test(nothing_is_remembered_of_a_row_that_found_no_room),
         cmocka_unit_test(windows_are_rows_of_their_own),
         cmocka_unit_test(an_alarm_brings_what_was_before_and_all_after),
+        cmocka_unit_test(wrong_policies_name_line_field_and_remedy),
         cmocka_unit_test(a_full_ring_keeps_back_what_an_alarm_asked_for),
     };
 
