@@ -447,7 +447,7 @@ static int make_starts(const struct what_if *w, const struct what_if_policy *p,
 
     for (uint32_t i = 0; p->policy == KEEP_BOUND && i < w->n; i++)
         if (w->sent->types[i] == COLUMN_DOUBLE)
-            bounds[i] = w->range[i] * p->percent / 100;
+            bounds[i] = fmin(w->range[i] * p->percent / 100, BLOCK_ERROR_BOUND_MAX);
     if (w->sent->n_rows > 0) {
         codec_table_block(w->sent, 0, BLOCK_ROWS_MAX, columns, &b);
         rc = block_learn(w->coder, &b, bounds, &bytes, learned, &time);
