@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "cloud/view_ledger.h"
+#include "cloud/view_reduced.h"
 #include "ctl/table.h"
 
 #include <inttypes.h>
@@ -13,6 +14,15 @@ struct gaps {
     struct table *holes; /* text */
 };
 
+static void put_by_reason(struct json *j, const uint64_t *by_reason)
+{
+    json_object(j);
+    for (unsigned i = 0; i < LEDGER_REASONS; i++)
+        if (by_reason[i] > 0)
+            json_ku64(j, ledger_reason_name(i), by_reason[i]);
+    json_object_end(j);
+}
+
 static void put_count(struct json *j, const char *key, const struct ledger_count *c)
 {
     json_key(j, key);
@@ -21,14 +31,27 @@ static void put_count(struct json *j, const char *key, const struct ledger_count
     json_ku64(j, "archived", c->archived);
     json_ku64(j, "held", c->held);
     json_key(j, "explained");
-    json_object(j);
-    for (unsigned i = 0; i < LEDGER_REASONS; i++)
-        if (c->by_reason[i] > 0)
-            json_ku64(j, ledger_reason_name(i), c->by_reason[i]);
-    json_object_end(j);
+    put_by_reason(j, c->by_reason);
     json_ku64(j, "explained_total", c->explained);
     json_ku64(j, "unexplained", c->unexplained);
     json_object_end(j);
+}
+
+/* Beside the balance: these samples have no numbers. */
+static void put_reduced(struct json *j, const struct view_reduced *r)
+{
+    json_key(j, "reduced");
+    put_by_reason(j, r->samples);
+    json_key(j, "reduced_sent_later");
+    put_by_reason(j, r->sent_later);
+}
+
+static void add_reduced(struct view_reduced *sum, const struct view_reduced *r)
+{
+    for (unsigned i = 0; i < LEDGER_REASONS; i++) {
+        sum->samples[i] += r->samples[i];
+        sum->sent_later[i] += r->sent_later[i];
+    }
 }
 
 static void put_balance(struct json *j, const struct ledger_balance *b)
@@ -82,18 +105,24 @@ static int lane_text(void *ctx, const struct view_lane_balance *l)
     return 0;
 }
 
-static void row_text(struct table *t, const char *site, const char *name, const struct ledger_balance *b)
+static void add_reason(char *out, size_t out_bytes, unsigned reason, uint64_t samples)
 {
-    char reasons[256] = "";
-    size_t n = 0;
+    size_t n = strlen(out);
 
-    for (unsigned i = 0; i < LEDGER_REASONS && n < sizeof reasons; i++)
-        if (b->samples.by_reason[i] > 0 || b->records.by_reason[i] > 0) {
-            int w = snprintf(reasons + n, sizeof reasons - n, "%s%s %" PRIu64, n > 0 ? ", " : "",
-                             ledger_reason_name(i), b->samples.by_reason[i]);
+    snprintf(out + n, out_bytes - n, "%s%s %" PRIu64, n > 0 ? ", " : "", ledger_reason_name(reason), samples);
+}
 
-            n += w > 0 ? (size_t)w : 0;
-        }
+static void row_text(struct table *t, const char *site, const char *name, const struct ledger_balance *b,
+                     const struct view_reduced *reduced)
+{
+    char reasons[256] = "", kept[256] = "";
+
+    for (unsigned i = 0; i < LEDGER_REASONS; i++) {
+        if (b->samples.by_reason[i] > 0 || b->records.by_reason[i] > 0)
+            add_reason(reasons, sizeof reasons, i, b->samples.by_reason[i]);
+        if (reduced->samples[i] > 0)
+            add_reason(kept, sizeof kept, i, reduced->samples[i] - reduced->sent_later[i]);
+    }
     table_cell(t, site);
     table_cell(t, name);
     table_cellf(t, "%s%" PRIu64, b->unreported && b->samples.produced > 0 ? ">=" : "", b->samples.produced);
@@ -104,21 +133,22 @@ static void row_text(struct table *t, const char *site, const char *name, const 
     table_cellf(t, "%" PRIu64, b->records.produced);
     table_cellf(t, "%" PRIu64, b->records.unexplained);
     table_cell(t, reasons);
+    table_cell(t, kept);
 }
 
 static int gaps_text(struct gaps *g, struct view *v, const struct view_device *only,
                      struct ledger_balance *total)
 {
     static const struct table_column columns[] = {
-        {"site", false},    {"device", false}, {"produced", true},
-        {"archived", true}, {"held", true},    {"explained", true},
-        {"missing", true},  {"records", true}, {"records missing", true},
-        {"why", false}};
+        {"site", false},     {"device", false}, {"produced", true}, {"archived", true},        {"held", true},
+        {"explained", true}, {"missing", true}, {"records", true},  {"records missing", true}, {"why", false},
+        {"not sent", false}};
     static const struct table_column hole_columns[] = {
         {"device", false},         {"epoch", false},          {"lane", true},
         {"records missing", true}, {"samples missing", true}, {"numbers", false}};
     owned(table_freep) struct table *t = NULL;
     owned(table_freep) struct table *holes = NULL;
+    struct view_reduced all = {0};
     int r = table_new(&t, columns, sizeof columns / sizeof columns[0]);
 
     if (r == 0)
@@ -126,20 +156,24 @@ static int gaps_text(struct gaps *g, struct view *v, const struct view_device *o
     g->holes = holes;
     for (size_t i = 0; i < view_n_devices(v) && r == 0; i++) {
         const struct view_device *d = view_device_at(v, i);
+        struct view_reduced reduced = {0};
         struct ledger_balance b;
 
         if (only != NULL && d != only)
             continue;
         r = view_balance(v, d, lane_text, g, &b);
+        if (r == 0)
+            r = view_reduced(v, d, &reduced);
         if (r == 0) {
-            row_text(t, d->site, d->name, &b);
+            row_text(t, d->site, d->name, &b, &reduced);
+            add_reduced(&all, &reduced);
             ledger_add(total, &b);
         }
     }
     if (r < 0)
         return r;
     if (only == NULL)
-        row_text(t, "", "all", total);
+        row_text(t, "", "all", total, &all);
     r = table_print(t, g->ctl->out, g->ctl->color);
     if (r == 0 && table_rows(holes) > 0) {
         fprintf(g->ctl->out, "\n");
@@ -152,6 +186,7 @@ static int gaps_json(struct gaps *g, struct view *v, const struct view_device *o
                      struct ledger_balance *total)
 {
     struct json *j = g->json;
+    struct view_reduced all = {0};
     int r = 0;
 
     json_object(j);
@@ -159,6 +194,7 @@ static int gaps_json(struct gaps *g, struct view *v, const struct view_device *o
     json_array(j);
     for (size_t i = 0; i < view_n_devices(v) && r == 0; i++) {
         const struct view_device *d = view_device_at(v, i);
+        struct view_reduced reduced = {0};
         struct ledger_balance b;
 
         if (only != NULL && d != only)
@@ -170,14 +206,19 @@ static int gaps_json(struct gaps *g, struct view *v, const struct view_device *o
         json_array(j);
         r = view_balance(v, d, lane_json, g, &b);
         json_array_end(j);
+        if (r == 0)
+            r = view_reduced(v, d, &reduced);
         if (r == 0) {
             put_balance(j, &b);
+            put_reduced(j, &reduced);
+            add_reduced(&all, &reduced);
             ledger_add(total, &b);
         }
         json_object_end(j);
     }
     json_array_end(j);
     put_balance(j, total);
+    put_reduced(j, &all);
     json_kbool(j, "balanced", total->records.unexplained == 0 && total->samples.unexplained == 0);
     json_object_end(j);
     return r;

@@ -25,6 +25,7 @@ struct batch_entry {
     bool is_decision, is_raised;
     uint32_t instance;
     int64_t since_ns;
+    struct keep_counts reduced; /* left out of these rows and of rows before them */
 };
 
 struct batch; /* zero is not empty: make it with batch_new */

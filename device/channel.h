@@ -7,6 +7,7 @@
 
 #include "base/name.h"
 #include "config/config.h"
+#include "device/keep/keep.h"
 
 struct channel_config {
     char name[2 * (NAME_PART_CHARS + 1)]; /* '*' matches any run, {a,b} one of them */
@@ -14,6 +15,9 @@ struct channel_config {
     double bound;                         /* 0: exact */
     double scale, offset;                 /* value = read * scale + offset; 1 and 0: as read */
     double valid_min, valid_max;          /* outside: QUALITY_BAD; NaN: no limit */
+    int keep;                             /* enum keep_policy */
+    double deadband, deadband_percent;    /* keep: change; 0: not set */
+    int64_t max_silence_ms, min_interval_ms, aggregate_ms, around_alarm_ms; /* 0: none */
 };
 
 /* Of the key `channels` of every source. */
@@ -22,7 +26,10 @@ extern const struct config_kind channel_kinds[];
 /* NULL: no entry is for it. Borrowed from the list. */
 const struct channel_config *channel_config_of(const struct config_list *channels, const char *channel);
 double channel_bound(const struct config_list *channels, const char *channel); /* 0 without an entry */
-/* Complains of what single values cannot show: limits the wrong way round. field: "sources[2]". */
+/* What of the channel is sent; channel: as it comes from the sampler. */
+void channel_keep_rule(const struct channel_config *c, enum column_type type, struct keep_rule *ret_rule);
+/* Complains of what single values cannot show: limits the wrong way round,
+ * settings of one policy in another. field: "sources[2]". */
 void channel_config_check(const struct config_list *channels, const char *field, struct config_check *c);
 
 #endif

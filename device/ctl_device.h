@@ -4,6 +4,7 @@
 
 #include "ctl/verbs.h"
 
-extern const struct cmd ctl_device_init[], ctl_device_send[], ctl_device_csv[], ctl_device_probe[];
+extern const struct cmd ctl_device_init[], ctl_device_send[], ctl_device_csv[], ctl_device_keep[],
+    ctl_device_probe[];
 
 #endif

@@ -2,7 +2,8 @@
 #include "device/device_config.h"
 
 static const struct cmd *const cmds[] = {
-    ctl_device_init, ctl_device_send, ctl_device_csv, ctl_device_probe, ctl_verbs, ctl_verbs_spool, NULL,
+    ctl_device_init,  ctl_device_send, ctl_device_csv,  ctl_device_keep,
+    ctl_device_probe, ctl_verbs,       ctl_verbs_spool, NULL,
 };
 
 int main(int argc, char **argv)

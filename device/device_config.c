@@ -30,6 +30,9 @@ static const struct config_row rows[] = {
      .help = "Room between reading and storing: what may wait while the disk is busy. Beyond it live "
              "readings are dropped "
              "and counted."},
+    {"keep.history_bytes", CONFIG_BYTES, AT(history_bytes), .min = "4 KiB", .max = "64 MiB", .def = "256 KiB",
+     .help = "Memory for readings that were not sent, for when an alarm asks for them: 24 bytes each, of all "
+             "channels with around_alarm_ms together. Taken when there is one."},
     {"health_s", CONFIG_I64, AT(health_s), .min = "1", .max = "86400", .def = "60", .unit = "seconds",
      .reloadable = true, .help = "How often a report of all counters is sent."},
     {"sources", CONFIG_LIST, AT(sources), .unique = "name", .max = "32", .help = "Where readings come from."},

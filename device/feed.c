@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ABSENT = 0xff, HEAD_HAS_POSITION = 1 };
+enum { ABSENT = 0xff, HEAD_HAS_POSITION = 1, HEAD_HAS_REDUCED = 2, HEAD_IS_ACCOUNT = 4 };
 
 struct head {
     uint8_t kind, flags, source, pad;
@@ -201,9 +201,10 @@ static uint8_t *put_cells(uint8_t *at, const struct shape *shape, const struct c
 
 static size_t row_bytes(const struct shape *shape, const struct source_row *r)
 {
-    size_t need = sizeof(struct row_head) + sizeof(struct source_position) + (size_t)shape->n * 9;
+    size_t need = sizeof(struct row_head) + sizeof(struct source_position) + sizeof(struct keep_counts) +
+                  (size_t)shape->n * 9;
 
-    for (uint32_t i = 0; !shape->all_fixed && i < shape->n; i++)
+    for (uint32_t i = 0; !shape->all_fixed && i < shape->n && i < r->n_cells; i++)
         if (shape->type[i] == COLUMN_TEXT && !r->cells[i].absent)
             need += r->cells[i].text.len;
     return need;
@@ -214,7 +215,8 @@ bool feed_has_room(struct feed *f, unsigned source, const struct source_row *r, 
     const struct sink_of *s = &f->sinks[source];
     size_t bytes = ring_bytes(s->ring), need;
 
-    if (r->group >= f->n_groups || r->n_cells != f->made[r->group].n)
+    /* A group may have more columns than its source gives: those of windows. */
+    if (r->group >= f->n_groups || r->n_cells > f->made[r->group].n)
         return true; /* is refused */
     if (more > bytes / 4)
         more = bytes / 4;
@@ -246,15 +248,23 @@ static int sink_row(void *ctx, const struct source_row *r)
     if (s->loss.samples == 0 || tell_loss(s, r->time_ns))
         message = ring_reserve(s->ring, need);
     if (message == NULL) {
-        if (!s->replayable)
+        if (!s->replayable && !r->is_account)
             lose(s, r);
         return SINK_FULL;
     }
     head.head.n = (uint16_t)shape->n;
-    head.head.flags = r->position != NULL ? HEAD_HAS_POSITION : 0;
+    head.head.flags =
+        (uint8_t)((r->position != NULL ? HEAD_HAS_POSITION : 0) |
+                  (r->reduced != NULL ? HEAD_HAS_REDUCED : 0) | (r->is_account ? HEAD_IS_ACCOUNT : 0));
     at = put(message, &head, sizeof head);
     if (r->position != NULL)
         at = put(at, r->position, sizeof *r->position);
+    if (r->reduced != NULL)
+        at = put(at, r->reduced, sizeof *r->reduced);
+    if (r->is_account) {
+        ring_publish(s->ring, (size_t)(at - message));
+        return 0;
+    }
     at = put_cells(at, shape, r->cells, &samples);
     ring_publish(s->ring, (size_t)(at - message));
     count(&f->counters.rows, 1);
@@ -461,9 +471,15 @@ static void read_row(struct feed *f, const uint8_t *at, struct feed_message *m)
     m->has_position = (head.head.flags & HEAD_HAS_POSITION) != 0;
     if (m->has_position)
         at = get(at, &m->position, sizeof m->position);
+    m->reduced = (struct keep_counts){0};
+    if ((head.head.flags & HEAD_HAS_REDUCED) != 0)
+        at = get(at, &m->reduced, sizeof m->reduced);
+    m->is_account = (head.head.flags & HEAD_IS_ACCOUNT) != 0;
+    m->n_samples = m->n_cells = 0;
+    if (m->is_account)
+        return;
     quality = at;
     at += shape->n;
-    m->n_samples = 0;
     for (uint32_t i = 0; i < shape->n; i++) {
         struct cell *c = &f->cells[i];
 

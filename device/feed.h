@@ -100,6 +100,8 @@ struct feed_message {
     uint32_t n_cells, n_samples;
     bool has_position;
     struct source_position position;
+    struct keep_counts reduced; /* left out of this row and of those before it */
+    bool is_account;            /* no row: position and reduced alone */
     /* FEED_EVENT, FEED_RECEIPT */
     struct feed_event event;
     struct feed_receipt receipt;

@@ -163,6 +163,8 @@ static int open_sources(struct io *io, const struct device_tier *tier, struct ac
         snprintf(s->name, sizeof s->name, "%s", config->name);
         s->kind = kind->name;
         rc = read_cursor(io, s->name, &position);
+        if (rc >= 0 && io_reduced_load(io, s) != 0)
+            rc = -EIO;
         if (rc < 0)
             return errmsg_set(err, rc, "the spool cannot be read");
         o.resume = rc == 0 ? &position : NULL;
@@ -176,6 +178,24 @@ static int open_sources(struct io *io, const struct device_tier *tier, struct ac
         io->n_sources++;
     }
     return 0;
+}
+
+static bool wants_history(const struct io *io)
+{
+    for (size_t i = 0; i < io->config->sources.n; i++) {
+        const struct source_config *source = io->config->sources.at[i].value;
+
+        for (size_t c = 0; c < source->channels.n; c++)
+            if (((const struct channel_config *)source->channels.at[c].value)->around_alarm_ms > 0)
+                return true;
+    }
+    return false;
+}
+
+/* What led to an alarm is worth more than what is sent otherwise. */
+static void on_raised(void *keeper, unsigned source, const char *channel, int64_t time_ns)
+{
+    keeper_alarm(keeper, source, channel, time_ns);
 }
 
 static int open_act(struct io *io, const struct device_tier *tier, struct errmsg *err)
@@ -212,13 +232,18 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
     }
     so.feed = io->feed;
     so.n_sources = io->n_sources;
+    so.history_bytes = wants_history(io) ? io->config->history_bytes : 0;
     if (rc == 0)
         rc = sampler_new(&io->sampler, &so);
     for (unsigned i = 0; rc == 0 && i < io->n_sources; i++) {
         const struct source_config *config = io->config->sources.at[i].value;
 
+        if (sources[i].kind->rows_are_partial)
+            keeper_rows_are_partial(sampler_keeper(io->sampler), i);
         sources[i].sink = sampler_sink(io->sampler, i, io->sources[i].replayable, &config->channels);
     }
+    if (rc == 0 && io->decide != NULL)
+        decide_on_raised(io->decide, on_raised, sampler_keeper(io->sampler));
     ao.feed = io->feed;
     ao.replay = io->replay;
     ao.n_sources = io->n_sources;
@@ -366,6 +391,9 @@ static void on_round(void *ctx)
     now_ms = loop_now_ms(io->daemon->loop);
     if (now_ms >= io->health_at_ms) {
         io->health_at_ms = now_ms + io->config->health_s * 1000;
+        /* What a report says is durable. */
+        if (io_reduced_is_due(io))
+            io_commit(io);
         io_health(io);
     }
     if (io->error == 0 && io_commit_is_due(io, now_ms))
@@ -394,11 +422,19 @@ static void finish(struct io *io)
         io_commit(io);
         /* What is left of a replay that finds no room will be read again. */
     } while (io->error == 0 && io->has_more && loop_now_ms(io->daemon->loop) < until_ms);
+    for (uint32_t group = 0; io->error == 0 && keeper_finish(sampler_keeper(io->sampler), group); group++)
+        io_drain(io);
     if (io->error != 0)
         return;
     while (feed_take_loss(io->feed, &source, &e))
         io_event(io, &e, io->sources[source].name);
     io_close_packs(io, true, 0);
+    if (io_reduced_is_due(io))
+        io_commit(io);
+    if (io->error == 0 && io->is_reduced_untold)
+        io_health(io);
+    if (io->error != 0)
+        return;
     io_stop_event(io);
     io->alive_at_ms = 0;
     io_commit(io);

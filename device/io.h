@@ -30,6 +30,7 @@ enum {
     IO_ALIVE_MS = 10000,        /* the last sign of life is written this often */
     IO_NOT_ACCEPTED_MS = 10000, /* reached, but not accepted, for so long: say what to do */
     IO_OLD_SETS_MAX = 7,
+    IO_REDUCED_FACT_BYTES = ID128_BYTES + 2 * 8 * KEEP_REASONS,
 };
 
 enum io_counter {
@@ -54,14 +55,21 @@ enum io_counter {
 };
 extern const struct counter_info io_counter_info[IO_COUNTERS];
 
+/* Samples that were not sent in this epoch, by reason; and those of them that were after all. */
+struct io_reduced {
+    struct id128 epoch;
+    uint64_t samples[KEEP_REASONS], sent_later[KEEP_REASONS];
+};
+
 struct io_source {
     char name[SOURCE_NAME_BYTES];
     const char *kind;
     bool replayable, has_ended, has_failed;
     bool is_stuck; /* its oldest payload found no room in this commit */
     uint64_t rows, samples;
-    uint32_t last_group; /* of its last row */
-    uint64_t last_entry; /* of the batch: its last block */
+    uint32_t last_group;                     /* of its last row */
+    uint64_t last_entry;                     /* of the batch: its last block */
+    struct io_reduced reduced, reduced_next; /* durable; with the commit under way */
 };
 
 /* A set that is no longer in use, but that blocks which are still held may name. */
@@ -74,6 +82,10 @@ struct io_old_set {
 struct io_group {
     struct pack *pack;
     unsigned source;
+    /* Left out since the last block was closed, and the read position behind it when no row came after it. */
+    struct keep_counts pending;
+    bool pending_has_position, is_pending_taken; /* taken: by the commit under way */
+    struct source_position pending_position;
     uint64_t taken_before; /* records evicted and archives changed when its descriptor was written */
     uint64_t set_written;
     struct id128 epoch; /* that it was written in; zero: not yet */
@@ -128,12 +140,13 @@ struct io {
     unsigned n_commands;
     struct io_loss loss;
 
-    bool polls_ring;    /* the ring is looked at by time, not woken for each row */
-    bool is_stuck;      /* replayed payloads found no room: the replay waits */
-    size_t stuck_bytes; /* of them, in the batch */
-    bool has_more;      /* the ring was left with messages, since the batch is full */
-    bool urgent;        /* commit in this round */
-    bool own_is_stuck;  /* a record of the device itself found no room */
+    bool polls_ring;        /* the ring is looked at by time, not woken for each row */
+    bool is_stuck;          /* replayed payloads found no room: the replay waits */
+    size_t stuck_bytes;     /* of them, in the batch */
+    bool has_more;          /* the ring was left with messages, since the batch is full */
+    bool urgent;            /* commit in this round */
+    bool is_reduced_untold; /* totals of what was not sent are durable and in no Health yet */
+    bool own_is_stuck;      /* a record of the device itself found no room */
     int64_t batch_since_ms, apply_since_ms, retry_at_ms, replay_at_ms, health_at_ms, status_at_ms,
         alive_at_ms;         /* INT64_MAX: none */
     int64_t batch_oldest_ns; /* when the first reading of the batch was taken, monotonic; INT64_MAX: none */
@@ -157,6 +170,16 @@ void io_fail(struct io *io, int error);
 void io_drain(struct io *io);
 void io_close_packs(struct io *io, bool all, int64_t now_mono_ns);
 int64_t io_oldest_pack_ns(const struct io *io); /* INT64_MAX: none has a row */
+
+/* io_reduced.c: samples that were not sent */
+must_check int io_reduced_load(struct io *io, struct io_source *s);
+/* In the open transaction, after the records: the totals, and the positions of rows of which nothing was
+ * left. */
+must_check int io_keep_reduced(struct io *io, const struct source_position **positions);
+void io_reduced_kept(struct io *io);         /* after its commit */
+bool io_reduced_is_due(const struct io *io); /* a commit would say something new */
+/* Appends what is to be said of it in a Health; list: room for SOURCES_MAX * KEEP_REASONS. */
+size_t io_reduced_list(const struct io *io, Fogline__V1__Reduced *list);
 
 /* io_sets.c: descriptor sets */
 /* The record of the group's set into the batch, where it is wanted: it stands in each epoch before the first

@@ -111,6 +111,8 @@ static int append_all(struct io *io, struct io_loss *loss)
             loss->samples += e->samples;
         }
     }
+    if (rc == 0)
+        rc = io_keep_reduced(io, positions);
     for (unsigned i = 0; rc == 0 && i < io->n_sources; i++)
         if (positions[i] != NULL) {
             snprintf(fact, sizeof fact, "cursor/%s", io->sources[i].name);
@@ -244,6 +246,7 @@ static void on_committed(struct io *io, const struct io_loss *loss, int64_t now_
     if (outbox_more_to_apply(io->outbox))
         io->apply_since_ms = now_ms - IO_APPLY_MS;
     io_sets_kept(io);
+    io_reduced_kept(io);
     answer_receipts(io, lost);
     for (size_t i = 0; i < batch_n(io->batch); i++)
         if (batch_at(io->batch, i)->is_done)

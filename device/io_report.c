@@ -38,6 +38,12 @@ enum act_counter {
     ACT_TICKS_MISSED,
     ACT_EVENTS_DROPPED,
     ACT_OUT_OF_RANGE,
+    ACT_NO_CHANGE,
+    ACT_TOO_SOON,
+    ACT_AGGREGATED,
+    ACT_LOCAL,
+    ACT_SENT_LATER,
+    ACT_DERIVED,
     ACT_COUNTERS
 };
 
@@ -51,6 +57,12 @@ static const struct counter_info act_counter_info[ACT_COUNTERS] = {
                             "Events of sources that found no room in the ring"},
     [ACT_OUT_OF_RANGE] = {"out_of_range", COUNTER_TOTAL, "samples",
                           "Values outside the valid range of their channel"},
+    [ACT_NO_CHANGE] = {"reduced_no_change", COUNTER_TOTAL, "samples", "Not sent: within the deadband"},
+    [ACT_TOO_SOON] = {"reduced_too_soon", COUNTER_TOTAL, "samples", "Not sent: within the minimum interval"},
+    [ACT_AGGREGATED] = {"reduced_aggregated", COUNTER_TOTAL, "samples", "Not sent: in aggregates"},
+    [ACT_LOCAL] = {"reduced_local", COUNTER_TOTAL, "samples", "Not sent: kept local"},
+    [ACT_SENT_LATER] = {"sent_later", COUNTER_TOTAL, "samples", "Of these, sent around alarms"},
+    [ACT_DERIVED] = {"derived", COUNTER_TOTAL, "samples", "Present cells of aggregates"},
 };
 
 enum spool_gauge {
@@ -86,6 +98,7 @@ static uint64_t load(const _Atomic uint64_t *c)
 static void read_numbers(struct io *io, struct numbers *n)
 {
     const struct feed_counters *c = feed_counters(io->feed);
+    const struct keeper_counters *keep = keeper_counters(sampler_keeper(io->sampler));
     struct db *db = spool_db(io->spool);
 
     n->act[ACT_ROWS] = load(&c->rows);
@@ -95,6 +108,10 @@ static void read_numbers(struct io *io, struct numbers *n)
     n->act[ACT_TICKS_MISSED] = load(&c->ticks_missed);
     n->act[ACT_EVENTS_DROPPED] = load(&c->events_dropped);
     n->act[ACT_OUT_OF_RANGE] = load(&sampler_counters(io->sampler)->out_of_range);
+    for (unsigned i = 0; i < KEEP_REASONS; i++)
+        n->act[ACT_NO_CHANGE + i] = load(&keep->reduced[i]);
+    n->act[ACT_SENT_LATER] = load(&keep->sent_later);
+    n->act[ACT_DERIVED] = load(&keep->derived);
     n->spool[GAUGE_HELD_RECORDS] = spool_held_records(io->spool);
     n->spool[GAUGE_HELD_BYTES] = spool_held_bytes(io->spool);
     n->spool[GAUGE_QUOTA_BYTES] = spool_quota_bytes(io->spool);
@@ -205,10 +222,17 @@ void io_health(struct io *io)
     Fogline__V1__Counter counters[HEALTH_COUNTERS_MAX], *list[HEALTH_COUNTERS_MAX];
     Fogline__V1__Measure measures[HEALTH_MEASURES], *measure_list[HEALTH_MEASURES];
     char names[HEALTH_COUNTERS_MAX][HEALTH_NAME_BYTES];
+    Fogline__V1__Reductions reductions = FOGLINE__V1__REDUCTIONS__INIT;
+    Fogline__V1__Reduced reduced[SOURCES_MAX * KEEP_REASONS], *reduced_list[SOURCES_MAX * KEEP_REASONS];
     struct numbers numbers;
     size_t n = 0;
 
     read_numbers(io, &numbers);
+    reductions.epoch = wire_bytes(span_of(spool_own(io->spool)->epoch.bytes, ID128_BYTES));
+    reductions.n_reduced = io_reduced_list(io, reduced);
+    reductions.reduced = reduced_list;
+    for (size_t i = 0; i < reductions.n_reduced; i++)
+        reduced_list[i] = &reduced[i];
     for (unsigned s = 0; s < SETS; s++)
         for (size_t i = 0; i < numbers.set[s].n && n < HEALTH_COUNTERS_MAX; i++) {
             fogline__v1__counter__init(&counters[n]);
@@ -234,6 +258,9 @@ void io_health(struct io *io)
         measure_list[m.n_measures] = &measures[m.n_measures];
         m.n_measures++;
     }
+    io->is_reduced_untold = false;
+    if (reductions.n_reduced > 0)
+        m.reductions = &reductions;
     io_add_message(io, LANE_ORDINARY, FOGLINE__V1__KIND__KIND_HEALTH, &m.base);
 }
 

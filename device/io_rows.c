@@ -47,14 +47,18 @@ static void close_pack(struct io *io, struct io_group *g)
         rc = pack_close(g->pack, clock_now(io), batch_begin(io->batch), &block);
     if (rc == 0) {
         e.samples = block.samples;
-        e.has_position = block.has_position;
-        e.position = block.position;
+        e.has_position = block.has_position || g->pending_has_position;
+        e.position = g->pending_has_position ? g->pending_position : block.position;
+        e.reduced = g->pending;
         e.time_first_ns = block.time_first_ns;
         e.time_last_ns = block.time_last_ns;
         rc = batch_end(io->batch, &e, &io->sources[g->source].last_entry);
     }
-    if (rc == 0)
+    if (rc == 0) {
+        g->pending = (struct keep_counts){0};
+        g->pending_has_position = false;
         rc = io_learn(io, g);
+    }
     if (rc != 0) {
         io_fail(io, rc); /* no memory: what was read is not lost, it was never produced; a restart says so */
         return;
@@ -68,11 +72,28 @@ static void close_pack(struct io *io, struct io_group *g)
     added(io);
 }
 
+static struct pack_keep keep_of(const struct config_list *channels, const struct feed_channel *channel)
+{
+    const struct channel_config *c = channel_config_of(channels, channel->name);
+    struct pack_keep keep = {KEEP_RAW};
+    struct keep_rule rule;
+
+    channel_keep_rule(c, channel->type, &rule);
+    keep.policy = keep_does_anything(&rule) ? rule.policy : KEEP_RAW;
+    if (rule.policy == KEEP_CHANGE) {
+        /* A minimum interval goes before the deadband: then nothing can be said. */
+        keep.deadband = rule.deadband_percent > 0 || rule.min_interval_ns > 0 ? 0 : rule.deadband;
+        keep.max_silence_ms = (uint32_t)(rule.max_silence_ns / NS_PER_MS);
+    }
+    return keep;
+}
+
 static void on_group(struct io *io, const struct feed_message *m)
 {
     struct io_source *s = &io->sources[m->source];
     const struct source_config *config = io->config->sources.at[m->source].value;
     double bounds[BLOCK_COLUMNS_MAX];
+    struct pack_keep keeps[BLOCK_COLUMNS_MAX];
     struct pack_options o = {.group = s->name,
                              .channels = m->channels,
                              .n_channels = m->n_channels,
@@ -80,12 +101,18 @@ static void on_group(struct io *io, const struct feed_message *m)
                              .max_bytes = io->config->pack_bytes,
                              .encoding = source_encoding(config),
                              .error_bounds = bounds,
+                             .keeps = keeps,
                              .tools = &io->tools};
     struct io_group *g = &io->groups[m->group];
     int rc;
 
-    for (uint32_t i = 0; i < m->n_channels; i++)
-        bounds[i] = channel_bound(&config->channels, m->channels[i].name);
+    for (uint32_t i = 0; i < m->n_channels; i++) {
+        bool is_derived = keeper_is_derived(m->channels, i, &config->channels);
+
+        bounds[i] = is_derived ? 0 : channel_bound(&config->channels, m->channels[i].name);
+        keeps[i] = is_derived ? (struct pack_keep){.policy = KEEP_AGGREGATE}
+                              : keep_of(&config->channels, &m->channels[i]);
+    }
     rc = pack_new(&g->pack, &o);
     if (rc == 0 && o.encoding != BLOCK_ENCODING_RAW)
         rc = io_take_up_sets(io, g);
@@ -98,18 +125,38 @@ static void on_group(struct io *io, const struct feed_message *m)
         io->n_groups = m->group + 1;
 }
 
+/* What was left out of a row, and before it, belongs to the block of the row; without one, to the next
+ * commit. */
+static void note_reduced(struct io *io, struct io_group *g, const struct feed_message *m)
+{
+    keep_counts_add(&g->pending, &m->reduced);
+    g->pending_has_position = m->is_account && m->has_position;
+    if (g->pending_has_position)
+        g->pending_position = m->position;
+    /* Counts of a live source go with whatever is committed next. */
+    if (g->pending_has_position)
+        added(io);
+}
+
 static void on_row(struct io *io, const struct feed_message *m)
 {
     struct io_group *g = &io->groups[m->group];
     struct io_source *s = &io->sources[m->source];
     /* Wanted for replayed rows only. */
     int64_t now_ns = m->mono_ns != 0 ? 0 : clock_mono_ns(&io->daemon->clock);
-    int rc = pack_add(g->pack, m, now_ns);
+    int rc;
 
+    if (m->is_account) {
+        s->last_group = m->group;
+        note_reduced(io, g, m);
+        return;
+    }
+    rc = pack_add(g->pack, m, now_ns);
     if (rc == PACK_CLOSE_FIRST) {
         close_pack(io, g);
         rc = pack_add(g->pack, m, now_ns);
     }
+    note_reduced(io, g, m);
     if (rc != 0) {
         io->counter[IO_ROWS_TOO_BIG]++;
         note_loss(io, m->n_samples, m->time_ns, m->time_ns);

@@ -24,7 +24,10 @@ struct pack {
     struct source_position position;
     char group[SOURCE_NAME_BYTES];
     struct feed_channel *channels;
-    double *error_bounds;
+    double *error_bounds, *deadbands;
+    uint32_t *silences_ms;
+    uint8_t *policies; /* enum keep_policy */
+    bool has_changes;  /* a channel is sent by change */
 };
 
 int pack_tools_init(struct pack_tools *t)
@@ -56,6 +59,7 @@ static void fill_set(const struct pack *p, const struct learnt *t, Fogline__V1__
         all[i].unit = p->channels[i].unit;
         all[i].type = (Fogline__V1__ValueType)p->channels[i].type;
         all[i].error_bound = p->error_bounds[i];
+        all[i].keep = (Fogline__V1__KeepPolicy)p->policies[i];
         if (t != NULL)
             all[i].start = wire_bytes(t->columns[i]);
         list[i] = &all[i];
@@ -64,6 +68,11 @@ static void fill_set(const struct pack *p, const struct learnt *t, Fogline__V1__
     set->group = (char *)p->group;
     set->n_channels = p->n_channels;
     set->channels = list;
+    if (p->has_changes) {
+        set->n_deadband = set->n_max_silence_ms = p->n_channels;
+        set->deadband = p->deadbands;
+        set->max_silence_ms = p->silences_ms;
+    }
     if (t != NULL)
         set->time_start = wire_bytes(t->time);
 }
@@ -139,6 +148,21 @@ static int start_learning(struct pack *p, bool warm)
     return learner_new(&p->learner, &o);
 }
 
+/* A policy bound is one only where values are off by anything. */
+static void copy_keep(struct pack *p, uint32_t i, const struct pack_keep *keeps)
+{
+    enum keep_policy policy = keeps != NULL ? keeps[i].policy : KEEP_RAW;
+
+    if (policy == KEEP_RAW || policy == KEEP_BOUND)
+        policy = p->error_bounds[i] > 0 ? KEEP_BOUND : KEEP_RAW;
+    p->policies[i] = (uint8_t)policy;
+    if (policy != KEEP_CHANGE)
+        return;
+    p->has_changes = true;
+    p->deadbands[i] = keeps[i].deadband;
+    p->silences_ms[i] = keeps[i].max_silence_ms;
+}
+
 static int copy_options(struct pack *p, const struct pack_options *o)
 {
     p->n_channels = o->n_channels;
@@ -150,7 +174,11 @@ static int copy_options(struct pack *p, const struct pack_options *o)
     snprintf(p->group, sizeof p->group, "%s", o->group);
     p->channels = calloc(o->n_channels, sizeof *p->channels);
     p->error_bounds = calloc(o->n_channels, sizeof *p->error_bounds);
-    if (p->channels == NULL || p->error_bounds == NULL)
+    p->deadbands = calloc(o->n_channels, sizeof *p->deadbands);
+    p->silences_ms = calloc(o->n_channels, sizeof *p->silences_ms);
+    p->policies = calloc(o->n_channels, sizeof *p->policies);
+    if (p->channels == NULL || p->error_bounds == NULL || p->deadbands == NULL || p->silences_ms == NULL ||
+        p->policies == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < o->n_channels; i++) {
         p->channels[i] = o->channels[i];
@@ -158,6 +186,7 @@ static int copy_options(struct pack *p, const struct pack_options *o)
         if (o->error_bounds != NULL && o->channels[i].type == COLUMN_DOUBLE &&
             o->encoding != BLOCK_ENCODING_RAW)
             p->error_bounds[i] = o->error_bounds[i];
+        copy_keep(p, i, o->keeps);
     }
     return 0;
 }
@@ -202,6 +231,9 @@ struct pack *pack_free(struct pack *p)
     buf_deinit(&p->descriptor);
     free(p->channels);
     free(p->error_bounds);
+    free(p->deadbands);
+    free(p->silences_ms);
+    free(p->policies);
     free(p);
     return NULL;
 }

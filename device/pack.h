@@ -30,6 +30,13 @@ struct pack_tools {
 must_check int pack_tools_init(struct pack_tools *t);
 void pack_tools_deinit(struct pack_tools *t); /* accepts zero */
 
+/* What of a channel is sent, as its descriptor says it. */
+struct pack_keep {
+    enum keep_policy policy;
+    double deadband; /* 0: not said */
+    uint32_t max_silence_ms;
+};
+
 struct pack_options {
     const char *group; /* name in the descriptor set: of the source */
     const struct feed_channel *channels;
@@ -37,8 +44,9 @@ struct pack_options {
     size_t max_bytes;
     enum block_encoding encoding;
     const double
-        *error_bounds;        /* n_channels; NULL: all exact. Of channels that are not double: passed over */
-    struct pack_tools *tools; /* borrowed */
+        *error_bounds; /* n_channels; NULL: all exact. Of channels that are not double: passed over */
+    const struct pack_keep *keeps; /* n_channels; NULL: all as by their bounds */
+    struct pack_tools *tools;      /* borrowed */
 };
 
 must_check int pack_new(struct pack **ret_p, const struct pack_options *options);

@@ -30,6 +30,7 @@ struct input {
 
 struct sampler {
     struct feed *feed;
+    struct keeper *keeper;
     struct input *inputs;
     struct group *groups;     /* SOURCE_GROUPS_MAX */
     struct setting *settings; /* SAMPLER_CHANNELS_MAX, taken from the front */
@@ -43,6 +44,8 @@ struct sampler {
 
 int sampler_new(struct sampler **ret_s, const struct sampler_options *options)
 {
+    struct keeper_options ko = {
+        .feed = options->feed, .n_sources = options->n_sources, .history_bytes = options->history_bytes};
     struct sampler *s = calloc(1, sizeof *s);
 
     if (s == NULL)
@@ -51,7 +54,7 @@ int sampler_new(struct sampler **ret_s, const struct sampler_options *options)
     s->inputs = calloc(options->n_sources + 1, sizeof *s->inputs);
     s->groups = calloc(SOURCE_GROUPS_MAX, sizeof *s->groups);
     s->settings = calloc(SAMPLER_CHANNELS_MAX, sizeof *s->settings);
-    if (s->inputs == NULL || s->groups == NULL || s->settings == NULL) {
+    if (s->inputs == NULL || s->groups == NULL || s->settings == NULL || keeper_new(&s->keeper, &ko) != 0) {
         sampler_free(s);
         return -ENOMEM;
     }
@@ -65,6 +68,7 @@ struct sampler *sampler_free(struct sampler *s)
 {
     if (s == NULL)
         return NULL;
+    keeper_free(s->keeper);
     free(s->inputs);
     free(s->groups);
     free(s->settings);
@@ -75,6 +79,11 @@ struct sampler *sampler_free(struct sampler *s)
 const struct sampler_counters *sampler_counters(const struct sampler *s)
 {
     return &s->counters;
+}
+
+struct keeper *sampler_keeper(struct sampler *s)
+{
+    return s->keeper;
 }
 
 static bool is_number(enum column_type type)
@@ -220,7 +229,7 @@ const struct source_sink *sampler_sink(struct sampler *s, unsigned source, bool 
     in->source = source;
     in->replayable = replayable;
     in->channels = channels;
-    in->out = feed_sink(s->feed, source, replayable);
+    in->out = keeper_sink(s->keeper, source, replayable, channels);
     in->sink = (struct source_sink){in, take_group, take_row, take_receipt, take_event};
     return &in->sink;
 }

@@ -1,8 +1,9 @@
 /* sampler.h - between a source and the feed: what is done to readings before they are decided on and kept.
  *
  * Each source writes into a sink of the sampler, which passes rows on in this order: scale, offset, unit and
- * valid range of its channels (channel.h), then who listens (the rules), then the feed. A source without
- * settings is passed through as it is. Listeners hear a live row even when the feed has no room for it: a
+ * valid range of its channels (channel.h), then who listens (the rules), who hear every reading, then the
+ * keeper, which leaves out what is not to be sent, and the feed. A source without settings is passed through
+ * as it is. Listeners hear a live row even when the feed has no room for it: a
  * full ring stops no decision; a replayed row is heard once, when the feed has room for it and for what
  * listeners put there before it.
  * Threads: sampler_new and sampler_free on the main thread, the sinks on the act thread; counters are atomic.
@@ -11,7 +12,7 @@
 #define FOGLINE_DEVICE_SAMPLER_H
 
 #include "device/channel.h"
-#include "device/feed.h"
+#include "device/keep/keeper.h"
 
 enum { SAMPLER_CHANNELS_MAX = 4096 };
 
@@ -36,6 +37,7 @@ struct sampler_options {
     unsigned n_sources;
     const struct sampler_listener *listeners; /* copied; may be NULL */
     unsigned n_listeners;                     /* at most SAMPLER_LISTENERS_MAX */
+    size_t history_bytes;                     /* of the keeper */
 };
 enum { SAMPLER_LISTENERS_MAX = 4 };
 
@@ -45,6 +47,9 @@ struct sampler *sampler_free(struct sampler *s); /* accepts NULL */
  * life of the sampler. */
 const struct source_sink *sampler_sink(struct sampler *s, unsigned source, bool replayable,
                                        const struct config_list *channels);
+/* What of a source's rows is sent: for alarms, at the end, and to say that its rows are partial before its
+ * sink is used. Borrowed for the life of the sampler. */
+struct keeper *sampler_keeper(struct sampler *s);
 const struct sampler_counters *sampler_counters(const struct sampler *s);
 
 #endif

@@ -55,6 +55,9 @@ struct source_row {
     const struct cell *cells; /* one per channel of the group */
     uint32_t n_cells;
     const struct source_position *position; /* behind this row; NULL for a live source */
+    /* Of the keeper alone: what was left out of this row and of rows before it; NULL: nothing. */
+    const struct keep_counts *reduced;
+    bool is_account; /* nothing is left of it but its position and `reduced`: not a row */
 };
 
 /* The sender of a reading waits for it to be durable: "ok N" or "error ..." is sent to it after the commit.
@@ -127,6 +130,8 @@ struct source_kind {
      * tried again later). */
     int (*step)(void *self, const struct source_sink *sink, const struct source_now *now,
                 int64_t *ret_next_ns);
+    /* Do its rows hold only what was just said, so that an absent cell means nothing? */
+    bool rows_are_partial;
     /* To be polled for reading; NULL or -1: none. */
     int (*fd)(const void *self);
     /* One line about how it ended, for the event. May be NULL. */

@@ -7,6 +7,7 @@
   bench connections [--devices N] [--json]          what a connected, silent device costs its fog, and ZeroMQ alone
   bench device [--json]                             from a sample to the output that a rule switches, with a slow disk
   bench codec [--data DIR] [--rounds 3] [--json]    bytes a sample and speed of the encodings on folders of CSV files
+  bench keep [--data DIR] [--json]                  bytes a sample within error bounds beside their goals; policies on a recording
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
 Input: the CSV files below $FOGLINE_TRACE_DIR (DIR/x/x.csv, `;`), or a seeded walk of the same shape. A row is a time, a source
@@ -27,6 +28,7 @@ from datetime import datetime, timezone
 
 import bench_codec
 import bench_device
+import bench_keep
 from cluster import Cluster, ClusterError
 
 BUILD = os.environ.get("FOGLINE_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "build"))
@@ -410,6 +412,8 @@ def codec(args):
 
 def device(args):
     bench_device.run(args, BUILD)
+def keep(args):
+    bench_keep.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 
 def main():
@@ -441,6 +445,10 @@ def main():
     q.add_argument("--data", metavar="DIR")
     q.add_argument("--rounds", type=int, default=3)
     q.set_defaults(fn=codec)
+    q = sub.add_parser("keep")
+    q.add_argument("--json", action="store_true")
+    q.add_argument("--data", metavar="DIR")
+    q.set_defaults(fn=keep)
     q = sub.add_parser("peer-line")
     q.add_argument("rows_n", type=int, metavar="ROWS")
     q.set_defaults(fn=peer_line)

@@ -50,6 +50,10 @@ int wire_descriptor_set_unpack(struct wire_arena *a, struct span bytes, Fogline_
     check_limit(&c, s->n_channels, WIRE_CHANNELS_MAX);
     check_that(&c, s->n_channels > 0);
     check_limit(&c, s->time_start.len, WIRE_CODEC_START_MAX_BYTES);
+    check_that(&c, s->n_deadband == 0 || s->n_deadband == s->n_channels);
+    check_that(&c, s->n_max_silence_ms == 0 || s->n_max_silence_ms == s->n_channels);
+    for (i = 0; i < s->n_deadband; i++)
+        check_that(&c, isfinite(s->deadband[i]) && s->deadband[i] >= 0);
     for (i = 0; c.fault == WIRE_OK && i < s->n_channels; i++) {
         check_descriptor(&c, s->channels[i]);
         check_that(&c, channel_is_new(s, i));
@@ -130,6 +134,26 @@ int wire_event_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Even
     return c.fault;
 }
 
+static void check_reductions(struct check *c, const Fogline__V1__Reductions *r)
+{
+    size_t i;
+
+    check_base(c, &r->base);
+    check_id(c, r->epoch);
+    check_limit(c, r->n_reduced, WIRE_REDUCED_MAX);
+    for (i = 0; c->fault == WIRE_OK && i < r->n_reduced; i++) {
+        const Fogline__V1__Reduced *one = r->reduced[i];
+
+        check_base(c, &one->base);
+        check_name(c, one->group);
+        check_that(c, one->reason == FOGLINE__V1__REASON__REASON_FILTERED ||
+                          one->reason == FOGLINE__V1__REASON__REASON_MERGED ||
+                          one->reason == FOGLINE__V1__REASON__REASON_THINNED ||
+                          one->reason == FOGLINE__V1__REASON__REASON_LOCAL);
+        check_that(c, one->sent_later <= one->samples);
+    }
+}
+
 int wire_health_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Health **ret_health)
 {
     struct check c = {0};
@@ -153,6 +177,8 @@ int wire_health_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Hea
         check_that(&c, h->measures[i]->name[0] != '\0' && isfinite(h->measures[i]->value));
         check_line(&c, h->measures[i]->name, WIRE_LABEL_MAX_BYTES);
     }
+    if (h->reductions != NULL)
+        check_reductions(&c, h->reductions);
     if (c.fault == WIRE_OK)
         *ret_health = h;
     return c.fault;

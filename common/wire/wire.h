@@ -48,6 +48,7 @@ enum {
     WIRE_COVERS_MAX = 1024,            /* in one Block or Ledger */
     WIRE_NEEDS_MAX = 64,               /* in one Cover */
     WIRE_COUNTERS_MAX = 1024,
+    WIRE_REDUCED_MAX = 512,       /* in one Health: sources by reasons */
     WIRE_LABEL_MAX_BYTES = 128,   /* unit, tag, version, counter name */
     WIRE_SUBJECT_MAX_BYTES = 256, /* of an event */
     WIRE_TEXT_MAX_BYTES =

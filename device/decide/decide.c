@@ -163,6 +163,13 @@ const struct exec_counters *decide_exec_counters(const struct decide *d)
     return d->exec != NULL ? exec_counters(d->exec) : NULL;
 }
 
+void decide_on_raised(struct decide *d,
+                      void (*fn)(void *ctx, unsigned source, const char *channel, int64_t time_ns), void *ctx)
+{
+    d->on_raised = fn;
+    d->on_raised_ctx = ctx;
+}
+
 struct decide_who decide_who(const struct decide *d, uint32_t instance)
 {
     const struct instance *in = &d->instances[instance];
@@ -229,6 +236,8 @@ static void on_change(struct decide *d, struct instance *in, int64_t time_ns)
     decide_count(in->state.raised ? &d->counters.raised : &d->counters.cleared, 1);
     d->is_dirty = true;
     tell(d, in->source, &decision);
+    if (in->state.raised && d->on_raised != NULL)
+        d->on_raised(d->on_raised_ctx, in->source, strchr(in->name, '/') + 1, time_ns);
     run_programs(d, in);
 }
 

@@ -58,6 +58,11 @@ struct decide;
 
 /* Opens the outputs. 0 or negative errno with *err. */
 must_check int decide_new(struct decide **ret_d, const struct decide_options *options, struct errmsg *err);
+/* fn hears on the act thread of each rule that is raised: of which source, on which channel, at what time
+ * since 1970 UTC. One at most; ctx is borrowed for the life of d. */
+void decide_on_raised(struct decide *d,
+                      void (*fn)(void *ctx, unsigned source, const char *channel, int64_t time_ns),
+                      void *ctx);
 struct decide *decide_free(struct decide *d); /* accepts NULL */
 struct sampler_listener decide_listener(struct decide *d);
 /* A hook of act: what falls due without a reading. Returns when to be called again, INT64_MAX: never. */

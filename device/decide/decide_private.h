@@ -76,7 +76,9 @@ struct decide {
     unsigned n_untold;
     struct exec *exec;
     struct decide_counters counters;
-    bool is_dirty;                          /* outputs are to be looked at */
+    bool is_dirty; /* outputs are to be looked at */
+    void (*on_raised)(void *ctx, unsigned source, const char *channel, int64_t time_ns); /* NULL: nobody */
+    void *on_raised_ctx;
     bool was_set;                           /* an output was switched in this row */
     int64_t rules_next_ns, outputs_next_ns; /* not before these is anything due */
 };

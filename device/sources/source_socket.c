@@ -342,5 +342,6 @@ const struct source_kind source_socket = {
     .open = socket_open,
     .close = socket_close,
     .step = socket_step,
+    .rows_are_partial = true,
     .fd = socket_fd,
 };

@@ -22,7 +22,7 @@ ALL = {
 SPOOL = {"store ls": [], "store get": [], "tail": ["--all", "--limit", "1", "--for", "2"]}
 ENROLL = {"enroll list": [], "enroll accept": ["new", NEW_KEY, "--site", "s"], "enroll revoke": ["new"]}
 CALLS = {
-    "device": {**ALL, **SPOOL, "init": None, "send": ["a=1"], "csv inspect": ["CSV"]},
+    "device": {**ALL, **SPOOL, "init": None, "send": ["a=1"], "csv inspect": ["CSV"], "keep": ["--what-if", "CSV"]},
     "fog": {**ALL, **SPOOL, **ENROLL, "init": None},
     "cloud": {**ALL, **ENROLL, "init": None, "gaps": [], "query": [], "export": ["--format", "jsonl"], "tail": ["--rows", "1"],
               "events": [], "command": ["dev-1", "identify"], "store ls": [], "store blocks": [],

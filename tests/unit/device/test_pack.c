@@ -460,10 +460,50 @@ static void a_sweep_keeps_what_is_not_done_in_order(void **state)
     batch_free(b);
 }
 
+static void a_set_says_what_is_sent_of_its_channels(void **state)
+{
+    static const struct pack_keep keeps[CHANNELS] = {
+        {KEEP_CHANGE, 0.5, 60000}, {KEEP_LOCAL, 0, 0}, {KEEP_RAW, 0, 0}};
+    const double bounds[CHANNELS] = {0};
+    struct pack_options o = {.group = "g",
+                             .channels = channels,
+                             .n_channels = CHANNELS,
+                             .max_rows = 10,
+                             .max_bytes = 1024,
+                             .encoding = BLOCK_ENCODING_SMALL,
+                             .error_bounds = bounds,
+                             .keeps = keeps,
+                             .tools = &tools};
+    struct pack *p, *again, *other = make_of(BLOCK_ENCODING_SMALL, NULL, 10, 1024);
+    Fogline__V1__DescriptorSet *set;
+    struct wire_arena *a;
+
+    (void)state;
+    assert_int_equal(pack_new(&p, &o), 0);
+    assert_int_equal(pack_new(&again, &o), 0);
+    assert_int_equal(wire_arena_new(&a, WIRE_ARENA_BYTES), 0);
+    assert_int_equal(wire_descriptor_set_unpack(a, pack_descriptor(p), &set), 0);
+    assert_int_equal(set->channels[0]->keep, FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_CHANGE);
+    assert_int_equal(set->channels[1]->keep, FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_LOCAL);
+    assert_int_equal(set->channels[2]->keep, FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_RAW);
+    assert_true(set->n_deadband == CHANNELS && set->deadband[0] == 0.5 && set->deadband[1] == 0);
+    assert_true(set->n_max_silence_ms == CHANNELS && set->max_silence_ms[0] == 60000);
+    assert_true(set->channels[0]->error_bound == 0); /* the cells that are there are exact */
+    assert_int_equal(pack_adopt(again, pack_descriptor(p)), 0);
+    assert_int_equal(pack_adopt(other, pack_descriptor(p)), PACK_OTHER_SET);
+    assert_int_equal(wire_descriptor_set_unpack(a, pack_descriptor(other), &set), 0);
+    assert_true(set->n_deadband == 0 && set->n_max_silence_ms == 0);
+    wire_arena_free(a);
+    pack_free(p);
+    pack_free(again);
+    pack_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_block_holds_what_was_added, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_set_says_what_is_sent_of_its_channels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_payload_never_passes_the_limit_of_a_record, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_no_encoding_shortens_is_written_raw, set_up, tear_down),
         cmocka_unit_test_setup_teardown(starts_are_learnt_when_they_pay, set_up, tear_down),

@@ -199,8 +199,9 @@ enum { SETS_MAX = 64 };
 
 struct found {
     uint64_t n_rows, n_ticks, n_starts, n_stops;
-    uint64_t n_blocks_cold; /* name the first set */
-    unsigned n_sets;        /* different ones */
+    uint64_t n_blocks_cold;                                /* name the first set */
+    unsigned n_sets;                                       /* different ones */
+    uint64_t reduced[FOGLINE__V1__REASON__REASON_REFUSED]; /* by reason, as last said */
 };
 
 /* Sets by id, as their records are met: a block that names one that did not come before it fails the test. */
@@ -265,6 +266,19 @@ static void read_block(struct spool_reading *s, struct span payload)
     }
 }
 
+static void read_health(struct spool_reading *s, struct span payload)
+{
+    Fogline__V1__Health *health;
+
+    assert_int_equal(wire_health_unpack(s->arena, payload, &health), 0);
+    for (size_t i = 0; health->reductions != NULL && i < health->reductions->n_reduced; i++) {
+        const Fogline__V1__Reduced *r = health->reductions->reduced[i];
+
+        assert_true(r->samples >= s->found.reduced[r->reason]);
+        s->found.reduced[r->reason] = r->samples;
+    }
+}
+
 static void read_record(struct spool_reading *s, uint32_t kind, struct span payload)
 {
     Fogline__V1__Event *event;
@@ -275,6 +289,8 @@ static void read_record(struct spool_reading *s, uint32_t kind, struct span payl
         s->found.n_starts += event->type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_START;
         s->found.n_stops += event->type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_STOP;
     }
+    if (kind == FOGLINE__V1__KIND__KIND_HEALTH)
+        read_health(s, payload);
     if (kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR)
         take_set(&s->sets, s->arena, payload);
     if (kind == FOGLINE__V1__KIND__KIND_BLOCK)
@@ -476,6 +492,46 @@ static void a_replay_that_finds_no_room_waits_while_live_rows_go_on(void **state
     assert_int_equal(found.n_stops, 1);
 }
 
+/* What policy leaves out is counted with the read position behind it: each row of the file is a sample in the
+ * spool or one in the account, whenever the process ends. */
+static void a_replay_killed_at_any_row_is_accounted_for_exactly(void **state)
+{
+    static const char *const keeps[] = {"keep: change, deadband: 2.5", "keep: local"};
+    enum { ROWS = 30000 };
+    struct bench *b = *state;
+    struct rng rng = {.state = 29};
+
+    for (unsigned k = 0; k < 2; k++) {
+        uint64_t kill_at = 0, left_out;
+        char source[400];
+        struct found found;
+
+        while (kill_at < ROWS) {
+            kill_at += 1 + rng_below(&rng, ROWS / 6);
+            snprintf(
+                source, sizeof source,
+                "commit_ms: 3\npack:\n  rows: 37\nsources:\n  - type: count\n    name: c%u\n    rows: %d\n"
+                "    kill_at: %" PRIu64 "\n    channels: [{name: n, %s}]\n",
+                k, ROWS, kill_at < ROWS ? kill_at : 0, keeps[k]);
+            write_config(b, source);
+            if (kill_at < ROWS)
+                assert_int_equal(WTERMSIG(run_daemon(b)), SIGKILL);
+            else
+                assert_int_equal(run_daemon(b), 0);
+        }
+        read_spool_as(b, true, &found);
+        left_out =
+            found.reduced[k == 0 ? FOGLINE__V1__REASON__REASON_FILTERED : FOGLINE__V1__REASON__REASON_LOCAL];
+        if (k == 0) {
+            assert_true(found.n_rows >= ROWS / 3 &&
+                        found.n_rows < ROWS / 3 + 64); /* one more for each start */
+            assert_int_equal(found.n_rows + left_out, ROWS);
+        } else {
+            assert_int_equal(left_out, ROWS);
+        }
+    }
+}
+
 /* Flips a bit in each copy of the row that names the device's epoch: 1, own, length of the name, name, epoch.
  */
 static void flip_stream_row(struct bench *b)
@@ -547,6 +603,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_an_eviction_leaves_has_its_sets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_clean_stop_keeps_the_rows_of_an_open_block, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_replay_that_finds_no_room_waits_while_live_rows_go_on, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_replay_killed_at_any_row_is_accounted_for_exactly, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_spool_that_cannot_name_its_records_is_moved_away, set_up,
                                         tear_down),

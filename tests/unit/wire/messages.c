@@ -144,6 +144,16 @@ static void fill_payloads(struct messages *m)
     m->health.time_ns = INT64_C(1750000000300000000);
     m->health.n_counters = 2;
     m->health.counters = m->counter_list;
+    m->reduced = (Fogline__V1__Reduced)FOGLINE__V1__REDUCED__INIT;
+    m->reduced.group = (char *)"pump";
+    m->reduced.reason = FOGLINE__V1__REASON__REASON_FILTERED;
+    m->reduced.samples = 1000;
+    m->reduced.sent_later = 30;
+    m->reduced_list[0] = &m->reduced;
+    m->reductions = (Fogline__V1__Reductions)FOGLINE__V1__REDUCTIONS__INIT;
+    m->reductions.epoch = bytes_of(m->epoch, 16);
+    m->reductions.n_reduced = 1;
+    m->reductions.reduced = m->reduced_list;
     m->ledger = (Fogline__V1__Ledger)FOGLINE__V1__LEDGER__INIT;
     m->ledger.format = WIRE_FORMAT;
     m->ledger.time_ns = INT64_C(1750000000400000000);

@@ -14,6 +14,8 @@ struct messages {
     Fogline__V1__Block block;
     Fogline__V1__Event event;
     Fogline__V1__Counter counters[2], *counter_list[2];
+    Fogline__V1__Reduced reduced, *reduced_list[1];
+    Fogline__V1__Reductions reductions; /* newer than the captures: not in health */
     Fogline__V1__Health health;
     Fogline__V1__Ledger ledger;
     Fogline__V1__Reply reply;

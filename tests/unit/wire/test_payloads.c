@@ -76,6 +76,8 @@ static void every_payload_of_another_major_is_refused(void **state)
 
 static void descriptor_sets_out_of_range_are_refused(void **state)
 {
+    double deadbands[] = {0, 0.5, 1e300, 0}, wrong[] = {0, -1, 0, 0};
+    uint32_t silences[] = {0, 60000, UINT32_MAX, 0};
     char *bad_tags[] = {(char *)"novalue"}, *no_key[] = {(char *)"=x"};
     static uint8_t start[WIRE_CODEC_START_MAX_BYTES + 1];
     const ProtobufCBinaryData most = {WIRE_CODEC_START_MAX_BYTES, start}, over = {sizeof start, start};
@@ -94,6 +96,11 @@ static void descriptor_sets_out_of_range_are_refused(void **state)
     SET(WIRE_INVALID, m.descriptors[0].error_bound = NAN);
     SET(WIRE_INVALID, m.descriptors[0].error_bound = INFINITY);
     SET(WIRE_INVALID, m.descriptors[1].error_bound = 1); /* of an int64 */
+    SET(WIRE_OK, (m.set.deadband = deadbands, m.set.n_deadband = m.set.n_channels,
+                  m.set.max_silence_ms = silences, m.set.n_max_silence_ms = m.set.n_channels));
+    SET(WIRE_INVALID, (m.set.deadband = deadbands, m.set.n_deadband = 1));
+    SET(WIRE_INVALID, (m.set.max_silence_ms = silences, m.set.n_max_silence_ms = 1));
+    SET(WIRE_INVALID, (m.set.deadband = wrong, m.set.n_deadband = m.set.n_channels));
     SET(WIRE_OK, (m.descriptors[1].start = most, m.set.time_start = most));
     SET(WIRE_LIMIT, m.descriptors[1].start = over);
     SET(WIRE_LIMIT, m.set.time_start = over);
@@ -197,6 +204,8 @@ static void measured(const char *name, double value)
 
 static void health_and_reply_out_of_range_are_refused(void **state)
 {
+    static Fogline__V1__Reduced *many[WIRE_REDUCED_MAX + 1];
+
     (void)state;
     HEALTH(WIRE_OK, (void)0);
     HEALTH(WIRE_INVALID, m.counters[1].name = (char *)"");
@@ -207,6 +216,19 @@ static void health_and_reply_out_of_range_are_refused(void **state)
     HEALTH(WIRE_INVALID, measured("a\nb", 1));
     HEALTH(WIRE_INVALID, measured("share", NAN));
     HEALTH(WIRE_INVALID, measured("share", INFINITY));
+#define REDUCED(want, change) HEALTH(want, (m.health.reductions = &m.reductions, change))
+    REDUCED(WIRE_OK, (void)0);
+    REDUCED(WIRE_OK, m.reduced.sent_later = 1000);
+    REDUCED(WIRE_INVALID, m.reduced.sent_later = 1001);
+    REDUCED(WIRE_INVALID, m.reduced.reason = FOGLINE__V1__REASON__REASON_EVICTED);
+    REDUCED(WIRE_INVALID, m.reduced.reason = (Fogline__V1__Reason)11);
+    REDUCED(WIRE_INVALID, m.reduced.group = (char *)"");
+    REDUCED(WIRE_INVALID, m.reductions.epoch.len = 15);
+    for (size_t i = 0; i <= WIRE_REDUCED_MAX; i++)
+        many[i] = &m.reduced;
+    REDUCED(WIRE_OK, (m.reductions.reduced = many, m.reductions.n_reduced = WIRE_REDUCED_MAX));
+    REDUCED(WIRE_LIMIT, (m.reductions.reduced = many, m.reductions.n_reduced = WIRE_REDUCED_MAX + 1));
+    REDUCED(WIRE_MALFORMED, message_flood(&m.reductions.base));
     REPLY(WIRE_OK, (void)0);
     REPLY(WIRE_INVALID, m.reply.counter = 0);
     REPLY(WIRE_LIMIT, m.reply.text = text_of(WIRE_TEXT_MAX_BYTES + 1));
