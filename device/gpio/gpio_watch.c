@@ -117,7 +117,8 @@ static int give(struct gpio_watch *w, const struct source_sink *sink, const stru
     };
     struct source_row row = {.group = w->group,
                              .time_ns = now->wall_unix_ns - (now->mono_ns - at_ns),
-                             .mono_ns = (uint64_t)now->mono_ns,
+                             /* Not of a debounced edge: what it is was not known before now. */
+                             .mono_ns = (uint64_t)(w->config.debounce_ns == 0 ? at_ns : now->mono_ns),
                              .cells = cells,
                              .n_cells = GPIO_CELLS};
     int rc;
