@@ -233,6 +233,7 @@ static int write_word(struct ctl *ctl, const struct id128 *id, const struct oper
 
 int verb_store_restored(struct ctl *ctl)
 {
+    owned(json_freep) struct json *j = NULL;
     char path[CTL_FILE_CHARS + 32], hex[ID128_HEX_CHARS + 2];
     struct id128 id = id128_random();
     struct operator_keys operator;
@@ -255,7 +256,17 @@ int verb_store_restored(struct ctl *ctl)
     r = file_write_atomic(path, span_str(hex), 0600);
     if (r < 0)
         return ctl_fail(ctl, CTL_FAILED, "%s: %s", path, strerror(-r));
+    hex[ID128_HEX_CHARS] = 0;
+    if (ctl->json) {
+        code = ctl_json(ctl, false, &j);
+        if (code != CTL_OK)
+            return code;
+        json_object(j);
+        json_kstr(j, "archive_id", hex);
+        json_object_end(j);
+        return ctl_json_end(ctl, j);
+    }
     fprintf(ctl->out,
-            "the archive goes on as %.32s at the next start of fogline-cloud, and the nodes are told\n", hex);
+            "the archive goes on as %s at the next start of fogline-cloud, and the nodes are told\n", hex);
     return CTL_OK;
 }

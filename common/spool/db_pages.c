@@ -104,7 +104,7 @@ int db_pages_check_heads(int fd, struct errmsg *err)
 {
     struct pages_check c = {.err = err};
     struct meta meta[2];
-    size_t n_bytes;
+    size_t n_bytes = 0;
     int r = map_file(&c, fd, &n_bytes);
 
     if (r != 0)
@@ -121,7 +121,7 @@ static int hold_head(struct pages_check *c, int fd, db_pages_hold *hold, void *c
     enum { TRIES = 1000 };
     struct meta meta[2];
     uint64_t commit;
-    size_t n_bytes;
+    size_t n_bytes = 0;
     unsigned n;
     int r = map_file(c, fd, &n_bytes);
 
@@ -147,7 +147,7 @@ int db_pages_check(int fd, db_pages_hold *hold, void *ctx, struct db_pages *ret_
 {
     struct pages_check c = {.err = err};
     struct meta meta;
-    size_t n_bytes;
+    size_t n_bytes = 0;
     int r = hold_head(&c, fd, hold, ctx, &meta);
 
     if (r == 0)
