@@ -118,7 +118,7 @@ static void what_is_found_can_be_pasted(void **state)
     put(b, "sys/bus/w1/devices/28-0316a2795d00/w1_slave", "1\n");
     assert_int_equal(RUN(b, "probe", "--root", b->root), CTL_OK);
     assert_string_equal(b->err, "");
-    assert_says(b->out, "sources:\n  # iio:device0");
+    assert_says(b->out, "\n  # iio:device0");
     assert_says(b->out,
                 "temp (Cel)\n  - type: iio\n    name: iio-bme280\n    devices: [\"bme280\"]\n    root: ");
     assert_says(b->out, "count (as read)");
