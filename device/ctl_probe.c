@@ -31,6 +31,30 @@ static int run_part(struct ctl *ctl, const struct part *part, const struct probe
     return n;
 }
 
+/* {"found":{"GPIO chips":0,...},"yaml":"sources:\n..."}; a part that failed is null. */
+static int print_json(struct ctl *ctl, const int found[], const char *yaml)
+{
+    owned(json_freep) struct json *j = NULL;
+    int code = ctl_json(ctl, false, &j);
+
+    if (code != CTL_OK)
+        return code;
+    json_object(j);
+    json_key(j, "found");
+    json_object(j);
+    for (unsigned i = 0; i < N_PARTS; i++) {
+        json_key(j, parts[i].what);
+        if (found[i] >= 0)
+            json_i64(j, found[i]);
+        else
+            json_null(j);
+    }
+    json_object_end(j);
+    json_kstr(j, "yaml", yaml);
+    json_object_end(j);
+    return ctl_json_end(ctl, j);
+}
+
 static int run_probe(struct ctl *ctl)
 {
     owned(free_ptr) char *text = NULL;
@@ -38,6 +62,7 @@ static int run_probe(struct ctl *ctl)
     struct probe_options o = {root};
     size_t text_bytes = 0, len;
     unsigned n_found = 0, n_failed = 0;
+    int found[N_PARTS];
     FILE *out;
     int code = ctl_option_path(ctl, "root", root, sizeof root);
 
@@ -48,16 +73,20 @@ static int run_probe(struct ctl *ctl)
     out = open_memstream(&text, &text_bytes);
     if (out == NULL)
         return ctl_fail(ctl, CTL_FAILED, "out of memory");
+    fputs("sources:\n", out);
     for (unsigned i = 0; i < N_PARTS; i++) {
-        int n = run_part(ctl, &parts[i], &o, out);
-
-        n_failed += n < 0;
-        n_found += n > 0 ? (unsigned)n : 0;
+        found[i] = run_part(ctl, &parts[i], &o, out);
+        n_failed += found[i] < 0;
+        n_found += found[i] > 0 ? (unsigned)found[i] : 0;
     }
     if (fclose(out) != 0)
         return ctl_fail(ctl, CTL_FAILED, "out of memory");
-    if (n_found > 0)
-        fprintf(ctl->out, "sources:\n%s", text);
+    if (ctl->json)
+        code = print_json(ctl, found, n_found > 0 ? text : "");
+    else if (n_found > 0)
+        fputs(text, ctl->out);
+    if (code != CTL_OK)
+        return code;
     if (n_failed > 0)
         return CTL_FAILED;
     if (n_found == 0)
@@ -78,7 +107,8 @@ const struct cmd ctl_device_probe[] = {
      "devicectl probe >> /etc/fogline/device.yaml\n\n"
      "Prints a list `sources:` that `devicectl config check` takes as it is; in a file that has such a list "
      "already, leave out the first line.\n"
-     "No sensor is read. Exit codes: 6 nothing found, 1 something could not be looked at.",
+     "With --json an object: found (how many of each), yaml. No sensor is read. Exit codes: 6 nothing found, "
+     "1 something could not be looked at.",
      options, run_probe},
     {0},
 };

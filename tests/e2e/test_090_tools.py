@@ -22,7 +22,8 @@ ALL = {
 SPOOL = {"store ls": [], "store get": [], "tail": ["--all", "--limit", "1", "--for", "2"]}
 ENROLL = {"enroll list": [], "enroll accept": ["new", NEW_KEY, "--site", "s"], "enroll revoke": ["new"]}
 CALLS = {
-    "device": {**ALL, **SPOOL, "init": None, "send": ["a=1"], "csv inspect": ["CSV"], "keep": ["--what-if", "CSV"]},
+    "device": {**ALL, **SPOOL, "init": None, "send": ["a=1"], "csv inspect": ["CSV"], "keep": ["--what-if", "CSV"],
+               "probe": ["--root", "TREE"]},
     "fog": {**ALL, **SPOOL, **ENROLL, "init": None},
     "cloud": {**ALL, **ENROLL, "init": None, "gaps": [], "query": [], "export": ["--format", "jsonl"], "tail": ["--rows", "1"],
               "events": [], "command": ["dev-1", "identify"], "store ls": [], "store blocks": [],
@@ -105,6 +106,12 @@ def test_every_command_prints_json(running):
     made = tool("device", "-c", os.path.join(s.dir, "new.yaml"), "--json", "init", "--node", "new", "--site", "s", "--state-dir",
                 os.path.join(s.dir, "new-state"), "--run-dir", os.path.join(s.dir, "new-run"))
     key = json.loads(made.stdout)["key"]
+    chip = os.path.join(s.dir, "tree", "sys", "class", "hwmon", "hwmon0")
+    os.makedirs(chip)
+    for name, text in (("name", "chip\n"), ("temp1_input", "41000\n")):
+        with open(os.path.join(chip, name), "w") as f:
+            f.write(text)
+    named = {NEW_KEY: key, "CSV": s.inputs["dev-1"], "TREE": os.path.join(s.dir, "tree")}
     for tier, calls in CALLS.items():
         assert set(commands_of(tier)) == set(calls), "each command is called here"
         for command, args in calls.items():
@@ -114,7 +121,7 @@ def test_every_command_prints_json(running):
                 one = json_of(s.ctl(NODES[tier], "store", "ls", "--json").stdout)
                 one = one[0] if isinstance(one, list) else one
                 args = [one["origin"], str(one["seq"]), "--lane", str(one["lane"])]
-            args = [key if a == NEW_KEY else s.inputs["dev-1"] if a == "CSV" else a for a in args]
+            args = [named.get(a, a) for a in args]
             p = s.ctl(NODES[tier], "--json", *command.split(), *args, check=False)
             assert p.returncode == 0, f"{tier} {command}: {p.returncode} {p.stderr}"
             assert p.stdout, f"{tier} {command}"
