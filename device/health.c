@@ -212,12 +212,21 @@ static void read_machine(struct health *h, double *ret)
     each_entry(h, "/sys/class/power_supply", on_supply, ret);
 }
 
+double health_percent(double percent)
+{
+    return round(percent * 100) / 100;
+}
+
 void health_read(struct health *h, int64_t mono_ns, double ret[HEALTH_MEASURES])
 {
     for (unsigned i = 0; i < HEALTH_MEASURES; i++)
         ret[i] = NAN;
     read_process(h, mono_ns, ret);
     read_machine(h, ret);
+    /* More places than these only look exact. */
+    ret[HEALTH_CPU_PERCENT] = health_percent(ret[HEALTH_CPU_PERCENT]);
+    ret[HEALTH_MACHINE_CPU_PERCENT] = health_percent(ret[HEALTH_MACHINE_CPU_PERCENT]);
+    ret[HEALTH_FLASH_BYTES_PER_DAY] = round(ret[HEALTH_FLASH_BYTES_PER_DAY]);
     h->last_mono_ns = mono_ns;
     h->has_last = true;
 }

@@ -47,6 +47,8 @@ extern const struct health_info health_info[HEALTH_MEASURES];
 
 struct health;
 
+double health_percent(double percent); /* to two places; NaN stays NaN */
+
 /* root: "" or a folder that stands for /, for tests; state_dir: whose disk is measured. Both copied. */
 must_check int health_new(struct health **ret_h, const char *root, const char *state_dir);
 struct health *health_free(struct health *h); /* accepts NULL */

@@ -33,7 +33,7 @@ static void measure_pipeline(struct io *io, int64_t now_ns)
     m[HEALTH_LINK_UP] = link.link == LOWER_PORT_OPEN;
     m[HEALTH_ROUND_TRIP_MS] = round_trip_ms > 0 ? round_trip_ms : NAN;
     m[HEALTH_SPOOL_USED_PERCENT] =
-        100 * (double)spool_held_bytes(io->spool) / (double)spool_quota_bytes(io->spool);
+        health_percent(100 * (double)spool_held_bytes(io->spool) / (double)spool_quota_bytes(io->spool));
     m[HEALTH_EXPOSURE_MS] = exposure_ms(io, now_ns);
     m[HEALTH_EXPOSURE_BYTES] = (double)exposure_bytes(io);
     if (histogram_count(late) > 0) {
