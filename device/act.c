@@ -21,6 +21,7 @@ struct state {
     const struct source_sink *sink;
     int64_t next_ns, interval_ns;
     bool replayable, declared, ended, failing, waits_for_room;
+    bool end_is_untold; /* it gave its last row, but its ring had no room to say so */
 };
 
 struct act {
@@ -110,15 +111,18 @@ static void on_failed(struct act *a, struct state *s, int error, int64_t now_ns)
     tell(a, s, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED, 2, text);
 }
 
-static void on_ended(struct act *a, struct state *s)
+/* It has ended when that is in the ring: whoever waits for the end hears of nothing else. */
+static void on_ended(struct act *a, struct state *s, int64_t now_ns)
 {
-    char text[FEED_TEXT_BYTES] = "the last row was given";
+    struct feed_event e = {.type = FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_ENDED,
+                           .time_ns = clock_wall_unix_ns(&a->clock),
+                           .text = "the last row was given"};
 
-    s->ended = true;
-    s->next_ns = INT64_MAX;
     if (s->source.kind->describe_end != NULL)
-        s->source.kind->describe_end(s->source.self, text, sizeof text);
-    tell(a, s, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_ENDED, 0, text);
+        s->source.kind->describe_end(s->source.self, e.text, sizeof e.text);
+    s->ended = feed_try_event(a->feed, number_of(a, s), &e);
+    s->end_is_untold = s->waits_for_room = !s->ended;
+    s->next_ns = s->ended ? INT64_MAX : now_ns + ACT_ROOM_WAIT_MS * NS_PER_MS;
 }
 
 /* The next tick after now; those that went by since the one just served are counted as missed. */
@@ -138,6 +142,9 @@ static void next_tick(struct act *a, struct state *s, int64_t now_ns)
 static int run_step(struct state *s, const struct source_now *now, int64_t *ret_next_ns)
 {
     int rc;
+
+    if (s->end_is_untold)
+        return SOURCE_END;
 
     if (!s->declared && s->source.kind->declare != NULL) {
         rc = s->source.kind->declare(s->source.self, s->sink);
@@ -165,7 +172,7 @@ static void step(struct act *a, struct state *s, int64_t now_ns)
         tell(a, s, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_RECOVERED, 0, "can be read again");
     }
     if (rc == SOURCE_END)
-        on_ended(a, s);
+        on_ended(a, s, now.mono_ns);
     else if (rc == SOURCE_WAIT)
         s->next_ns = now.mono_ns + ACT_ROOM_WAIT_MS * NS_PER_MS;
     else if (s->interval_ns > 0)

@@ -305,6 +305,11 @@ static bool put_event(struct feed *f, unsigned source, const struct feed_event *
     return true;
 }
 
+bool feed_try_event(struct feed *f, unsigned source, const struct feed_event *e)
+{
+    return put_event(f, source, e);
+}
+
 bool feed_event(struct feed *f, unsigned source, const struct feed_event *e)
 {
     if (put_event(f, source, e))

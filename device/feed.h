@@ -73,8 +73,10 @@ struct feed_counters *feed_counters(struct feed *f);
 /* ---- producer ---- */
 /* Sink of source no; borrowed for the life of the feed. */
 const struct source_sink *feed_sink(struct feed *f, unsigned source, bool replayable);
-/* false: no room now. */
+/* false: no room now, lost and counted. */
 bool feed_event(struct feed *f, unsigned source, const struct feed_event *e);
+/* The same for who says it again: nothing is lost. */
+bool feed_try_event(struct feed *f, unsigned source, const struct feed_event *e);
 bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *d);
 /* Is there room now for the row of that source and for `more` bytes before it? At most half the ring is asked
  * for. */

@@ -337,6 +337,38 @@ static void a_replay_that_ended_is_told_and_never_run_again(void **state)
     end(&b);
 }
 
+/* A ring that the last row has filled has no room for the event that says so. */
+static void the_end_of_a_replay_waits_for_room_as_its_rows_do(void **state)
+{
+    struct bench full = {.fakes = {{.replayable = true, .limit = INT64_MAX}}},
+                 b = {.fakes = {{.replayable = true}}};
+    struct feed_event e = {0};
+    unsigned events;
+    int64_t ms = 1000;
+
+    (void)state;
+    begin(&full, 1);
+    do {
+        b.fakes[0].limit = full.fakes[0].n;
+        round_at(&full, (ms += 100) * NS_PER_MS);
+    } while (full.fakes[0].n > b.fakes[0].limit);
+    end(&full);
+
+    begin(&b, 1);
+    for (ms = 1000; b.fakes[0].n < b.fakes[0].limit || ms % 1000 != 0; ms += 100)
+        round_at(&b, ms * NS_PER_MS);
+    assert_false(act_all_ended(b.act));
+    assert_int_equal(drain(&b, &e, &events), b.fakes[0].limit);
+    assert_int_equal(events, 0);
+    assert_true(round_at(&b, ms * NS_PER_MS) == INT64_MAX);
+    assert_true(act_all_ended(b.act));
+    assert_int_equal(drain(&b, &e, &events), 0);
+    assert_int_equal(events, 1);
+    assert_int_equal(e.type, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_ENDED);
+    assert_int_equal(feed_counters(b.feed)->events_dropped, 0);
+    end(&b);
+}
+
 /* Goes on by a microsecond with every look. */
 struct counting {
     unsigned n_wall, n_mono;
@@ -410,6 +442,7 @@ int main(void)
         cmocka_unit_test(a_full_ring_makes_a_replay_wait_and_holds_up_no_live_row),
         cmocka_unit_test(live_rows_that_find_no_room_are_counted_and_told),
         cmocka_unit_test(a_failing_source_is_told_once_and_tried_again),
+        cmocka_unit_test(the_end_of_a_replay_waits_for_room_as_its_rows_do),
         cmocka_unit_test(a_replay_that_ended_is_told_and_never_run_again),
         cmocka_unit_test(a_tick_looks_at_each_clock_once),
         cmocka_unit_test(every_source_is_stamped_with_its_own_moment),
