@@ -68,3 +68,26 @@ def test_what_is_not_sent_is_accounted_for(make_system):
                 held, silent = sent["level"][int(line["time"])], 0
             assert abs(held - float(line["level"])) <= DEADBAND and silent < 300
     assert sum(sent["flow.count"].values()) == ROWS
+
+
+def test_all_readings_around_an_alarm_are_sent(make_system):
+    s = make_system().one_of_each(rows=10)
+    path, spike, around = os.path.join(s.dir, "spike.csv"), 1000, 30
+    rng = random.Random(9)
+    values = [20 + rng.gauss(0, 0.1) + (15 if spike <= i < spike + 5 else 0) for i in range(2000)]
+    with open(path, "w") as f:
+        f.write("time,level\n")
+        f.writelines(f"{system.FIRST_S + i},{v!r}\n" for i, v in enumerate(values))
+    s.nodes["dev-1"].sources[0].update({"path": path, "channels": [
+        {"name": "level", "keep": "change", "deadband": 50, "max_silence_ms": 0, "around_alarm_ms": around * 1000}]})
+    s.nodes["dev-1"].config["rules"] = [
+        {"type": "above", "name": "hot", "channel": "replay/level", "limit": 30, "actions": []}]
+    s.write_config("dev-1")
+    s.start()
+    s.wait_read()
+    s.stop("dev-1")
+    s.start("dev-1")
+    s.wait_settled()
+    sent = {at - system.FIRST_S: v for at, v in cells_of(s, "dev-1")["level"].items()}
+    assert set(sent) - {0} == set(range(spike - around, spike + around + 1))
+    assert all(v == values[i] for i, v in sent.items())
