@@ -315,9 +315,9 @@ void io_rule_counters(const struct io *io, uint64_t value[IO_RULE_COUNTERS])
                                      load(&c->changes_dropped),
                                      load(&c->output_sets),
                                      load(&c->output_failures),
-                                     timing_quantile_ns(&c->output_time, 500),
-                                     timing_quantile_ns(&c->output_time, 990),
-                                     load(&c->output_time.max_ns)};
+                                     histogram_quantile(&c->output_time_ns, 0.5),
+                                     histogram_quantile(&c->output_time_ns, 0.99),
+                                     histogram_max(&c->output_time_ns)};
 
         memcpy(value, of_rules, sizeof of_rules);
     }

@@ -4,6 +4,7 @@
 #include "device/decide/decide_private.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -315,7 +316,8 @@ static void hear_row(void *ctx, unsigned source, const struct source_row *r)
         return;
     decide_drive(d, clock_mono_ns(&d->clock));
     if (d->was_set && r->mono_ns != 0)
-        timing_add(&d->counters.output_time, clock_mono_ns(&d->clock) - read_ns);
+        histogram_add(&d->counters.output_time_ns,
+                      (uint64_t)fmax(0, (double)(clock_mono_ns(&d->clock) - read_ns)));
 }
 
 static size_t ring_bytes_of(void *ctx, unsigned source)

@@ -14,9 +14,9 @@
 #define FOGLINE_DEVICE_DECIDE_DECIDE_H
 
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "device/decide/decide_config.h"
 #include "device/decide/exec.h"
-#include "device/decide/timing.h"
 #include "device/sampler.h"
 
 enum {
@@ -51,7 +51,8 @@ struct decide_options {
 struct decide_counters {
     _Atomic uint64_t instances, instances_refused, evaluations, raised, cleared, changes_dropped, output_sets,
         output_failures;
-    struct timing output_time; /* from the reading of a live sample to the return of the output's call */
+    struct histogram
+        output_time_ns; /* from the reading of a live sample to the return of the output's call */
 };
 
 struct decide;
