@@ -1,0 +1,289 @@
+/* kernel_f32_body.h - the float32 kernels, included by each level's file, which says how long its vectors
+ * are.
+ *
+ * The order of summing is the same for vectors of any length. Dense: eight sums, sum i of the products i, i +
+ * 8, i + 16 ... as long as there are eight more; of what remains the last product goes to the last sum, the
+ * one before to the one before (in a row of less than eight: the first to the first). Then
+ * ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7)), then the bias. Convolutions: the bias (or 0), then the
+ * products by channel and within a channel by tap, each in turn; what is outside of x is a product with 0. A
+ * vector is of neighbouring positions there, so nothing is ever summed across one. */
+#include "infer/kernel_private.h"
+
+#ifdef KERNEL_EIGHT_LANES
+enum { LANES = 8, ROWS = 8 };
+#else
+enum { LANES = 4, ROWS = 4 };
+#endif
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef float four __attribute__((vector_size(16)));
+/* Eight sums. */
+typedef struct {
+    lanes part[8 / LANES];
+} eight;
+
+static inline lanes load_lanes(const float *p)
+{
+    lanes v;
+
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline eight load_eight(const float *p)
+{
+    eight v;
+
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* The lanes first .. first + n - 1; 0 in the others. `p` has 8 floats. */
+static inline eight load_some(const float *p, size_t first, size_t n)
+{
+    typedef int32_t masks __attribute__((vector_size(sizeof(lanes))));
+    static const int32_t mask[24] = {[8] = -1, -1, -1, -1, -1, -1, -1, -1};
+    eight v = load_eight(p);
+
+    for (size_t i = 0; i < 8 / LANES; i++) {
+        masks begin, end;
+
+        memcpy(&begin, mask + 8 - first + i * LANES, sizeof begin);
+        memcpy(&end, mask + 16 - first - n + i * LANES, sizeof end);
+        v.part[i] = (lanes)((masks)v.part[i] & begin & end);
+    }
+    return v;
+}
+
+static inline void add_products(eight *sums, const eight *w, const eight *x)
+{
+    for (size_t i = 0; i < 8 / LANES; i++)
+        sums->part[i] += w->part[i] * x->part[i];
+}
+
+/* [s0 + s4, s1 + s5, s2 + s6, s3 + s7] */
+static inline four fold(const eight *sums)
+{
+#ifdef KERNEL_EIGHT_LANES
+    return __builtin_shufflevector(sums->part[0], sums->part[0], 0, 1, 2, 3) +
+           __builtin_shufflevector(sums->part[0], sums->part[0], 4, 5, 6, 7);
+#else
+    return sums->part[0] + sums->part[1];
+#endif
+}
+
+/* (a0 + a1, a2 + a3, b0 + b1, b2 + b3) */
+static inline four add_pairs(four a, four b)
+{
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6) + __builtin_shufflevector(a, b, 1, 3, 5, 7);
+}
+
+/* One row or ROWS of them; `room` weights stand from w on. */
+__attribute__((always_inline)) static inline void dense_rows(const float *x, const float *w, size_t room,
+                                                             size_t k_count, size_t n_rows, float *y)
+{
+    eight sums[ROWS] = {0}, v, one;
+    size_t k, rest = k_count % 8;
+
+    for (k = 0; k + 8 <= k_count; k += 8) {
+        v = load_eight(x + k);
+        for (size_t r = 0; r < n_rows; r++) {
+            one = load_eight(w + r * k_count + k);
+            add_products(&sums[r], &one, &v);
+        }
+    }
+    if (rest != 0 && k > 0) {
+        v = load_some(x + k_count - 8, 8 - rest, rest);
+        for (size_t r = 0; r < n_rows; r++) {
+            one = load_some(w + (r + 1) * k_count - 8, 8 - rest, rest);
+            add_products(&sums[r], &one, &v);
+        }
+    } else if (rest != 0) {
+        float padded[8] = {0};
+
+        memcpy(padded, x, rest * sizeof *x);
+        v = load_eight(padded);
+        for (size_t r = 0; r < n_rows; r++) {
+            if (room >= r * k_count + 8) {
+                one = load_some(w + r * k_count, 0, rest);
+            } else {
+                memcpy(padded, w + r * k_count, rest * sizeof *w);
+                one = load_eight(padded);
+            }
+            add_products(&sums[r], &one, &v);
+        }
+    }
+    for (size_t r = 0; r < n_rows; r += 4) {
+        four all, row[4];
+
+        for (size_t i = 0; i < 4; i++)
+            row[i] = fold(&sums[n_rows == 1 ? 0 : r + i]);
+        all = add_pairs(add_pairs(row[0], row[1]), add_pairs(row[2], row[3]));
+        memcpy(y + r, &all, n_rows == 1 ? sizeof *y : sizeof all);
+    }
+}
+
+static void dense_f32(const float *x, const float *w, const float *bias, size_t k_count, size_t m_count,
+                      float *y)
+{
+    size_t m = 0;
+
+    for (; m + ROWS <= m_count; m += ROWS)
+        dense_rows(x, w + m * k_count, (m_count - m) * k_count, k_count, ROWS, y + m);
+    for (; m < m_count; m++)
+        dense_rows(x, w + m * k_count, (m_count - m) * k_count, k_count, 1, y + m);
+    for (m = 0; bias != NULL && m < m_count; m++)
+        y[m] += bias[m];
+}
+
+/* ---- convolution ---- */
+
+/* What one sum runs over: n_taps of each channel. Rows of x are x_row apart, tap t begins at x_at[t] in the
+ * row of its channel; the weight of output m, channel c, tap t is w[m * w_output + c * w_channel +
+ * w_at[t]]. */
+struct sweep {
+    size_t channels, x_row, w_output, w_channel, n_taps;
+    const size_t *x_at, *w_at;
+};
+
+/* n_m outputs by n_v vectors of positions; `room` floats of each output may be written. */
+__attribute__((always_inline)) static inline void sweep_block(const struct sweep *s, const float *x,
+                                                              const float *w, const float *bias, size_t n_m,
+                                                              size_t n_v, float *y, size_t y_row, size_t room)
+{
+    lanes sums[4][2];
+
+    for (size_t m = 0; m < n_m; m++)
+        for (size_t v = 0; v < n_v; v++)
+            sums[m][v] = (lanes){0} + (bias == NULL ? 0 : bias[m]);
+    for (size_t c = 0; c < s->channels; c++)
+        for (size_t t = 0; t < s->n_taps; t++) {
+            const float *from = x + c * s->x_row + s->x_at[t], *weight = w + c * s->w_channel + s->w_at[t];
+            lanes values[2];
+
+            for (size_t v = 0; v < n_v; v++)
+                values[v] = load_lanes(from + v * LANES);
+            for (size_t m = 0; m < n_m; m++) {
+                lanes one = (lanes){0} + weight[m * s->w_output];
+
+                for (size_t v = 0; v < n_v; v++)
+                    sums[m][v] += one * values[v];
+            }
+        }
+    for (size_t m = 0; m < n_m; m++)
+        for (size_t v = 0; v < n_v && v * LANES < room; v++)
+            memcpy(y + m * y_row + v * LANES, &sums[m][v],
+                   room - v * LANES >= LANES ? sizeof(lanes) : (room - v * LANES) * sizeof(float));
+}
+
+/* n positions of every output. */
+static void sweep_all(const struct sweep *s, const float *x, const float *w, const float *bias,
+                      size_t outputs, size_t n, float *y, size_t y_row)
+{
+    for (size_t m = 0; m < outputs; m += 4) {
+        const float *b = bias == NULL ? NULL : bias + m, *from = w + m * s->w_output;
+
+        for (size_t i = 0; i < n; i += 2 * LANES) {
+            float *to = y + m * y_row + i;
+
+            if (outputs - m >= 4 && n - i > LANES)
+                sweep_block(s, x + i, from, b, 4, 2, to, y_row, n - i);
+            else if (outputs - m >= 4)
+                sweep_block(s, x + i, from, b, 4, 1, to, y_row, n - i);
+            else
+                for (size_t k = 0; k < outputs - m; k++)
+                    sweep_block(s, x + i, from + k * s->w_output, b == NULL ? NULL : b + k, 1, 2,
+                                to + k * y_row, y_row, n - i);
+        }
+    }
+}
+
+/* Copies the positions of x that a convolution reads, zeros where there are none: position p stands in row
+ * p % step of its channel. */
+static void spread(const float *x, size_t channels, size_t length, size_t before, size_t step, size_t row,
+                   float *to)
+{
+    size_t phase = before % step, at = before / step;
+
+    memset(to, 0, channels * step * row * sizeof *to);
+    for (size_t c = 0; c < channels; c++, x += length, to += step * row) {
+        size_t p = phase, i = at, l;
+
+        if (step == 1) {
+            at = kernel_min(at, row);
+            memcpy(to + at, x, kernel_min(length, row - at) * sizeof *to);
+            continue;
+        }
+        for (l = 0; l < length && i < row; l++) {
+            to[p * row + i] = x[l];
+            if (++p == step) {
+                p = 0;
+                i++;
+            }
+        }
+    }
+}
+
+static void conv1d_f32(const struct kernel_conv1d *c, const float *x, const float *w, const float *bias,
+                       float *y, void *scratch)
+{
+    size_t row = kernel_conv1d_f32_row(c), *x_at = scratch, *w_at = x_at + c->kernel;
+    float *spread_x = (float *)kernel_after(w_at + c->kernel);
+    struct sweep s = {.channels = c->channels,
+                      .x_row = row * c->stride,
+                      .w_output = c->channels * c->kernel,
+                      .w_channel = c->kernel,
+                      .n_taps = c->kernel,
+                      .x_at = x_at,
+                      .w_at = w_at};
+
+    if (c->n_out == 0 || c->outputs == 0)
+        return;
+    for (size_t t = 0; t < c->kernel; t++) {
+        x_at[t] = t * c->dilation % c->stride * row + t * c->dilation / c->stride;
+        w_at[t] = t;
+    }
+    spread(x, c->channels, c->length, c->pad_begin, c->stride, row, spread_x);
+    sweep_all(&s, spread_x, w, bias, c->outputs, c->n_out, y, c->n_out);
+}
+
+/* Output o gets x[i] by tap t where i * stride = o + pad_begin - t * dilation. So the outputs of one phase,
+ * (o + pad_begin) % stride, are a convolution with step 1 and the taps of that phase. */
+static void conv1d_transpose_f32(const struct kernel_conv1d *c, const float *x, const float *w,
+                                 const float *bias, float *y, void *scratch)
+{
+    size_t reach = kernel_conv1d_reach(c), row = kernel_conv1d_transpose_f32_row(c);
+    size_t *x_at = scratch, *w_at = x_at + c->kernel, n_phase = (c->n_out + c->stride - 1) / c->stride;
+    float *spread_x = (float *)kernel_after(w_at + c->kernel), *part = spread_x + c->channels * row;
+    struct sweep s = {.channels = c->channels,
+                      .x_row = row,
+                      .w_output = c->kernel,
+                      .w_channel = c->outputs * c->kernel,
+                      .x_at = x_at,
+                      .w_at = w_at};
+
+    if (c->outputs == 0)
+        return;
+    spread(x, c->channels, c->length, reach, 1, row, spread_x);
+    for (size_t first = 0; first < c->stride && first < c->n_out; first++) {
+        size_t phase = (first + c->pad_begin) % c->stride, base = (first + c->pad_begin) / c->stride;
+        size_t n = (c->n_out - first + c->stride - 1) / c->stride;
+
+        s.n_taps = 0;
+        for (size_t t = 0; t < c->kernel; t++)
+            if (t * c->dilation % c->stride == phase) {
+                /* From here on a window may begin beyond x, where all is zero. */
+                size_t at = kernel_min(base, c->length + reach) + reach - t * c->dilation / c->stride;
+
+                x_at[s.n_taps] = at;
+                w_at[s.n_taps++] = t;
+            }
+        if (c->stride == 1) {
+            sweep_all(&s, spread_x, w, bias, c->outputs, n, y, c->n_out);
+            return;
+        }
+        sweep_all(&s, spread_x, w, bias, c->outputs, n, part, n_phase);
+        for (size_t m = 0; m < c->outputs; m++)
+            for (size_t i = 0; i < n; i++)
+                y[m * c->n_out + first + i * c->stride] = part[m * n_phase + i];
+    }
+}

@@ -1,0 +1,444 @@
+/* kernel_x86_body.h - the int8 kernels in vectors of 32 bytes, included by each level's file.
+ *
+ * What the levels differ in:
+ *   KERNEL_DOT undefined   16 products at a time: both sides widened to 16 bits, neighbours added in 32
+ *   KERNEL_DOT(s, a, b)    32 products at a time of unsigned a and signed b, neighbouring fours added to s.
+ * In dense layers the weights are made unsigned (w + 128) and 128 times the sum of x is taken off again; in
+ * convolutions x is, and the biases hold the correction.
+ *
+ * Sums wrap in between, which the end undoes. */
+#define KERNEL_EIGHT_LANES
+#include "infer/kernel_f32_body.h"
+
+#include <immintrin.h>
+
+/* ---- the end of a sum ---- */
+
+/* Lanes below n. */
+static inline __m256i first_lanes(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int32_t)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+static inline __m256i load_ints(const int32_t *p, size_t n)
+{
+    return n >= KERNEL_BLOCK ? _mm256_loadu_si256((const __m256i *)p)
+                             : _mm256_maskload_epi32(p, first_lanes(n));
+}
+
+static inline __m256 load_floats(const float *p, size_t n)
+{
+    return n >= KERNEL_BLOCK ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first_lanes(n));
+}
+
+static inline void store_floats(float *p, __m256 v, size_t n)
+{
+    if (n >= KERNEL_BLOCK)
+        _mm256_storeu_ps(p, v);
+    else
+        _mm256_maskstore_ps(p, first_lanes(n), v);
+}
+
+static inline void store_bytes(int8_t *p, uint64_t bytes, size_t n)
+{
+    if (n >= 8) {
+        memcpy(p, &bytes, 8);
+        return;
+    }
+    if (n & 4) {
+        memcpy(p, &bytes, 4);
+        p += 4;
+        bytes >>= 32;
+    }
+    for (n &= 3; n > 0; n--, bytes >>= 8)
+        *p++ = (int8_t)bytes;
+}
+
+/* kernel_saturate of eight: the same comparisons with the same side taken when there is no number. */
+struct limits {
+    __m256 low, high;
+    __m256i zero;
+};
+
+static inline struct limits limits_of(int32_t zero, int32_t lowest)
+{
+    return (struct limits){_mm256_set1_ps((float)(lowest - zero)), _mm256_set1_ps((float)(127 - zero)),
+                           _mm256_set1_epi32(zero)};
+}
+
+static inline uint64_t saturate(__m256 v, const struct limits *l)
+{
+    __m256i i;
+    __m128i half;
+
+    v = _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_ORD_Q));
+    v = _mm256_min_ps(_mm256_max_ps(v, l->low), l->high);
+    i = _mm256_add_epi32(_mm256_cvtps_epi32(v), l->zero);
+    half = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+    return (uint64_t)_mm_cvtsi128_si64(_mm_packs_epi16(half, half));
+}
+
+/* Where eight sums go: bytes, or floats when `floats`. */
+struct sink {
+    const float *multiplier;
+    struct limits limits;
+    bool floats;
+    int8_t *y;
+    float *y_f32;
+};
+
+__attribute__((always_inline)) static inline void put(const struct sink *s, __m256i sums, size_t m, size_t at,
+                                                      size_t n)
+{
+    __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), load_floats(s->multiplier + m, n));
+
+    if (s->floats)
+        store_floats(s->y_f32 + at, v, n);
+    else
+        store_bytes(s->y + at, saturate(v, &s->limits), n);
+}
+
+static struct sink sink_of(const struct kernel_requantize *q, int8_t *y, float *y_f32)
+{
+    struct sink s = {.multiplier = q->multiplier, .floats = y_f32 != NULL, .y = y, .y_f32 = y_f32};
+
+    s.limits = limits_of(q->zero, q->lowest);
+    return s;
+}
+
+static inline __m256i add_pairs_i32(__m256i a, __m256i b)
+{
+    return _mm256_hadd_epi32(a, b);
+}
+
+/* Each vector's lanes added up. */
+static inline __m256i sums_of(const __m256i v[KERNEL_BLOCK])
+{
+    __m256i low = add_pairs_i32(add_pairs_i32(v[0], v[1]), add_pairs_i32(v[2], v[3]));
+    __m256i high = add_pairs_i32(add_pairs_i32(v[4], v[5]), add_pairs_i32(v[6], v[7]));
+
+    return _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20),
+                            _mm256_permute2x128_si256(low, high, 0x31));
+}
+
+/* ---- dense ---- */
+
+#ifdef KERNEL_DOT
+enum { STEP = 32 };
+typedef __m256i dense_x;
+
+static inline dense_x load_x(const int8_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+
+static inline __m256i add_dense(__m256i sums, const int8_t *w, dense_x x)
+{
+    return KERNEL_DOT(
+        sums, _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)w), _mm256_set1_epi8(INT8_MIN)), x);
+}
+
+/* What add_dense adds too much. */
+static inline __m256i add_excess(__m256i sums, dense_x x)
+{
+    return KERNEL_DOT(sums, _mm256_set1_epi8(INT8_MIN), x);
+}
+#else
+enum { STEP = 16 };
+typedef __m256i dense_x;
+
+static inline dense_x load_x(const int8_t *p)
+{
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+}
+
+static inline __m256i add_dense(__m256i sums, const int8_t *w, dense_x x)
+{
+    return _mm256_add_epi32(sums,
+                            _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)w)), x));
+}
+
+static inline __m256i add_excess(__m256i sums, dense_x x)
+{
+    (void)x;
+    return sums;
+}
+#endif
+
+/* What is left of x after whole vectors: in a vector that ends with x, or begins with it (in a row of less
+ * than a vector); 0 elsewhere. */
+struct tail {
+    size_t n;
+    dense_x at_end, at_begin;
+    __m256i excess; /* of all of x, in every lane */
+};
+
+static struct tail tail_of(const int8_t *x, size_t k_count)
+{
+    struct tail t = {.n = k_count % STEP};
+    int8_t padded[2 * STEP] = {0};
+    __m256i excess = _mm256_setzero_si256();
+
+    memcpy(padded + STEP, x + k_count - t.n, t.n);
+    t.at_end = load_x(padded + t.n);
+    t.at_begin = load_x(padded + STEP);
+    for (size_t k = 0; k + STEP <= k_count; k += STEP)
+        excess = add_excess(excess, load_x(x + k));
+    excess = add_excess(excess, t.at_begin);
+    excess = _mm256_hadd_epi32(excess, excess);
+    excess = _mm256_hadd_epi32(excess, excess);
+    t.excess = _mm256_add_epi32(excess, _mm256_permute2x128_si256(excess, excess, 1));
+    return t;
+}
+
+/* Eight rows of less than a vector; there are `before` weights before w and `room` from it on. */
+static void add_short_rows(const struct tail *t, const int8_t *w, size_t before, size_t room, size_t k_count,
+                           const size_t row[KERNEL_BLOCK], __m256i v[KERNEL_BLOCK])
+{
+    int8_t copy[KERNEL_BLOCK * STEP + STEP];
+    size_t last = row[KERNEL_BLOCK - 1];
+
+    if (last + STEP > room && before + k_count >= STEP) {
+        for (size_t r = 0; r < KERNEL_BLOCK; r++)
+            v[r] = add_dense(v[r], w + row[r] + k_count - STEP, t->at_end);
+        return;
+    }
+    if (last + STEP > room) {
+        memset(copy, 0, sizeof copy);
+        memcpy(copy, w, last + k_count);
+        w = copy;
+    }
+    for (size_t r = 0; r < KERNEL_BLOCK; r++)
+        v[r] = add_dense(v[r], w + row[r], t->at_begin);
+}
+
+static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
+                  const struct sink *s)
+{
+    struct tail t = tail_of(x, k_count);
+
+    for (size_t m = 0; m < m_count; m += KERNEL_BLOCK) {
+        size_t n = kernel_min(KERNEL_BLOCK, m_count - m), row[KERNEL_BLOCK], k;
+        const int8_t *from = w + m * k_count;
+        __m256i v[KERNEL_BLOCK], sums;
+
+        /* Rows that are not there are the last one again. */
+        for (size_t r = 0; r < KERNEL_BLOCK; r++) {
+            row[r] = kernel_min(r, n - 1) * k_count;
+            v[r] = _mm256_setzero_si256();
+        }
+        for (k = 0; k + STEP <= k_count; k += STEP) {
+            dense_x values = load_x(x + k);
+
+            for (size_t r = 0; r < KERNEL_BLOCK; r++)
+                v[r] = add_dense(v[r], from + row[r] + k, values);
+        }
+        if (t.n != 0 && k > 0)
+            for (size_t r = 0; r < KERNEL_BLOCK; r++)
+                v[r] = add_dense(v[r], from + row[r] + k_count - STEP, t.at_end);
+        else if (t.n != 0)
+            add_short_rows(&t, from, m * k_count, (m_count - m) * k_count, k_count, row, v);
+        sums = _mm256_sub_epi32(_mm256_add_epi32(sums_of(v), load_ints(bias + m, n)), t.excess);
+        put(s, sums, m, m, n);
+    }
+}
+
+static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
+                     const struct kernel_requantize *q, int8_t *y)
+{
+    struct sink s = sink_of(q, y, NULL);
+
+    dense(x, w, bias, k_count, m_count, &s);
+}
+
+static void dense_i8_f32(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count,
+                         size_t m_count, const float *multiplier, float *y)
+{
+    struct kernel_requantize q = {.multiplier = multiplier};
+    struct sink s = sink_of(&q, NULL, y);
+
+    dense(x, w, bias, k_count, m_count, &s);
+}
+
+/* ---- convolution ---- */
+
+/* A group is what a lane takes at a time: four bytes, neighbours in a row. The weights stand by block of
+ * eight outputs; in a block its biases, then by group the eight outputs' four bytes. */
+#ifdef KERNEL_DOT
+typedef uint8_t conv_x;
+enum { GROUP = 4, CHUNK = 16 };
+
+static inline conv_x conv_value(int32_t x)
+{
+    return (conv_x)(x + 128);
+}
+
+static inline __m256i load_chunks(const int8_t *a, const int8_t *b)
+{
+    return _mm256_loadu2_m128i((const __m128i *)b, (const __m128i *)a);
+}
+
+static inline __m256i add_group(__m256i sums, __m256i x, __m256i w)
+{
+    return KERNEL_DOT(sums, x, w);
+}
+
+static inline __m256i excess_of(__m256i w)
+{
+    return KERNEL_DOT(_mm256_setzero_si256(), _mm256_set1_epi8(INT8_MIN), w);
+}
+#else
+typedef int16_t conv_x;
+enum { GROUP = 2, CHUNK = 8 };
+
+static inline conv_x conv_value(int32_t x)
+{
+    return (conv_x)x;
+}
+
+static inline __m256i load_chunks(const int8_t *a, const int8_t *b)
+{
+    return _mm256_cvtepi8_epi16(
+        _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)a), _mm_loadl_epi64((const __m128i *)b)));
+}
+
+static inline __m256i add_group(__m256i sums, __m256i x, __m256i w)
+{
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(x, w));
+}
+
+static inline __m256i excess_of(__m256i w)
+{
+    (void)w;
+    return _mm256_setzero_si256();
+}
+#endif
+
+static void conv_prepare_x(const int8_t *x, size_t n, conv_x *to)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = conv_value(x[i]);
+}
+
+static inline size_t block_ints(size_t k_count)
+{
+    return KERNEL_BLOCK + (k_count + GROUP - 1) / GROUP * KERNEL_BLOCK;
+}
+
+/* Four groups of eight rows: lanes of rows become lanes of groups. */
+static void put_chunk(const int8_t *const rows[KERNEL_BLOCK], size_t n_groups, int32_t *to, __m256i *excess)
+{
+    __m256i a = load_chunks(rows[0], rows[4]), b = load_chunks(rows[1], rows[5]);
+    __m256i c = load_chunks(rows[2], rows[6]), d = load_chunks(rows[3], rows[7]);
+    __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d), groups[4];
+
+    groups[0] = _mm256_unpacklo_epi64(ab, cd);
+    groups[1] = _mm256_unpackhi_epi64(ab, cd);
+    ab = _mm256_unpackhi_epi32(a, b);
+    cd = _mm256_unpackhi_epi32(c, d);
+    groups[2] = _mm256_unpacklo_epi64(ab, cd);
+    groups[3] = _mm256_unpackhi_epi64(ab, cd);
+    for (size_t i = 0; i < n_groups; i++) {
+        _mm256_storeu_si256((__m256i *)(to + i * KERNEL_BLOCK), groups[i]);
+        *excess = _mm256_add_epi32(*excess, excess_of(groups[i]));
+    }
+}
+
+static void conv_pack(const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count, void *packed)
+{
+    static const int8_t zeros[CHUNK];
+    int32_t *to = packed;
+
+    for (size_t m = 0; m < m_count; m += KERNEL_BLOCK, to += block_ints(k_count)) {
+        size_t n = kernel_min(KERNEL_BLOCK, m_count - m);
+        __m256i excess = _mm256_setzero_si256();
+
+        for (size_t k = 0; k < k_count; k += CHUNK) {
+            size_t part = kernel_min(CHUNK, k_count - k);
+            const int8_t *rows[KERNEL_BLOCK];
+            int8_t copies[KERNEL_BLOCK][CHUNK] = {{0}};
+
+            for (size_t r = 0; r < KERNEL_BLOCK; r++) {
+                rows[r] = r < n ? w + (m + r) * k_count + k : zeros;
+                if (part < CHUNK && r < n) {
+                    memcpy(copies[r], rows[r], part);
+                    rows[r] = copies[r];
+                }
+            }
+            put_chunk(rows, (part + GROUP - 1) / GROUP, to + KERNEL_BLOCK + k / GROUP * KERNEL_BLOCK,
+                      &excess);
+        }
+        _mm256_storeu_si256((__m256i *)to, _mm256_sub_epi32(load_ints(bias + m, n), excess));
+    }
+}
+
+/* n_l windows by n_b blocks. */
+__attribute__((always_inline)) static inline void conv_block(const conv_x *x, size_t x_step, size_t n_l,
+                                                             const int32_t *w, size_t n_b, size_t k_count,
+                                                             const struct sink *s, size_t l, size_t m,
+                                                             size_t m_count)
+{
+    size_t n_groups = (k_count + GROUP - 1) / GROUP, ints = block_ints(k_count);
+    __m256i sums[4][2];
+
+    for (size_t i = 0; i < n_l; i++)
+        for (size_t b = 0; b < n_b; b++)
+            sums[i][b] = _mm256_loadu_si256((const __m256i *)(w + b * ints));
+    w += KERNEL_BLOCK;
+    for (size_t g = 0; g < n_groups; g++) {
+        __m256i weights[2];
+
+        for (size_t b = 0; b < n_b; b++)
+            weights[b] = _mm256_loadu_si256((const __m256i *)(w + b * ints + g * KERNEL_BLOCK));
+        for (size_t i = 0; i < n_l; i++) {
+            __m256i values;
+            int32_t group;
+
+            memcpy(&group, x + i * x_step + g * GROUP, sizeof group);
+            values = _mm256_set1_epi32(group);
+            for (size_t b = 0; b < n_b; b++)
+                sums[i][b] = add_group(sums[i][b], values, weights[b]);
+        }
+    }
+    for (size_t i = 0; i < n_l; i++)
+        for (size_t b = 0; b < n_b; b++) {
+            size_t at = m + b * KERNEL_BLOCK;
+
+            put(s, sums[i][b], at, (l + i) * m_count + at, m_count - at);
+        }
+}
+
+static void conv_windows(const conv_x *x, size_t x_step, size_t n, const void *packed, size_t k_count,
+                         size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32)
+{
+    struct sink s = sink_of(q, y, y_f32);
+    const int32_t *w = packed;
+
+    for (size_t m = 0, n_b; m < m_count; m += n_b * KERNEL_BLOCK) {
+        size_t l = 0;
+
+        n_b = m_count - m > KERNEL_BLOCK ? 2 : 1;
+        for (; l + 4 <= n; l += 4)
+            if (n_b == 2)
+                conv_block(x + l * x_step, x_step, 4, w, 2, k_count, &s, l, m, m_count);
+            else
+                conv_block(x + l * x_step, x_step, 4, w, 1, k_count, &s, l, m, m_count);
+        for (; l < n; l++)
+            if (n_b == 2)
+                conv_block(x + l * x_step, x_step, 1, w, 2, k_count, &s, l, m, m_count);
+            else
+                conv_block(x + l * x_step, x_step, 1, w, 1, k_count, &s, l, m, m_count);
+        w += n_b * block_ints(k_count);
+    }
+}
+
+#include "infer/kernel_conv_body.h"
+
+static void quantize_i8(const float *x, size_t n, float scale, int32_t zero, int8_t *y)
+{
+    struct limits l = limits_of(zero, -128);
+
+    for (size_t i = 0; i < n; i += KERNEL_BLOCK)
+        store_bytes(y + i, saturate(_mm256_div_ps(load_floats(x + i, n - i), _mm256_set1_ps(scale)), &l),
+                    n - i);
+}
