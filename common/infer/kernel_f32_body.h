@@ -33,7 +33,8 @@ static inline eight load_eight(const float *p)
 {
     eight v;
 
-    memcpy(&v, p, sizeof v);
+    for (size_t i = 0; i < 8 / LANES; i++)
+        v.part[i] = load_lanes(p + i * LANES);
     return v;
 }
 
@@ -86,6 +87,7 @@ __attribute__((always_inline)) static inline void dense_rows(const float *x, con
 
     for (k = 0; k + 8 <= k_count; k += 8) {
         v = load_eight(x + k);
+#pragma GCC unroll 8
         for (size_t r = 0; r < n_rows; r++) {
             one = load_eight(w + r * k_count + k);
             add_products(&sums[r], &one, &v);

@@ -246,8 +246,16 @@ static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t 
 static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
                      const struct kernel_requantize *q, int8_t *y)
 {
-    struct sink s = sink_of(q, y, NULL);
+    struct sink s;
 
+#ifdef KERNEL_DOT
+    /* Rows of less than a vector: its tail costs more than it saves. */
+    if (k_count < STEP) {
+        kernel_avx2.dense_i8(x, w, bias, k_count, m_count, q, y);
+        return;
+    }
+#endif
+    s = sink_of(q, y, NULL);
     dense(x, w, bias, k_count, m_count, &s);
 }
 
@@ -255,8 +263,15 @@ static void dense_i8_f32(const int8_t *x, const int8_t *w, const int32_t *bias, 
                          size_t m_count, const float *multiplier, float *y)
 {
     struct kernel_requantize q = {.multiplier = multiplier};
-    struct sink s = sink_of(&q, NULL, y);
+    struct sink s;
 
+#ifdef KERNEL_DOT
+    if (k_count < STEP) {
+        kernel_avx2.dense_i8_f32(x, w, bias, k_count, m_count, multiplier, y);
+        return;
+    }
+#endif
+    s = sink_of(&q, NULL, y);
     dense(x, w, bias, k_count, m_count, &s);
 }
 
