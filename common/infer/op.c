@@ -1,0 +1,137 @@
+#include "infer/op_private.h"
+
+static const struct op_entry table[] = {
+    [INFER_ADD] = {{"Add", 2, 2, 1, 1}, op_binary_check, op_binary_run},
+    [INFER_SUB] = {{"Sub", 2, 2, 1, 1}, op_binary_check, op_binary_run},
+    [INFER_MUL] = {{"Mul", 2, 2, 1, 1}, op_binary_check, op_binary_run},
+    [INFER_DIV] = {{"Div", 2, 2, 1, 1}, op_binary_check, op_binary_run},
+    [INFER_MIN] = {{"Min", 2, 2, 1, 1}, op_binary_check, op_binary_run},
+    [INFER_MAX] = {{"Max", 2, 2, 1, 1}, op_binary_check, op_binary_run},
+    [INFER_PRELU] = {{"PRelu", 2, 2, 1, 1}, op_prelu_check, op_binary_run},
+
+    [INFER_RELU] = {{"Relu", 1, 1, 1, 1}, op_number_check, op_relu_run},
+    [INFER_LEAKY_RELU] = {{"LeakyRelu", 1, 1, 1, 1}, op_float_check, op_leaky_relu_run},
+    [INFER_SIGMOID] = {{"Sigmoid", 1, 1, 1, 1}, op_float_check, op_sigmoid_run},
+    [INFER_TANH] = {{"Tanh", 1, 1, 1, 1}, op_float_check, op_tanh_run},
+    [INFER_ELU] = {{"Elu", 1, 1, 1, 1}, op_float_check, op_elu_run},
+    [INFER_SELU] = {{"Selu", 1, 1, 1, 1}, op_float_check, op_selu_run},
+    [INFER_HARD_SIGMOID] = {{"HardSigmoid", 1, 1, 1, 1}, op_float_check, op_hard_sigmoid_run},
+    [INFER_SOFTPLUS] = {{"Softplus", 1, 1, 1, 1}, op_float_check, op_softplus_run},
+    [INFER_EXP] = {{"Exp", 1, 1, 1, 1}, op_float_check, op_exp_run},
+    [INFER_LOG] = {{"Log", 1, 1, 1, 1}, op_float_check, op_log_run},
+    [INFER_SQRT] = {{"Sqrt", 1, 1, 1, 1}, op_float_check, op_sqrt_run},
+    [INFER_ABS] = {{"Abs", 1, 1, 1, 1}, op_number_check, op_abs_run},
+    [INFER_NEG] = {{"Neg", 1, 1, 1, 1}, op_number_check, op_neg_run},
+
+    [INFER_GEMM] = {{"Gemm", 2, 3, 1, 1}, op_gemm_check, op_gemm_run, NULL, op_gemm_operations},
+    [INFER_MATMUL] = {{"MatMul", 2, 2, 1, 1}, op_matmul_check, op_matmul_run, NULL, op_matmul_operations},
+
+    [INFER_RESHAPE] = {{"Reshape", 1, 1, 1, 1}, op_reshape_check, op_reshape_run},
+    [INFER_TRANSPOSE] = {{"Transpose", 1, 1, 1, 1}, op_transpose_check, op_transpose_run},
+    [INFER_SLICE] = {{"Slice", 1, 1, 1, 1}, op_slice_check, op_slice_run},
+};
+
+static const struct op_entry *entry_of(uint16_t op)
+{
+    return op < sizeof table / sizeof table[0] && table[op].check != NULL ? &table[op] : NULL;
+}
+
+const struct infer_op_facts *infer_op_facts(uint16_t op)
+{
+    const struct op_entry *e = entry_of(op);
+
+    return e == NULL ? NULL : &e->facts;
+}
+
+uint16_t infer_op_count(void)
+{
+    return sizeof table / sizeof table[0];
+}
+
+static int check_counts(const struct op_check *c, const struct infer_op_facts *f)
+{
+    const struct infer_node *node = c->node;
+
+    if (node->n_inputs < f->inputs_min || node->n_inputs > f->inputs_max)
+        return op_refuse(c, "%u inputs, it has to have %u to %u", node->n_inputs, f->inputs_min,
+                         f->inputs_max);
+    if (node->n_outputs < f->outputs_min || node->n_outputs > f->outputs_max)
+        return op_refuse(c, "%u outputs, it has to have %u to %u", node->n_outputs, f->outputs_min,
+                         f->outputs_max);
+    return 0;
+}
+
+int infer_op_check(const struct infer_node *node, const struct infer_tensor *tensors, size_t n_tensors,
+                   struct infer_tensor ret_outputs[INFER_NODE_OUTPUTS_MAX], struct errmsg *err)
+{
+    const struct op_entry *e = entry_of(node->op);
+    struct op_check c = {.node = node, .out = ret_outputs, .err = err};
+    struct errmsg why;
+    int r;
+
+    if (e == NULL)
+        return errmsg_set(err, -EINVAL, "there is no operator %u", node->op);
+    c.name = e->facts.name;
+    r = check_counts(&c, &e->facts);
+    for (size_t i = 0; r == 0 && i < node->n_inputs; i++) {
+        if (node->inputs[i] == INFER_NONE) {
+            if (i < e->facts.inputs_min)
+                return op_refuse(&c, "input %zu is missing", i);
+            continue;
+        }
+        if (node->inputs[i] >= n_tensors)
+            return op_refuse(&c, "input %zu is tensor %u of %zu", i, node->inputs[i], n_tensors);
+        c.in[i] = &tensors[node->inputs[i]];
+    }
+    memset(ret_outputs, 0, INFER_NODE_OUTPUTS_MAX * sizeof ret_outputs[0]);
+    if (r == 0)
+        r = e->check(&c);
+    for (size_t i = 0; r == 0 && i < node->n_outputs; i++)
+        if (infer_shape_check(&ret_outputs[i].shape, &why) != 0)
+            r = op_refuse(&c, "output %zu: %s", i, why.text);
+    return r;
+}
+
+void op_call_init(struct op_call *c, const struct infer_node *node, const struct infer_tensor *tensors)
+{
+    memset(c, 0, sizeof *c);
+    c->entry = &table[node->op];
+    c->node = node;
+    for (size_t i = 0; i < node->n_inputs; i++)
+        c->in[i] = node->inputs[i] == INFER_NONE ? NULL : &tensors[node->inputs[i]];
+    for (size_t i = 0; i < node->n_outputs; i++)
+        c->out[i] = &tensors[node->outputs[i]];
+}
+
+size_t infer_op_scratch_bytes(const struct infer_node *node, const struct infer_tensor *tensors)
+{
+    struct op_call c;
+
+    op_call_init(&c, node, tensors);
+    return c.entry->scratch_bytes == NULL ? 0 : c.entry->scratch_bytes(&c);
+}
+
+uint64_t infer_op_operations(const struct infer_node *node, const struct infer_tensor *tensors)
+{
+    struct op_call c;
+    size_t in, out;
+
+    op_call_init(&c, node, tensors);
+    if (c.entry->operations != NULL)
+        return c.entry->operations(&c);
+    in = c.in[0] == NULL ? 0 : op_elements(c.in[0]);
+    out = op_elements(c.out[0]);
+    return in > out ? in : out;
+}
+
+void infer_op_run(const struct infer_node *node, const struct infer_tensor *tensors,
+                  const void *const *inputs, void *const *outputs, void *scratch)
+{
+    struct op_call c;
+
+    op_call_init(&c, node, tensors);
+    memcpy(c.x, inputs, node->n_inputs * sizeof c.x[0]);
+    memcpy(c.y, outputs, node->n_outputs * sizeof c.y[0]);
+    c.scratch = scratch;
+    op_call_run(&c);
+}
