@@ -40,7 +40,8 @@ static int check_scales(const struct op_check *c)
 
     if (op_takes(c, 1, OP_F32) != 0)
         return -EINVAL;
-    if (c->in[2] != NULL && !infer_shape_equal(scale, &c->in[2]->shape))
+    if (c->in[2] != NULL && !infer_shape_equal(scale, &c->in[2]->shape) &&
+        (infer_shape_elements(scale) != 1 || op_elements(c->in[2]) != 1))
         return op_refuse(c, "scale and zero point have different shapes");
     if (scale->rank <= 1 && infer_shape_elements(scale) == 1)
         return 0;
