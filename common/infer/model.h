@@ -16,8 +16,9 @@
 struct infer_model;
 
 struct infer_limits {
-    size_t file_bytes;  /* 0: 64 MiB */
-    size_t arena_bytes; /* 0: 16 MiB */
+    size_t file_bytes;   /* 0: 64 MiB */
+    size_t arena_bytes;  /* 0: 16 MiB */
+    uint64_t operations; /* of a run, as infer_op_operations counts them; 0: 2^34, about half a minute */
 };
 
 /* `bytes` are borrowed until infer_model_free; 64-byte alignment (a mapping has it) lets kernels read whole
@@ -44,7 +45,8 @@ const struct infer_graph *infer_model_graph(const struct infer_model *model);
 size_t infer_model_file_bytes(const struct infer_model *model);
 size_t infer_model_arena_bytes(const struct infer_model *model);
 const uint8_t *
-infer_model_hash(const struct infer_model *model); /* 32 bytes, BLAKE2b of the file less signature: its id */
+infer_model_hash(const struct infer_model *model); /* 32 bytes, its id: BLAKE2b of all but itself and the
+                                                    * signature, as it stands in the file */
 /* Text that came with it, "name", "version", "labels", "source", ...; empty span: none. Borrowed from the
  * file. */
 struct span infer_model_text(const struct infer_model *model, const char *key);
