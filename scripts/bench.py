@@ -8,6 +8,7 @@
   bench device [--json]                             from a sample to the output that a rule switches, with a slow disk
   bench codec [--data DIR] [--rounds 3] [--json]    bytes a sample and speed of the encodings on folders of CSV files
   bench keep [--data DIR] [--json]                  bytes a sample within error bounds beside their goals; policies on a recording
+  bench infer [--peer LIBRARY] [--rounds 5] [--json]  how long models take, by level of the kernels, beside ONNX Runtime
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
 Input: the CSV files below $FOGLINE_TRACE_DIR (DIR/x/x.csv, `;`), or a seeded walk of the same shape. A row is a time, a source
@@ -28,6 +29,7 @@ from datetime import datetime, timezone
 
 import bench_codec
 import bench_device
+import bench_infer
 import bench_keep
 from cluster import Cluster, ClusterError
 
@@ -416,6 +418,10 @@ def keep(args):
     bench_keep.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 
+def infer(args):
+    bench_infer.run(args, BUILD)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sub = p.add_subparsers(dest="name", required=True)
@@ -449,6 +455,11 @@ def main():
     q.add_argument("--json", action="store_true")
     q.add_argument("--data", metavar="DIR")
     q.set_defaults(fn=keep)
+    q = sub.add_parser("infer")
+    q.add_argument("--json", action="store_true")
+    q.add_argument("--peer", metavar="LIBRARY")
+    q.add_argument("--rounds", type=int, default=5)
+    q.set_defaults(fn=infer)
     q = sub.add_parser("peer-line")
     q.add_argument("rows_n", type=int, metavar="ROWS")
     q.set_defaults(fn=peer_line)
