@@ -11,9 +11,9 @@ _Static_assert(sizeof(struct detector_state) % 8 == 0, "no padding before the ch
 const struct detector_ops *detector_ops_of(const struct detector_spec *spec)
 {
     static const struct detector_ops *const ops[] = {
-        [DETECTOR_EWMA] = &detector_ewma_ops,     [DETECTOR_MEWMA] = &detector_mewma_ops,
-        [DETECTOR_CUSUM] = &detector_cusum_ops,   [DETECTOR_PAGE_HINKLEY] = &detector_page_hinkley_ops,
-        [DETECTOR_HAMPEL] = &detector_hampel_ops, [DETECTOR_PCA] = &detector_pca_ops,
+        [DETECTOR_EWMA] = &detector_ewma_ops,         [DETECTOR_MEWMA] = &detector_mewma_ops,
+        [DETECTOR_CUSUM] = &detector_cusum_ops,       [DETECTOR_PAGE_HINKLEY] = &detector_page_hinkley_ops,
+        [DETECTOR_HAMPEL] = &detector_hampel_ops,     [DETECTOR_PCA] = &detector_pca_ops,
         [DETECTOR_SURPRISE] = &detector_surprise_ops,
     };
 
@@ -45,8 +45,8 @@ void detector_init(struct detector_state *s, const struct detector_spec *spec)
 
 /* ---- a row ---- */
 
-static void take_row(struct detector_state *s, const double *values, const bool *present, struct detector_row *row,
-                     bool *ret_any)
+static void take_row(struct detector_state *s, const double *values, const bool *present,
+                     struct detector_row *row, bool *ret_any)
 {
     *ret_any = false;
     row->is_complete = true;
@@ -261,12 +261,14 @@ int detector_restore(struct detector_state *s, const struct detector_spec *spec,
 
     detector_init(s, &own);
     if (image.len < sizeof *s || load_le32(image.data) != MAGIC)
-        return errmsg_set(err, -EINVAL, "%s: these %zu bytes are no state of a detector; let it learn anew", name,
-                          image.len);
+        return errmsg_set(err, -EINVAL, "%s: these %zu bytes are no state of a detector; let it learn anew",
+                          name, image.len);
     if (load_le32(image.data + offsetof(struct detector_state, version)) != VERSION)
-        return errmsg_set(err, -EINVAL, "%s: the saved state has version %u, this program reads %d; let it learn anew",
+        return errmsg_set(err, -EINVAL,
+                          "%s: the saved state has version %u, this program reads %d; let it learn anew",
                           name, load_le32(image.data + offsetof(struct detector_state, version)), VERSION);
-    if (image.len != bytes || memcmp(image.data + offsetof(struct detector_state, spec), &own, sizeof own) != 0)
+    if (image.len != bytes ||
+        memcmp(image.data + offsetof(struct detector_state, spec), &own, sizeof own) != 0)
         return errmsg_set(err, -EINVAL, "%s: the saved state is of other settings; let it learn anew", name);
     sum = load_le64(image.data + offsetof(struct detector_state, sum));
     memcpy(s, image.data, bytes);

@@ -2,7 +2,8 @@
  *
  * Streaming and causal: a row in, a verdict out, in constant memory and bounded time. The state is one flat
  * block of bytes without pointers that the caller gives; nothing is allocated. It may be moved, saved and
- * restored at any row: what follows is the same to the last bit, on every machine (doubles, the four operations and sqrt).
+ * restored at any row: what follows is the same to the last bit, on every machine (doubles, the four
+ * operations and sqrt).
  *
  * During commissioning (`commission_rows` rows with a usable cell) a detector learns without labels and says
  * nothing; a minority of odd rows among them only makes it duller. A cell is usable when it is present and
@@ -22,9 +23,9 @@
 enum { DETECTOR_CHANNELS_MAX = 32, DETECTOR_WINDOW_MAX = 63 };
 
 enum detector_kind {
-    DETECTOR_EWMA,         /* the smoothed value of a channel left its band; channels that drift get a wide one */
-    DETECTOR_MEWMA,        /* the smoothed values together: T2, with their correlations */
-    DETECTOR_CUSUM,        /* a small shift that lasts adds up */
+    DETECTOR_EWMA,  /* the smoothed value of a channel left its band; channels that drift get a wide one */
+    DETECTOR_MEWMA, /* the smoothed values together: T2, with their correlations */
+    DETECTOR_CUSUM, /* a small shift that lasts adds up */
     DETECTOR_PAGE_HINKLEY, /* the same, against the mean since the last alarm */
     DETECTOR_HAMPEL,       /* a value far from the median of a window */
     DETECTOR_PCA,          /* T2 within and Q beside the main components */
@@ -32,7 +33,8 @@ enum detector_kind {
     DETECTOR_N_KINDS
 };
 
-/* Start from detector_defaults. What a kind does not use is 0; units, ranges and defaults: detector_params. */
+/* Start from detector_defaults. What a kind does not use is 0; units, ranges and defaults: detector_params.
+ */
 struct detector_spec {
     uint32_t kind, n_channels;
     uint32_t commission_rows, settle_rows;
@@ -46,7 +48,7 @@ struct detector_spec {
 
 struct detector_param {
     const char *name, *unit, *help;
-    uint32_t kinds; /* bit 1 << kind: whose parameter this row describes */
+    uint32_t kinds;  /* bit 1 << kind: whose parameter this row describes */
     uint32_t offset; /* in struct detector_spec */
     bool is_whole;   /* uint32_t; else double */
     double min, max, normal;

@@ -41,7 +41,8 @@ static void cusum_fit(struct detector_state *s)
         s->channels[i].scale *= detector_wander(&s->channels[i]);
 }
 
-static void cusum_judge(struct detector_state *s, const struct detector_row *row, struct detector_judgement *ret_j)
+static void cusum_judge(struct detector_state *s, const struct detector_row *row,
+                        struct detector_judgement *ret_j)
 {
     double part[DETECTOR_CHANNELS_MAX];
 

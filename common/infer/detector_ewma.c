@@ -7,12 +7,15 @@
 
 double detector_wander(const struct channel_state *c)
 {
-    return c->step_sum > 0 ? clamped(2 * (c->square_sum / c->n) / (c->step_sum / c->n_steps), 1, WANDER_MAX) : 1;
+    return c->step_sum > 0 ? clamped(2 * (c->square_sum / c->n) / (c->step_sum / c->n_steps), 1, WANDER_MAX)
+                           : 1;
 }
 
-double detector_deviation(const struct channel_state *c)
+double detector_deviation(const struct detector_spec *spec, const struct channel_state *c)
 {
-    return c->is_judged ? clamped((c->fast - c->centre) / c->scale, -DEVIATION_MAX, DEVIATION_MAX) : 0;
+    if (!c->is_judged || c->n_seen * spec->weight < 1)
+        return 0;
+    return clamped((c->fast - c->centre) / c->scale, -DEVIATION_MAX, DEVIATION_MAX);
 }
 
 void detector_follow(struct detector_state *s, uint32_t channel, double deviation_of_limit)
@@ -38,13 +41,14 @@ static void ewma_fit(struct detector_state *s)
 }
 
 /* While an alarm is up the band stays where it was: else it would learn the anomaly. */
-static void ewma_judge(struct detector_state *s, const struct detector_row *row, struct detector_judgement *ret_j)
+static void ewma_judge(struct detector_state *s, const struct detector_row *row,
+                       struct detector_judgement *ret_j)
 {
     double part[DETECTOR_CHANNELS_MAX];
 
     (void)row;
     for (uint32_t i = 0; i < s->spec.n_channels; i++) {
-        part[i] = detector_deviation(&s->channels[i]) / s->spec.limit;
+        part[i] = detector_deviation(&s->spec, &s->channels[i]) / s->spec.limit;
         judge_channel(ret_j, i, fabs(part[i]));
     }
     for (uint32_t i = 0; i < s->spec.n_channels && !detector_is_up(s, ret_j->score); i++)
@@ -88,14 +92,15 @@ static void mewma_fit(struct detector_state *s)
     }
 }
 
-static void mewma_judge(struct detector_state *s, const struct detector_row *row, struct detector_judgement *ret_j)
+static void mewma_judge(struct detector_state *s, const struct detector_row *row,
+                        struct detector_judgement *ret_j)
 {
     uint32_t n = s->spec.n_channels;
     double v[DETECTOR_CHANNELS_MAX];
 
     (void)row;
     for (uint32_t i = 0; i < n; i++) {
-        v[i] = detector_deviation(&s->channels[i]);
+        v[i] = detector_deviation(&s->spec, &s->channels[i]);
         judge_channel(ret_j, i, fabs(v[i]));
     }
     ret_j->score = sqrt(triangle_norm2(detector_doubles(s) + n, v, n) / n) / s->spec.limit;

@@ -1,4 +1,5 @@
-/* Hampel: how far a value lies from the median of the rows before it, in deviations estimated by the median. */
+/* Hampel: how far a value lies from the median of the rows before it, in deviations estimated by the median.
+ */
 #include "infer/detector_private.h"
 
 #define DEVIATION_OF_MAD 1.4826 /* of a normal distribution */
@@ -55,11 +56,13 @@ static void remember(struct detector_state *s, const struct detector_row *row)
 }
 
 /* n_seen counts this row, too. */
-static void hampel_judge(struct detector_state *s, const struct detector_row *row, struct detector_judgement *ret_j)
+static void hampel_judge(struct detector_state *s, const struct detector_row *row,
+                         struct detector_judgement *ret_j)
 {
     for (uint32_t i = 0; i < s->spec.n_channels; i++)
         if (row->usable[i] && s->channels[i].n_seen > s->spec.window_rows)
-            judge_channel(ret_j, i, deviation(window_of(s, i), s->spec.window_rows, row->values[i]) / s->spec.limit);
+            judge_channel(ret_j, i,
+                          deviation(window_of(s, i), s->spec.window_rows, row->values[i]) / s->spec.limit);
     remember(s, row);
 }
 

@@ -1,8 +1,6 @@
 /* PCA: what the main components of commissioning explain (T2), and what they do not (Q). */
 #include "infer/detector_private.h"
 
-#define DEVIATION_MAX 1e6
-
 /* means[n], then during commissioning the triangle of products; after it limits, eigenvalues, vectors. */
 struct model {
     double *means, *triangle, *limits, *values, *vectors;
@@ -20,7 +18,8 @@ static struct model model_of(struct detector_state *s)
     double *at = detector_doubles(s);
     uint32_t n = s->spec.n_channels;
 
-    return (struct model){.means = at, .triangle = at + n, .limits = at + n, .values = at + n + 2, .vectors = at + n + 2 + n};
+    return (struct model){
+        .means = at, .triangle = at + n, .limits = at + n, .values = at + n + 2, .vectors = at + n + 2 + n};
 }
 
 static void pca_learn(struct detector_state *s, const struct detector_row *row)
@@ -59,7 +58,8 @@ static double q_limit(const double *values, uint32_t n_kept, uint32_t n, double 
 static void pca_fit(struct detector_state *s)
 {
     uint32_t n = s->spec.n_channels;
-    double full[DETECTOR_CHANNELS_MAX * DETECTOR_CHANNELS_MAX], scales[DETECTOR_CHANNELS_MAX], sum = 0, all = 0;
+    double full[DETECTOR_CHANNELS_MAX * DETECTOR_CHANNELS_MAX], scales[DETECTOR_CHANNELS_MAX], sum = 0,
+                                                                                               all = 0;
     struct model m = model_of(s);
 
     triangle_correlate(m.triangle, s->n_complete, n, 0, scales);
@@ -101,14 +101,15 @@ static double t2_of(const struct detector_state *s, const struct model *m, doubl
 }
 
 /* The score is a ratio of deviations, hence the roots. */
-static void pca_judge(struct detector_state *s, const struct detector_row *row, struct detector_judgement *ret_j)
+static void pca_judge(struct detector_state *s, const struct detector_row *row,
+                      struct detector_judgement *ret_j)
 {
     struct model m = model_of(s);
     double rest[DETECTOR_CHANNELS_MAX], t2, q = 0, t2_part, q_part;
 
     (void)row;
     for (uint32_t i = 0; i < s->spec.n_channels; i++) {
-        rest[i] = detector_deviation(&s->channels[i]);
+        rest[i] = detector_deviation(&s->spec, &s->channels[i]);
         judge_channel(ret_j, i, fabs(rest[i]));
     }
     t2 = t2_of(s, &m, rest);

@@ -11,12 +11,12 @@
 
 /* What is known of a channel. Sums are of commissioning, after the settling rows. */
 struct channel_state {
-    double last;       /* usable value */
-    double fast, slow; /* smoothed: judged; what it is compared with for a changepoint */
-    double mean, square_sum, step_sum; /* of values; of squares around the mean; of squared steps */
+    double last;                         /* usable value */
+    double fast, slow;                   /* smoothed: judged; what it is compared with for a changepoint */
+    double mean, square_sum, step_sum;   /* of values; of squares around the mean; of squared steps */
     double fast_mean, fast_sum, lag_sum; /* the same of `fast`; squares of fast - slow */
     double centre, scale, change_scale;  /* once fitted */
-    uint32_t n_seen, n, n_steps; /* usable: since the start or a gap; in the sums */
+    uint32_t n_seen, n, n_steps;         /* usable: since the start or a gap; in the sums */
     uint32_t is_judged;
 };
 
@@ -25,8 +25,8 @@ struct detector_state {
     uint64_t bytes, sum; /* sum: in an image only */
     struct detector_spec spec;
     int64_t last_ns;
-    double peak;    /* SURPRISE: highest score of the quiet rows */
-    uint32_t n_rows; /* of commissioning, with a usable cell */
+    double peak;         /* SURPRISE: highest score of the quiet rows */
+    uint32_t n_rows;     /* of commissioning, with a usable cell */
     uint32_t n_complete; /* MEWMA, PCA: rows in the sums of products */
     uint32_t is_begun, is_fitted, is_alarm;
     uint32_t quiet_left, change_quiet_left;
@@ -48,8 +48,8 @@ struct detector_judgement {
     uint32_t channel;
 };
 
-/* One a kind. `learn` and `fit` may be NULL. Called in this order: learn for each row of commissioning, fit at
- * its end, judge for each row after it. The state of the channels is up to date before each. */
+/* One a kind. `learn` and `fit` may be NULL. Called in this order: learn for each row of commissioning, fit
+ * at its end, judge for each row after it. The state of the channels is up to date before each. */
 struct detector_ops {
     size_t (*n_doubles)(const struct detector_spec *spec);
     void (*learn)(struct detector_state *s, const struct detector_row *row);
@@ -95,11 +95,12 @@ static inline void judge_channel(struct detector_judgement *j, uint32_t channel,
 }
 
 /* How much wider than its noise a channel needs its band. A channel whose values are independent has steps of
- * twice its variance, mean squared (von Neumann's ratio); one that wanders has far smaller ones, and its spread
- * during commissioning says as little about later. From 1 to 1111. */
+ * twice its variance, mean squared (von Neumann's ratio); one that wanders has far smaller ones, and its
+ * spread during commissioning says as little about later. From 1 to 1111. */
 double detector_wander(const struct channel_state *c);
-/* The deviation of the smoothed value, within +-1e6; 0 when the channel is not judged. */
-double detector_deviation(const struct channel_state *c);
+/* The deviation of the smoothed value, within +-1e6; 0 when the channel is not judged or when, after a gap,
+ * too few values make up the smoothed one. */
+double detector_deviation(const struct detector_spec *spec, const struct channel_state *c);
 /* What is within its limit moves the centre by `follow` of it. */
 void detector_follow(struct detector_state *s, uint32_t channel, double deviation_of_limit);
 

@@ -1,13 +1,13 @@
 /* SURPRISE: how rare the last value, step and shift are, measured by what the series itself has shown.
  *
  * Each of the three is a deviation whose upper tail is followed: a point beyond which a known share of rows
- * lies, and the mean excess beyond it. Taken as exponential, that gives a probability, and the surprise is its
- * negative logarithm, capped: single outliers of a spiky series say no more than that. The three are joined by
- * their 4-norm, and a value beyond all before adds what it exceeds of their range. */
+ * lies, and the mean excess beyond it. Taken as exponential, that gives a probability, and the surprise is
+ * its negative logarithm, capped: single outliers of a spiky series say no more than that. The three are
+ * joined by their 4-norm, and a value beyond all before adds what it exceeds of their range. */
 #include "infer/detector_private.h"
 
 #define DEVIATION_MAX 1e6
-#define EXCESS_MAX 10  /* mean excesses: more than this does not move the mean */
+#define EXCESS_MAX 10   /* mean excesses: more than this does not move the mean */
 #define POINT_SPEED 0.5 /* of tail_weight: the point moves slower than the mean excess beyond it */
 #define POINT_START 2
 #define EXTREMES_PER_RANGE 20
@@ -23,11 +23,12 @@ struct tail {
 struct series {
     double n; /* values, since ever */
     double mean, variance, step, last;
+    double shift; /* of the short mean from that of all, before the last value: one value is no shift */
     double low, high;
     struct tail tails[N_EVIDENCES];
 };
 
-enum { SERIES_DOUBLES = 7 + 2 * N_EVIDENCES };
+enum { SERIES_DOUBLES = 8 + 2 * N_EVIDENCES };
 
 _Static_assert(sizeof(struct series) == SERIES_DOUBLES * sizeof(double), "series are doubles of the state");
 
@@ -58,7 +59,8 @@ static double minus_log(double p)
 /* The surprise of a deviation, before the tail learns it. */
 static double surprise_of(const struct detector_spec *spec, double at_point, const struct tail *t, double x)
 {
-    double nats = x > t->point ? at_point + (x - t->point) / (t->excess + 1e-12) : at_point * x / (t->point + 1e-12);
+    double nats =
+        x > t->point ? at_point + (x - t->point) / (t->excess + 1e-12) : at_point * x / (t->point + 1e-12);
 
     return clamped(nats, 0, spec->cap);
 }
@@ -113,7 +115,8 @@ static void learn_value(const struct detector_spec *spec, struct series *r, doub
     r->n++;
 }
 
-static double surprise(const struct detector_spec *spec, struct series *r, const struct channel_state *c, double x)
+static double surprise(const struct detector_spec *spec, struct series *r, const struct channel_state *c,
+                       double x)
 {
     double deviation = sqrt(r->variance), at_point = minus_log(spec->tail), sum = 0, extreme;
     double evidence[N_EVIDENCES];
@@ -124,13 +127,14 @@ static double surprise(const struct detector_spec *spec, struct series *r, const
     }
     evidence[VALUE] = ratio(x - r->mean, deviation);
     evidence[STEP] = ratio(x - r->last, r->step);
-    evidence[SHIFT] = ratio(c->fast - c->slow, deviation);
+    evidence[SHIFT] = ratio(r->shift, deviation);
     for (int i = 0; i < N_EVIDENCES; i++) {
         sum += square(square(surprise_of(spec, at_point, &r->tails[i], evidence[i])));
         learn_tail(spec, &r->tails[i], evidence[i], r->n + 1);
     }
     extreme = clamped(EXTREMES_PER_RANGE * beyond(r, x), 0, EXTREMES_MAX);
     learn_value(spec, r, x);
+    r->shift = c->fast - c->slow;
     return sqrt(sqrt(sum)) + spec->extreme * extreme;
 }
 
@@ -155,7 +159,8 @@ static void surprise_judge(struct detector_state *s, const struct detector_row *
 
     for (uint32_t i = 0; i < s->spec.n_channels; i++)
         if (row->usable[i])
-            judge_channel(ret_j, i, surprise(&s->spec, &series[i], &s->channels[i], row->values[i]) / s->spec.limit);
+            judge_channel(ret_j, i,
+                          surprise(&s->spec, &series[i], &s->channels[i], row->values[i]) / s->spec.limit);
     ret_j->score = after_quiet(s, ret_j->score < DETECTOR_SCORE_MAX ? ret_j->score : DETECTOR_SCORE_MAX);
 }
 

@@ -1,7 +1,8 @@
 /* bench_detector KIND SEPARATOR OUT IN: rows of a CSV file through a detector with its defaults.
  *
- * IN: a header, then rows of a time (YYYY-MM-DD hh:mm:ss) and numbers; the columns anomaly and changepoint are
- * labels and not read. OUT gets a line a row: anomaly, changepoint, anomaly_score. Standard output: JSON. */
+ * IN: a header, then rows of a time (YYYY-MM-DD hh:mm:ss) and numbers; the columns anomaly and changepoint
+ * are labels and not read. OUT gets a line a row: anomaly, changepoint, anomaly_score. Standard output: JSON.
+ */
 #include "base/cleanup.h"
 #include "infer/detector.h"
 
@@ -44,7 +45,8 @@ static uint32_t columns_of(char *header, const char *separator)
 {
     uint32_t n = 0;
 
-    for (char *save = NULL, *at = strtok_r(header, separator, &save); at != NULL; at = strtok_r(NULL, separator, &save))
+    for (char *save = NULL, *at = strtok_r(header, separator, &save); at != NULL;
+         at = strtok_r(NULL, separator, &save))
         n += strncmp(at, "anomaly", 7) != 0 && strncmp(at, "changepoint", 11) != 0;
     return n - 1;
 }
@@ -143,7 +145,7 @@ int main(int argc, char **argv)
         if (ns_now() - began_ns < best_ns)
             best_ns = ns_now() - began_ns;
     }
-    printf("{\"rows\": %zu, \"state_bytes\": %zu, \"ns_per_step\": %.1f}\n", t.n_rows, detector_state_bytes(&spec),
-           best_ns / (double)(t.n_rows > 0 ? t.n_rows : 1));
+    printf("{\"rows\": %zu, \"state_bytes\": %zu, \"ns_per_step\": %.1f}\n", t.n_rows,
+           detector_state_bytes(&spec), best_ns / (double)(t.n_rows > 0 ? t.n_rows : 1));
     return 0;
 }
