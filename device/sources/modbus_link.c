@@ -8,6 +8,7 @@
 
 struct modbus_link {
     modbus_t *m;
+    bool is_serial;
     uint8_t bits[MODBUS_BITS_MAX];
 };
 
@@ -23,8 +24,9 @@ int modbus_link_new(struct modbus_link **ret_l, const struct modbus_link_options
 
     if (l == NULL)
         return -ENOMEM;
-    l->m = o->host[0] != '\0' ? modbus_new_tcp_pi(o->host, o->port)
-                              : modbus_new_rtu(o->serial, o->baud, o->parity, 8, o->stop_bits);
+    l->is_serial = o->host[0] == '\0';
+    l->m = !l->is_serial ? modbus_new_tcp_pi(o->host, o->port)
+                         : modbus_new_rtu(o->serial, o->baud, o->parity, 8, o->stop_bits);
     if (l->m == NULL || modbus_set_slave(l->m, o->unit_id) != 0 ||
         modbus_set_response_timeout(l->m, s, us) != 0) {
         int rc = errmsg_set(err, -EINVAL, "modbus: %s", modbus_strerror(errno));
@@ -70,6 +72,10 @@ int modbus_link_read(struct modbus_link *l, int kind, unsigned address, unsigned
 {
     int got = -1;
 
+    /* On a serial line an answer does not say what it answers: one that came too late is not taken for the
+     * next one. */
+    if (l->is_serial && modbus_flush(l->m) < 0)
+        return failure(errno, err);
     if (kind == MODBUS_COIL)
         got = modbus_read_bits(l->m, (int)address, (int)n, l->bits);
     else if (kind == MODBUS_DISCRETE)
