@@ -585,7 +585,7 @@ static int load(const char *sources, char *out, size_t out_bytes)
 
     assert_true(asprintf(&yaml, "node: n\nsite: s\nsources:\n%s", sources) > 0);
     text.text = span_str(yaml);
-    device_tier_init(&tier, NULL, NULL);
+    assert_int_equal(device_tier_init(&tier, NULL, NULL, &(struct errmsg){""}), 0);
     assert_non_null(f);
     rc = config_load_text(&tier.schema, &text, &config, &problems);
     config_problems_print(&problems, f);
