@@ -7,6 +7,7 @@
 #define MODBUS_LIB_FUNCTIONS(F)                                                                              \
     F(close)                                                                                                 \
     F(connect)                                                                                               \
+    F(flush)                                                                                                 \
     F(free)                                                                                                  \
     F(get_socket)                                                                                            \
     F(new_rtu)                                                                                               \

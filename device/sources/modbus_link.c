@@ -8,6 +8,7 @@
 
 struct modbus_link {
     modbus_t *m;
+    bool is_serial;
     uint8_t bits[MODBUS_BITS_MAX];
 };
 
@@ -27,8 +28,9 @@ int modbus_link_new(struct modbus_link **ret_l, const struct modbus_link_options
     l = calloc(1, sizeof *l);
     if (l == NULL)
         return -ENOMEM;
-    l->m = o->host[0] != '\0' ? modbus_lib.new_tcp_pi(o->host, o->port)
-                              : modbus_lib.new_rtu(o->serial, o->baud, o->parity, 8, o->stop_bits);
+    l->is_serial = o->host[0] == '\0';
+    l->m = !l->is_serial ? modbus_lib.new_tcp_pi(o->host, o->port)
+                         : modbus_lib.new_rtu(o->serial, o->baud, o->parity, 8, o->stop_bits);
     if (l->m == NULL || modbus_lib.set_slave(l->m, o->unit_id) != 0 ||
         modbus_lib.set_response_timeout(l->m, s, us) != 0) {
         int rc = errmsg_set(err, -EINVAL, "modbus: %s", modbus_lib.strerror(errno));
@@ -75,6 +77,10 @@ int modbus_link_read(struct modbus_link *l, int kind, unsigned address, unsigned
 {
     int got = -1;
 
+    /* On a serial line an answer does not say what it answers: one that came too late is not taken for the
+     * next one. */
+    if (l->is_serial && modbus_lib.flush(l->m) < 0)
+        return failure(errno, err);
     if (kind == MODBUS_COIL)
         got = modbus_lib.read_bits(l->m, (int)address, (int)n, l->bits);
     else if (kind == MODBUS_DISCRETE)
