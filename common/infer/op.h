@@ -41,7 +41,7 @@ enum infer_op {
     INFER_SOFTMAX = 25, /* ints[0] axis (0..rank-1); F32 */
     INFER_LUT8 =
         26, /* inputs x (I8 or U8), table[256] of the type of the output (I8 U8); index: x + 128 for I8 */
-    INFER_PRELU = 27, /* inputs x, slope (broadcast to x) */
+    INFER_PRELU = 27, /* inputs x (F32 I8 I32 I64), slope (broadcast to x) */
     INFER_LOG_SOFTMAX = 28,
 
     /* Linear, F32. */
@@ -80,9 +80,9 @@ enum infer_op {
     INFER_ARG_MAX = 73,     /* ints[0] axis, [1] keep dimensions, [2] select last; gives I64 */
 
     /* Quantised, as ONNX has them. Scales are F32 constants, per tensor or along an axis. */
-    INFER_QUANTIZE =
-        80, /* inputs x F32 (or I32), scale, [zero point]; ints[0] axis, [1] block size (0 none), [2] type */
-    INFER_DEQUANTIZE = 81,       /* inputs x I8 U8 I32, scale, [zero point]; ints[0] axis, [1] block size */
+    INFER_QUANTIZE = 80, /* inputs x F32 (or I32), scale, [zero point]; ints[0] axis, [1] block size (0 none),
+                            [2] type (I8 U8 I16) */
+    INFER_DEQUANTIZE = 81, /* inputs x I8 U8 I16 I32, scale, [zero point]; ints[0] axis, [1] block size */
     INFER_DYNAMIC_QUANTIZE = 82, /* input x F32; outputs y U8, scale F32, zero point U8 */
     INFER_QLINEAR_CONV = 83,     /* the 8 or 9 inputs of ONNX, settings as CONV */
     INFER_QLINEAR_MATMUL = 84,   /* the 8 inputs of ONNX */
@@ -106,7 +106,8 @@ enum infer_op {
      * [11] base F32 or F64 [targets] or [0], [12] set members (type of x) for the mode MEMBER: threshold is
      * the index of the first, [13] I32 [nodes]: how many. ints[0] targets, [1] aggregate (0 sum, 1 average, 2
      * min, 3 max), [2] post transform (enum infer_post). Sums are in double, in the order of the trees.
-     * output [N, targets]. */
+     * Trees stand one behind the other: the nodes of a tree begin with its root and end before the root of
+     * the next. Output F32 [N, targets]. */
     INFER_TREES = 100,
     /* Tuned: x I16 [N,F], outputs as INFER_TREES with a sum; constants in the layout of kernel_trees.h. */
     INFER_TREES_I16 = 101,
@@ -119,9 +120,11 @@ enum infer_op {
     INFER_LABEL =
         106, /* inputs x, keys [n], values [n], default [1]: any of I64 F32 F64 TEXT; unknown: default */
     INFER_BINARIZER = 107, /* F32; floats[0] threshold */
-    /* inputs scores [N,M], labels [classes] I64 or TEXT; outputs label [N], scores [N,classes]. ints[0] kind
-     * (0 argmax; 1: M is 1 and classes 2: second when score > floats[0]), [1] enum infer_post, [2] 1: the one
-     * score becomes [1-s, s], 2: [-s, s], 3: [0 - s ...] by ONNX Runtime's rule for binary models */
+    /* inputs scores [N,M], labels [classes] I64 or TEXT; outputs label [N], [scores [N,classes]]. ints[0]
+     * kind (0 the first of the greatest, M is classes; 1: M is 1 and classes 2: second when score >
+     * floats[0]), [1] enum infer_post, [2] for kind 1 what the one score s becomes, by ONNX Runtime's rules
+     * for binary models. 1: [1-s, s]; 2: [-s, s]; 3: [-s, s] where the second class is taken, else [s, -s].
+     * With 2 and 3 and LOGISTIC: [logistic(-s), logistic(s)]; with PROBIT: [1-p, p], p the probit of s. */
     INFER_CLASSIFY = 108,
 };
 
