@@ -238,7 +238,7 @@ int import_pad(struct import *im, struct import_node *n)
 {
     struct infer_node node = {.op = INFER_PAD};
     struct span mode = import_text(im, "mode", "constant");
-    struct import_value *value = im->opset < 11 ? NULL : import_in(n, 2), *x;
+    struct import_value *value = im->opset < 11 ? NULL : import_in(n, 2), *x = NULL;
     int64_t pads[2][INFER_RANK_MAX] = {{0}};
     int r = import_need_inputs(im, n, 1);
 

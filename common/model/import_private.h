@@ -134,6 +134,11 @@ int32_t import_i32(int64_t v); /* saturates; the engine refuses what is beyond *
 enum infer_type import_type(int32_t onnx_type);
 must_check int import_shape(struct import *im, const int64_t *dims, size_t n, struct infer_shape *ret_shape);
 
+/* ---- inputs and outputs of the graph (import_ports.c) ---- */
+
+must_check int import_inputs(struct import *im, const struct onnx_graph *g);
+must_check int import_output(struct import *im, const struct onnx_graph *g, size_t i);
+
 /* ---- families ---- */
 
 /* Window of Conv and pools: strides, dilations, pads by auto_pad into ints[2..13]. */
@@ -146,6 +151,10 @@ must_check int import_conv1d_i8(struct import *im, struct import_node *n);
 must_check int import_through(struct import *im, struct infer_node *node, struct import_value *x,
                               struct import_value *out);
 must_check int import_post(struct import *im, int32_t *ret_post); /* of the attribute post_transform */
+/* Names of classes: int64 or texts. */
+must_check int import_labels(struct import *im, const char *ints, const char *texts,
+                             struct import_value **ret_v);
+/* Input 0 as [N,F] of float32; or of float64 where it may be. */
 must_check int import_features(struct import *im, struct import_node *n, bool f64,
                                struct import_value **ret_x);
 

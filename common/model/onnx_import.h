@@ -1,6 +1,6 @@
 /* onnx_import.h - a graph of ONNX becomes one of infer.
  *
- * Operators of the sets 1 to 21 and of ai.onnx.ml 1 to 5, as far as import_ops.c lists them; semantics are
+ * Operators of the sets 1 to 25 and of ai.onnx.ml 1 to 5, as far as import_ops.c lists them; semantics are
  * those of the set the model names. All shapes become static: a first dimension without a number is the batch
  * (1, or as asked), any other one has to be given. What can be computed from constants is. Anything else is
  * refused with the node, its operator and what to do.
