@@ -18,13 +18,15 @@ uint64_t op_trees_operations(const struct op_call *c)
 {
     size_t n_nodes = op_elements(c->in[OP_TREES_FEATURE]), n_leaves = op_elements(c->in[OP_TREES_LEAF]) - 1;
     const int32_t *first = c->in[OP_TREES_LEAF]->constant;
+    const int8_t *mode = c->in[OP_TREES_MODE]->constant;
     uint64_t members = 0, most = 0;
 
     for (size_t i = 0; i < n_leaves; i++)
         if ((uint64_t)(first[i + 1] - first[i]) > most)
             most = (uint64_t)(first[i + 1] - first[i]);
-    for (size_t i = 0; c->in[OP_TREES_COUNT] != NULL && i < n_nodes; i++)
-        members += (uint64_t)((const int32_t *)c->in[OP_TREES_COUNT]->constant)[i];
+    for (size_t i = 0; i < n_nodes; i++)
+        if (mode[i] == INFER_MEMBER)
+            members += (uint64_t)((const int32_t *)c->in[OP_TREES_COUNT]->constant)[i];
     members += n_nodes + op_product(most + 1, op_elements(c->in[OP_TREES_ROOT])) + (uint64_t)c->node->ints[0];
     return op_product(members, c->in[OP_TREES_X]->shape.dim[0] + 1U);
 }
