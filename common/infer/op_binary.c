@@ -14,19 +14,19 @@ typedef void row_fn(const void *a, size_t step_a, const void *b, size_t step_b, 
         if (step_a == 1 && step_b == 1) {                                                                    \
             for (size_t i = 0; i < n; i++) {                                                                 \
                 T a = va[i], b = vb[i];                                                                      \
-                y[i] = (expression);                                                                         \
+                y[i] = (T)(expression);                                                                      \
             }                                                                                                \
         } else if (step_a == 1) {                                                                            \
             T b = vb[0];                                                                                     \
             for (size_t i = 0; i < n; i++) {                                                                 \
                 T a = va[i];                                                                                 \
-                y[i] = (expression);                                                                         \
+                y[i] = (T)(expression);                                                                      \
             }                                                                                                \
         } else {                                                                                             \
             T a = va[0];                                                                                     \
             for (size_t i = 0; i < n; i++) {                                                                 \
                 T b = vb[i * step_b];                                                                        \
-                y[i] = (expression);                                                                         \
+                y[i] = (T)(expression);                                                                      \
             }                                                                                                \
         }                                                                                                    \
     }
