@@ -47,8 +47,8 @@ size_t infer_model_arena_bytes(const struct infer_model *model);
 const uint8_t *
 infer_model_hash(const struct infer_model *model); /* 32 bytes, its id: BLAKE2b of all but itself and the
                                                     * signature, as it stands in the file */
-/* Text that came with it, "name", "version", "labels", "source", ...; empty span: none. Borrowed from the
- * file. */
+/* Text that came with it, "name", "version", "labels", "source", ...; empty span: none. Any bytes: whoever
+ * prints it takes care. Borrowed from the file. */
 struct span infer_model_text(const struct infer_model *model, const char *key);
 /* The feature recipe (recipe.h), empty: none. Borrowed from the file. */
 struct span infer_model_recipe(const struct infer_model *model);
