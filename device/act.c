@@ -21,6 +21,7 @@ struct state {
     const struct source_sink *sink;
     int64_t next_ns, interval_ns;
     bool replayable, declared, ended, failing, waits_for_room;
+    bool is_called;     /* it is readable, or there is room: a step is due beside what next_ns says */
     bool end_is_untold; /* it gave its last row, but its ring had no room to say so */
 };
 
@@ -125,15 +126,17 @@ static void on_ended(struct act *a, struct state *s, int64_t now_ns)
     s->next_ns = s->ended ? INT64_MAX : now_ns + ACT_ROOM_WAIT_MS * NS_PER_MS;
 }
 
-/* The next tick after now; those that went by since the one just served are counted as missed. */
+/* The next tick after now; those that went by since the one just served are counted as missed. A step between
+ * two ticks serves none. */
 static void next_tick(struct act *a, struct state *s, int64_t now_ns)
 {
     int64_t tick = now_ns / s->interval_ns * s->interval_ns + s->interval_ns;
     struct feed_counters *c = feed_counters(a->feed);
+    bool serves = s->next_ns > 0 && s->next_ns <= now_ns;
 
-    if (s->next_ns > 0)
+    if (serves)
         histogram_add(&a->lateness_us, (uint64_t)(now_ns - s->next_ns) / 1000);
-    if (s->next_ns > 0 && tick > s->next_ns + s->interval_ns)
+    if (serves && tick > s->next_ns + s->interval_ns)
         atomic_fetch_add_explicit(&c->ticks_missed, (uint64_t)((tick - s->next_ns) / s->interval_ns - 1),
                                   memory_order_relaxed);
     s->next_ns = tick;
@@ -159,8 +162,10 @@ static void step(struct act *a, struct state *s, int64_t now_ns)
 {
     struct source_now now = {clock_wall_unix_ns(&a->clock), now_ns};
     int64_t next_ns = INT64_MAX;
-    int rc = run_step(s, &now, &next_ns);
+    int rc;
 
+    s->is_called = false;
+    rc = run_step(s, &now, &next_ns);
     a->wall_unix_ns = now.wall_unix_ns;
     s->waits_for_room = rc == SOURCE_WAIT;
     if (rc < 0) {
@@ -209,7 +214,7 @@ void act_round(struct act *a, int64_t *ret_next_ns)
             /* Each is stamped with the moment of its own sampling. */
             if (stepped)
                 now_ns = clock_mono_ns(&a->clock);
-            stepped = s->next_ns <= now_ns;
+            stepped = s->is_called || s->next_ns <= now_ns;
             if (stepped)
                 step(a, s, now_ns);
         }
@@ -224,7 +229,7 @@ void act_round(struct act *a, int64_t *ret_next_ns)
 void act_readable(struct act *a, unsigned no)
 {
     if (!a->states[no].ended)
-        a->states[no].next_ns = INT64_MIN;
+        a->states[no].is_called = true;
 }
 
 const struct histogram *act_lateness_us(const struct act *a)
@@ -234,8 +239,9 @@ const struct histogram *act_lateness_us(const struct act *a)
 
 bool act_all_ended(const struct act *a)
 {
+    /* What is computed from others ends with them. */
     for (unsigned i = 0; i < a->n; i++)
-        if (!a->states[i].ended)
+        if (!a->states[i].ended && a->states[i].source.kind->hear_row == NULL)
             return false;
     return true;
 }
@@ -255,7 +261,7 @@ static void room_is_there(struct act *a)
     for (unsigned i = 0; i < a->n; i++)
         if (a->states[i].waits_for_room && !a->states[i].ended) {
             a->states[i].waits_for_room = false;
-            a->states[i].next_ns = INT64_MIN;
+            a->states[i].is_called = true;
         }
 }
 

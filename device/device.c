@@ -14,7 +14,10 @@ int device_main(int argc, char **argv, const struct source_kind *const *extra)
 
     /* One arena: two threads that hardly allocate need no second one, and it would cost memory. */
     mallopt(M_ARENA_MAX, 1);
-    device_tier_init(&tier, extra, NULL);
+    if (device_tier_init(&tier, extra, NULL, &err) != 0) {
+        log_error("start_failed", "msg=%s", log_quote(err.text));
+        return CTL_FAILED;
+    }
     code = daemon_begin(&d, &tier.tier, argc, argv);
     if (code != DAEMON_RUN)
         return code;

@@ -3,6 +3,7 @@
 #include "device/decide/decide_config.h"
 #include "spool/spool.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,17 +75,29 @@ static void check(const void *values, struct config_check *c)
     decide_config_check(&(struct decide_config){&config->rules, &config->outputs, &config->sources}, c);
 }
 
-void device_tier_init(struct device_tier *t, const struct source_kind *const *extra,
-                      const struct cmd *const *cmds)
+/* false: they are too many. */
+static bool add_kinds(struct device_tier *t, size_t *n, const struct source_kind *const *kinds)
+{
+    for (; kinds != NULL && *kinds != NULL; kinds++) {
+        if (*n == DEVICE_KINDS_MAX)
+            return false;
+        t->kinds[(*n)++] = *kinds;
+    }
+    return true;
+}
+
+int device_tier_init(struct device_tier *t, const struct source_kind *const *extra,
+                     const struct cmd *const *cmds, struct errmsg *err)
 {
     static const struct cmd *const no_cmds[] = {NULL};
     size_t n_kinds = 0, n_rows = sizeof rows / sizeof rows[0];
 
     *t = (struct device_tier){0};
-    for (const struct source_kind *const *k = source_kinds; *k != NULL && n_kinds < DEVICE_KINDS_MAX; k++)
-        t->kinds[n_kinds++] = *k;
-    for (; extra != NULL && *extra != NULL && n_kinds < DEVICE_KINDS_MAX; extra++)
-        t->kinds[n_kinds++] = *extra;
+    if (!add_kinds(t, &n_kinds, source_kinds) || !add_kinds(t, &n_kinds, extra))
+        return errmsg_set(err, -ENOSPC,
+                          "more than %d kinds of sources with those that the program brings; raise "
+                          "DEVICE_KINDS_MAX in device_config.h",
+                          DEVICE_KINDS_MAX);
     for (size_t i = 0; i < n_kinds; i++)
         t->config_kinds[i] = (struct config_kind){.name = t->kinds[i]->name,
                                                   .rows = t->kinds[i]->rows,
@@ -112,4 +125,5 @@ void device_tier_init(struct device_tier *t, const struct source_kind *const *ex
         .n_tables = SPOOL_TABLES,
         .cmds = cmds != NULL ? cmds : no_cmds,
     };
+    return 0;
 }

@@ -29,8 +29,8 @@ struct device_tier {
 };
 
 /* extra: NULL-terminated, or NULL; such a kind is used in the file like any other. cmds: of the tool, or
- * NULL. */
-void device_tier_init(struct device_tier *t, const struct source_kind *const *extra,
-                      const struct cmd *const *cmds);
+ * NULL. 0; -ENOSPC with *err: more than DEVICE_KINDS_MAX kinds. */
+must_check int device_tier_init(struct device_tier *t, const struct source_kind *const *extra,
+                                const struct cmd *const *cmds, struct errmsg *err);
 
 #endif

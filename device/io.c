@@ -150,13 +150,19 @@ static int read_cursor(struct io *io, const char *name, struct source_position *
 static int open_sources(struct io *io, const struct device_tier *tier, struct act_source *out,
                         struct errmsg *err)
 {
+    struct source_other others[SOURCES_MAX];
+
     for (size_t i = 0; i < io->config->sources.n && i < SOURCES_MAX; i++) {
         const struct config_item *item = &io->config->sources.at[i];
         const struct source_config *config = item->value;
         struct io_source *s = &io->sources[io->n_sources];
         const struct source_kind *kind = tier->kinds[item->kind];
         struct source_position position;
-        struct source_open o = {.name = s->name, .config = config, .run_dir = io->daemon->paths.run_dir};
+        struct source_open o = {.others = others,
+                                .n_others = io->n_sources,
+                                .name = s->name,
+                                .config = config,
+                                .run_dir = io->daemon->paths.run_dir};
         struct errmsg why = {""};
         int rc;
 
@@ -175,9 +181,29 @@ static int open_sources(struct io *io, const struct device_tier *tier, struct ac
         out[io->n_sources].kind = kind;
         out[io->n_sources].name = s->name;
         s->replayable = kind->replayable != NULL && kind->replayable(out[io->n_sources].self);
+        s->is_derived = kind->hear_row != NULL;
+        others[io->n_sources] = (struct source_other){s->name, s->replayable};
         io->n_sources++;
     }
     return 0;
+}
+
+/* Those that hear others come before the rules, which so decide on what they say in the order it is said. */
+static unsigned add_listeners(struct io *io, const struct act_source *sources,
+                              struct sampler_listener *listeners)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < io->n_sources; i++) {
+        const struct source_kind *kind = sources[i].kind;
+
+        if (kind->hear_row != NULL)
+            listeners[n++] = (struct sampler_listener){sources[i].self, kind->hear_group, kind->hear_row,
+                                                       kind->hear_ring_bytes};
+    }
+    if (io->decide != NULL)
+        listeners[n++] = decide_listener(io->decide);
+    return n;
 }
 
 static bool wants_history(const struct io *io)
@@ -203,7 +229,7 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
     struct act_source sources[SOURCES_MAX];
     struct feed_options fo = {.wake_each = !io->polls_ring};
     struct sampler_options so = {0};
-    struct sampler_listener listener;
+    struct sampler_listener listeners[SAMPLER_LISTENERS_MAX];
     struct act_hook hook = {.round = decide_round};
     struct act_options ao = {.clock = &io->daemon->clock, .sources = sources};
     int rc = open_sources(io, tier, sources, err);
@@ -223,13 +249,12 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
     if (rc == 0)
         rc = io_open_decide(io, err);
     if (io->decide != NULL) {
-        listener = decide_listener(io->decide);
-        so.listeners = &listener;
-        so.n_listeners = 1;
         hook.ctx = io->decide;
         ao.hooks = &hook;
         ao.n_hooks = 1;
     }
+    so.listeners = listeners;
+    so.n_listeners = rc == 0 ? add_listeners(io, sources, listeners) : 0;
     so.feed = io->feed;
     so.n_sources = io->n_sources;
     so.history_bytes = wants_history(io) ? io->config->history_bytes : 0;
@@ -241,6 +266,8 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
         if (sources[i].kind->rows_are_partial)
             keeper_rows_are_partial(sampler_keeper(io->sampler), i);
         sources[i].sink = sampler_sink(io->sampler, i, io->sources[i].replayable, &config->channels);
+        if (sources[i].kind->listen != NULL)
+            sources[i].kind->listen(sources[i].self, sources[i].sink);
     }
     if (rc == 0 && io->decide != NULL)
         decide_on_raised(io->decide, on_raised, sampler_keeper(io->sampler));

@@ -64,6 +64,7 @@ struct io_reduced {
 struct io_source {
     char name[SOURCE_NAME_BYTES];
     const char *kind;
+    bool is_derived; /* its rows are computed from those of others */
     bool replayable, has_ended, has_failed;
     bool is_stuck; /* its oldest payload found no room in this commit */
     uint64_t rows, samples;

@@ -35,7 +35,7 @@ static void added(struct io *io)
         io->batch_since_ms = loop_now_ms(io->daemon->loop);
 }
 
-static void close_pack(struct io *io, struct io_group *g)
+static void close_one(struct io *io, struct io_group *g)
 {
     struct batch_entry e = {
         .kind = FOGLINE__V1__KIND__KIND_BLOCK, .source = (uint16_t)g->source, .lane = LANE_ORDINARY};
@@ -70,6 +70,21 @@ static void close_pack(struct io *io, struct io_group *g)
     if (since_ns < io->batch_oldest_ns)
         io->batch_oldest_ns = since_ns;
     added(io);
+}
+
+/* What was computed from replayed rows stands before them in the ring; it is durable with them or before, so
+ * that nothing of it is missing when the rows are not read again. */
+static void close_pack(struct io *io, struct io_group *g)
+{
+    for (uint32_t i = 0; io->sources[g->source].replayable && i < io->n_groups && io->error == 0; i++) {
+        struct io_group *other = &io->groups[i];
+
+        if (other != g && other->pack != NULL && io->sources[other->source].is_derived &&
+            other->source > g->source && io->sources[other->source].replayable && pack_rows(other->pack) > 0)
+            close_one(io, other);
+    }
+    if (io->error == 0)
+        close_one(io, g);
 }
 
 static struct pack_keep keep_of(const struct config_list *channels, const struct feed_channel *channel)

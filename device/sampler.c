@@ -39,7 +39,8 @@ struct sampler {
     unsigned n_listeners;
     struct sampler_counters counters;
     struct source_channel channels[BLOCK_COLUMNS_MAX]; /* of the group being declared */
-    struct cell cells[BLOCK_COLUMNS_MAX];              /* of the row under way */
+    struct cell *cells; /* of the rows under way, one behind the other: a listener may say a row */
+    uint32_t n_cells;
 };
 
 int sampler_new(struct sampler **ret_s, const struct sampler_options *options)
@@ -54,7 +55,9 @@ int sampler_new(struct sampler **ret_s, const struct sampler_options *options)
     s->inputs = calloc(options->n_sources + 1, sizeof *s->inputs);
     s->groups = calloc(SOURCE_GROUPS_MAX, sizeof *s->groups);
     s->settings = calloc(SAMPLER_CHANNELS_MAX, sizeof *s->settings);
-    if (s->inputs == NULL || s->groups == NULL || s->settings == NULL || keeper_new(&s->keeper, &ko) != 0) {
+    s->cells = calloc(SAMPLER_CHANNELS_MAX, sizeof *s->cells); /* only what is used counts */
+    if (s->inputs == NULL || s->groups == NULL || s->settings == NULL || s->cells == NULL ||
+        keeper_new(&s->keeper, &ko) != 0) {
         sampler_free(s);
         return -ENOMEM;
     }
@@ -72,6 +75,7 @@ struct sampler *sampler_free(struct sampler *s)
     free(s->inputs);
     free(s->groups);
     free(s->settings);
+    free(s->cells);
     free(s);
     return NULL;
 }
@@ -189,21 +193,31 @@ static int take_row(void *ctx, const struct source_row *r)
     struct sampler *s = in->sampler;
     struct source_row out = *r;
     const struct group *g;
+    int rc;
 
     if (r->group >= SOURCE_GROUPS_MAX || !s->groups[r->group].is_known || r->n_cells != s->groups[r->group].n)
         return -EINVAL;
     g = &s->groups[r->group];
     if (g->settings != NULL) {
-        memcpy(s->cells, r->cells, r->n_cells * sizeof *r->cells);
+        struct cell *cells = s->cells + s->n_cells;
+
+        /* Each group's settings are counted in SAMPLER_CHANNELS_MAX, and no source hears itself. */
+        memcpy(cells, r->cells, r->n_cells * sizeof *r->cells);
         for (uint32_t i = 0; i < r->n_cells; i++)
-            apply(s, &g->settings[i], g->type[i], &s->cells[i]);
-        out.cells = s->cells;
+            apply(s, &g->settings[i], g->type[i], &cells[i]);
+        out.cells = cells;
+        s->n_cells += r->n_cells;
     }
-    if (in->replayable && s->n_listeners > 0 && !has_room(s, in->source, &out))
-        return SINK_FULL;
-    for (unsigned i = 0; i < s->n_listeners; i++)
-        s->listeners[i].row(s->listeners[i].ctx, in->source, &out);
-    return in->out->row(in->out->ctx, &out);
+    if (in->replayable && s->n_listeners > 0 && !has_room(s, in->source, &out)) {
+        rc = SINK_FULL;
+    } else {
+        for (unsigned i = 0; i < s->n_listeners; i++)
+            s->listeners[i].row(s->listeners[i].ctx, in->source, &out);
+        rc = in->out->row(in->out->ctx, &out);
+    }
+    if (g->settings != NULL)
+        s->n_cells -= r->n_cells;
+    return rc;
 }
 
 static int take_receipt(void *ctx, const struct source_receipt *r)

@@ -6,8 +6,10 @@
  * as it is. Listeners hear a live row even when the feed has no room for it: a
  * full ring stops no decision; a replayed row is heard once, when the feed has room for it and for what
  * listeners put there before it.
- * Threads: sampler_new and sampler_free on the main thread, the sinks on the act thread; counters are atomic.
- * Limits: all memory is taken in sampler_new; SAMPLER_CHANNELS_MAX channels with settings on a device. */
+ * A listener may say rows of sources of its own while it hears one (infer/derived.h): they go to the feed
+ * before it. Threads: sampler_new and sampler_free on the main thread, the sinks on the act thread; counters
+ * are atomic. Limits: all memory is taken in sampler_new; SAMPLER_CHANNELS_MAX channels with settings on a
+ * device. */
 #ifndef FOGLINE_DEVICE_SAMPLER_H
 #define FOGLINE_DEVICE_SAMPLER_H
 
@@ -39,7 +41,7 @@ struct sampler_options {
     unsigned n_listeners;                     /* at most SAMPLER_LISTENERS_MAX */
     size_t history_bytes;                     /* of the keeper */
 };
-enum { SAMPLER_LISTENERS_MAX = 4 };
+enum { SAMPLER_LISTENERS_MAX = SOURCES_MAX + 2 };
 
 must_check int sampler_new(struct sampler **ret_s, const struct sampler_options *options);
 struct sampler *sampler_free(struct sampler *s); /* accepts NULL */

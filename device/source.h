@@ -97,7 +97,15 @@ struct source_now {
     int64_t wall_unix_ns, mono_ns;
 };
 
+/* A source that stands before the one to be opened. */
+struct source_other {
+    const char *name;
+    bool replayable;
+};
+
 struct source_open {
+    const struct source_other *others; /* by source number; borrowed until open returns */
+    unsigned n_others;
     const char *name;                     /* of the configuration; borrowed for the life of the source */
     const void *config;                   /* struct of the kind; borrowed until open returns */
     const char *run_dir;                  /* borrowed likewise */
@@ -130,6 +138,14 @@ struct source_kind {
      * tried again later). */
     int (*step)(void *self, const struct source_sink *sink, const struct source_now *now,
                 int64_t *ret_next_ns);
+    /* ---- a kind that computes its rows from those of others (infer/derived.h); all NULL for the rest ----
+     */
+    /* Its sink, which it may use whenever it hears something. */
+    void (*listen)(void *self, const struct source_sink *sink);
+    /* As struct sampler_listener. */
+    int (*hear_group)(void *self, unsigned source, uint32_t group, const struct source_group *g);
+    void (*hear_row)(void *self, unsigned source, const struct source_row *r);
+    size_t (*hear_ring_bytes)(void *self, unsigned source);
     /* Do its rows hold only what was just said, so that an absent cell means nothing? */
     bool rows_are_partial;
     /* To be polled for reading; NULL or -1: none. */
@@ -152,7 +168,8 @@ extern const struct config_row source_config_rows[];
 /* Every kind that is built in, NULL at the end. */
 extern const struct source_kind *const source_kinds[];
 
-extern const struct source_kind source_csv, source_exec, source_gpio, source_host, source_hwmon, source_iio,
-    source_modbus, source_mqtt, source_onewire, source_plant, source_socket;
+extern const struct source_kind source_csv, source_detector, source_exec, source_gpio, source_host,
+    source_hwmon, source_iio, source_modbus, source_model, source_mqtt, source_onewire, source_plant,
+    source_socket;
 
 #endif

@@ -2,8 +2,9 @@
 
 /* The kinds of sources, in the order in which the configuration's reference lists them. */
 const struct source_kind *const source_kinds[] = {
-    &source_csv,    &source_exec, &source_gpio,    &source_host,  &source_hwmon,  &source_iio,
-    &source_modbus, &source_mqtt, &source_onewire, &source_plant, &source_socket, NULL,
+    &source_csv,     &source_detector, &source_exec,   &source_gpio,   &source_host,
+    &source_hwmon,   &source_iio,      &source_model,  &source_modbus, &source_mqtt,
+    &source_onewire, &source_plant,    &source_socket, NULL,
 };
 
 const char *const source_encodings[] = {"small", "fast", "raw", NULL};

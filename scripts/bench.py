@@ -8,6 +8,8 @@
   bench device [--json]                             from a sample to the output that a rule switches, with a slow disk
   bench codec [--data DIR] [--rounds 3] [--json]    bytes a sample and speed of the encodings on folders of CSV files
   bench keep [--data DIR] [--json]                  bytes a sample within error bounds beside their goals; policies on a recording
+  bench skab [--data DIR] [--predictions OUT] [--kind K] [--json]   a detector of anomalies on the pump loop of SKAB
+  bench nab [--data DIR] [--predictions OUT] [--kind K] [--json]    the same on the single series of NAB
   bench infer [--peer LIBRARY] [--rounds 5] [--json]  how long models take, by level of the kernels, beside ONNX Runtime
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
@@ -28,6 +30,7 @@ import time
 from datetime import datetime, timezone
 
 import bench_codec
+import bench_detect
 import bench_device
 import bench_infer
 import bench_keep
@@ -412,6 +415,10 @@ def codec(args):
     bench_codec.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 
+def detect(args):
+    bench_detect.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+
 def device(args):
     bench_device.run(args, BUILD)
 def keep(args):
@@ -455,6 +462,13 @@ def main():
     q.add_argument("--json", action="store_true")
     q.add_argument("--data", metavar="DIR")
     q.set_defaults(fn=keep)
+    for name in ("skab", "nab"):
+        q = sub.add_parser(name)
+        q.add_argument("--json", action="store_true")
+        q.add_argument("--data", metavar="DIR")
+        q.add_argument("--predictions", metavar="OUT")
+        q.add_argument("--kind")
+        q.set_defaults(fn=detect)
     q = sub.add_parser("infer")
     q.add_argument("--json", action="store_true")
     q.add_argument("--peer", metavar="LIBRARY")

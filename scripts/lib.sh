@@ -9,7 +9,7 @@ packages_build="gcc libc6-dev meson ninja-build pkg-config protobuf-c-compiler p
  libcmocka-dev"
 packages_demo="python3-minimal libpython3-stdlib"
 packages_test="git ca-certificates python3 python3-pytest python3-pytest-xdist python3-zmq python3-protobuf python3-nacl procps
- mosquitto openssl"
+ mosquitto openssl libonnx-testdata"
 
 die() {
     printf '%s\n' "$*" >&2

@@ -73,8 +73,8 @@ void op_gemm_run(const struct op_call *c)
     size_t m = c->out[0]->shape.dim[0], n = c->out[0]->shape.dim[1], k = sa->dim[trans_a ? 0 : 1];
     size_t next_row = trans_a ? 1 : k, next_k = trans_a ? m : 1;
     bool folds = c->node->floats[0] == 1 && c->node->floats[1] == 1 && trans_b && !trans_a &&
-                 c->in[2] != NULL && op_elements(c->in[2]) == n &&
-                 (n == 1 || c->in[2]->shape.dim[c->in[2]->shape.rank - 1] == n);
+                 c->in[2] != NULL && op_elements(c->in[2]) == n && c->in[2]->shape.rank > 0 &&
+                 c->in[2]->shape.dim[c->in[2]->shape.rank - 1] == n;
     const float *a = c->x[0], *b = c->x[1];
     float *y = c->y[0];
 

@@ -1,5 +1,6 @@
 #include "device/decide/decide_config.h"
 
+#include "device/gpio/gpio_name.h"
 #include "device/source.h"
 #include "rule/rule.h"
 
@@ -325,6 +326,9 @@ static void check_output(const struct decide_config *d, size_t no, struct config
     const struct output_config *o = d->outputs->at[no].value;
     char field[CONFIG_FIELD_CHARS];
 
+    snprintf(field, sizeof field, "outputs[%zu].type", no);
+    if (d->outputs->at[no].kind == OUTPUT_GPIO && gpio_lacks() != NULL)
+        config_complain(c, field, NULL, "%s", gpio_lacks());
     snprintf(field, sizeof field, "outputs[%zu].on_stale", no);
     if (o->on_stale != LEVEL_KEEP && o->stale_ms == 0)
         config_complain(c, field, "Say after how long, with stale_ms.", "has no effect without stale_ms");

@@ -32,8 +32,8 @@ struct gpio_line_options {
 
 struct gpio_line;
 
-/* 0; -ENODEV no such chip, -ENOENT no such line, -EBUSY in use by another, -ENOTSUP no libgpiod in this
- * build, -EPERM/-EACCES ...; *err names chip, line, cause and remedy. */
+/* 0; -ENODEV no such chip, -ENOENT no such line, -ENOTUNIQ two chips have it, -EBUSY in use by another,
+ * -ENOTSUP no libgpiod in this build, -EPERM/-EACCES ...; *err names chip, line, cause and remedy. */
 must_check int gpio_line_open(struct gpio_line **ret_l, const struct gpio_line_options *o,
                               struct errmsg *err);
 struct gpio_line *gpio_line_close(struct gpio_line *l);         /* accepts NULL */

@@ -40,35 +40,37 @@ static int find_at_path(struct gpio_line *l, const char *path, const char *name)
     return find_on(l->chip, name, &l->line);
 }
 
-/* Chip and line of a chip named by name or label, or by none. */
-static int find(struct gpio_line *l, const struct gpio_line_options *o)
+static int look(const struct gpio_line_options *o, const char *path)
 {
-    bool any = o->chip == NULL || o->chip[0] == '\0';
-    struct gpio_chips chips;
-    int rc = any ? -ENOENT : -ENODEV, failed = 0;
+    struct gpiod_chip *chip = gpiod_chip_open(path);
+    struct gpiod_line *line;
+    int rc = -ENODEV;
 
-    if (!any && strchr(o->chip, '/') != NULL)
+    if (chip == NULL)
+        return errno == ENOENT ? -ENODEV : -errno;
+    errno = 0;
+    if (gpio_chip_matches(o->chip, gpiod_chip_name(chip), gpiod_chip_label(chip)))
+        rc = find_on(chip, o->line, &line);
+    gpiod_chip_close(chip);
+    return rc;
+}
+
+/* Chip and line of a chip named by name or label, or by none. */
+static int find(struct gpio_line *l, const struct gpio_line_options *o, char who[GPIO_WHO_BYTES])
+{
+    struct gpio_chips chips;
+    const char *path;
+    int rc;
+
+    if (o->chip != NULL && strchr(o->chip, '/') != NULL)
         return find_at_path(l, o->chip, o->line);
     if (gpio_chips_list(&chips) != 0)
         return -ENOMEM;
-    for (size_t i = 0; i < chips.n && l->line == NULL; i++) {
-        l->chip = gpiod_chip_open(chips.path[i]);
-        if (l->chip == NULL) {
-            failed = -errno;
-            continue;
-        }
-        if (gpio_chip_matches(o->chip, gpiod_chip_name(l->chip), gpiod_chip_label(l->chip))) {
-            errno = 0;
-            rc = find_on(l->chip, o->line, &l->line);
-            if (!any || rc == 0)
-                break;
-        }
-        gpiod_chip_close(l->chip);
-        l->chip = NULL;
-    }
+    rc = gpio_chips_find(&chips, o, look, &path, who);
+    if (rc == 0)
+        rc = find_at_path(l, path, o->line);
     gpio_chips_free(&chips);
-    /* What is asked for may be on the chip that could not be opened. */
-    return l->chip == NULL && failed != 0 ? failed : rc;
+    return rc;
 }
 
 static int request(struct gpio_line *l, const struct gpio_line_options *o)
@@ -103,6 +105,7 @@ static int request(struct gpio_line *l, const struct gpio_line_options *o)
 int gpio_line_open(struct gpio_line **ret_l, const struct gpio_line_options *o, struct errmsg *err)
 {
     int rc = gpio_line_options_check(o, err);
+    char who[GPIO_WHO_BYTES] = "";
     struct gpio_line *l;
 
     if (rc != 0)
@@ -110,11 +113,11 @@ int gpio_line_open(struct gpio_line **ret_l, const struct gpio_line_options *o, 
     l = calloc(1, sizeof *l);
     if (l == NULL)
         return -ENOMEM;
-    rc = find(l, o);
+    rc = find(l, o, who);
     if (rc == 0)
         rc = request(l, o);
     if (rc != 0) {
-        gpio_line_explain(err, rc, o, rc == -EBUSY ? gpiod_line_consumer(l->line) : NULL);
+        gpio_line_explain(err, rc, o, rc == -EBUSY ? gpiod_line_consumer(l->line) : who);
         gpio_line_close(l);
         return rc;
     }

@@ -87,34 +87,33 @@ static bool chip_matches(struct gpiod_chip *chip, const char *asked)
            gpio_chip_matches(asked, gpiod_chip_info_get_name(info), gpiod_chip_info_get_label(info));
 }
 
-/* Chip (to be closed, whatever is returned) and line of a chip named by name or label, or by none. */
-static int find(struct gpiod_chip **ret_chip, const struct gpio_line_options *o, unsigned *ret_offset)
+static int look(const struct gpio_line_options *o, const char *path)
 {
-    bool any = o->chip == NULL || o->chip[0] == '\0';
-    struct gpio_chips chips;
-    int rc = any ? -ENOENT : -ENODEV, failed = 0;
+    owned(close_chip) struct gpiod_chip *chip = gpiod_chip_open(path);
+    unsigned offset;
 
-    if (!any && strchr(o->chip, '/') != NULL)
+    if (chip == NULL)
+        return errno == ENOENT ? -ENODEV : -errno;
+    return chip_matches(chip, o->chip) ? find_on(chip, o->line, &offset) : -ENODEV;
+}
+
+/* Chip (to be closed, whatever is returned) and line of a chip named by name or label, or by none. */
+static int find(struct gpiod_chip **ret_chip, const struct gpio_line_options *o, unsigned *ret_offset,
+                char who[GPIO_WHO_BYTES])
+{
+    struct gpio_chips chips;
+    const char *path;
+    int rc;
+
+    if (o->chip != NULL && strchr(o->chip, '/') != NULL)
         return find_at_path(ret_chip, o->chip, o->line, ret_offset);
     if (gpio_chips_list(&chips) != 0)
         return -ENOMEM;
-    for (size_t i = 0; i < chips.n; i++) {
-        *ret_chip = gpiod_chip_open(chips.path[i]);
-        if (*ret_chip == NULL) {
-            failed = -errno;
-            continue;
-        }
-        if (chip_matches(*ret_chip, o->chip)) {
-            rc = find_on(*ret_chip, o->line, ret_offset);
-            if (!any || rc == 0)
-                break;
-        }
-        close_chip(ret_chip);
-        *ret_chip = NULL;
-    }
+    rc = gpio_chips_find(&chips, o, look, &path, who);
+    if (rc == 0)
+        rc = find_at_path(ret_chip, path, o->line, ret_offset);
     gpio_chips_free(&chips);
-    /* What is asked for may be on the chip that could not be opened. */
-    return *ret_chip == NULL && failed != 0 ? failed : rc;
+    return rc;
 }
 
 static int set_up(struct gpiod_line_settings *settings, const struct gpio_line_options *o)
@@ -180,6 +179,7 @@ int gpio_line_open(struct gpio_line **ret_l, const struct gpio_line_options *o, 
 {
     owned(close_chip) struct gpiod_chip *chip = NULL; /* not needed by its lines */
     int rc = gpio_line_options_check(o, err);
+    char who[GPIO_WHO_BYTES] = "";
     struct gpio_line *l;
 
     if (rc != 0)
@@ -187,11 +187,11 @@ int gpio_line_open(struct gpio_line **ret_l, const struct gpio_line_options *o, 
     l = calloc(1, sizeof *l);
     if (l == NULL)
         return -ENOMEM;
-    rc = find(&chip, o, &l->offset);
+    rc = find(&chip, o, &l->offset, who);
     if (rc == 0)
         rc = request(l, chip, o);
     if (rc != 0) {
-        rc = rc == -EBUSY ? explain_busy(err, chip, l, o) : gpio_line_explain(err, rc, o, NULL);
+        rc = rc == -EBUSY ? explain_busy(err, chip, l, o) : gpio_line_explain(err, rc, o, who);
         gpio_line_close(l);
         return rc;
     }

@@ -1,6 +1,7 @@
 /* modbus_link.h - one connection to a slave, RTU or TCP; each call may block up to its timeout.
  *
- * modbus_link.c is the one file that knows libmodbus; modbus_link_none.c stands in for it in a build without.
+ * modbus_link.c and modbus_lib are what knows libmodbus; modbus_link_none.c stands in for them in a build
+ * without.
  * Threads: one at a time. */
 #ifndef FOGLINE_DEVICE_MODBUS_LINK_H
 #define FOGLINE_DEVICE_MODBUS_LINK_H
@@ -20,7 +21,7 @@ struct modbus_link_options {
     int64_t timeout_ms;
 };
 
-/* NULL, or what this build lacks and the remedy. */
+/* NULL, or what this build or this machine lacks and the remedy. */
 const char *modbus_link_lacks(void);
 must_check int modbus_link_new(struct modbus_link **ret_l, const struct modbus_link_options *o,
                                struct errmsg *err);

@@ -5,10 +5,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "device/sources/json_path.h"
+#include "device/sources/mqtt_lib.h"
 #include "device/sources/mqtt_topic.h"
 #include "device/sources/quiet_thread.h"
 
-#include <mosquitto.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ struct mqtt_client {
 
 const char *mqtt_client_lacks(void)
 {
-    return NULL;
+    return mqtt_lib_load();
 }
 
 /* ---- a message ---- */
@@ -174,14 +174,14 @@ static void on_connect(struct mosquitto *m, void *ctx, int rc)
     struct mqtt_client *c = ctx;
 
     if (rc != 0) {
-        snprintf(c->why, sizeof c->why, "%s%s", mosquitto_connack_string(rc),
+        snprintf(c->why, sizeof c->why, "%s%s", mqtt_lib.connack_string(rc),
                  rc == 4 || rc == 5 ? " Look at username and password_file." : "");
         return;
     }
     c->n_asked = c->n_answered = 0;
     for (size_t i = 0; i < c->n_topics; i++)
-        if (is_first_of(c, i) && mosquitto_subscribe(m, NULL, c->topics[i].filter,
-                                                     qos_of(c, c->topics[i].filter)) == MOSQ_ERR_SUCCESS)
+        if (is_first_of(c, i) && mqtt_lib.subscribe(m, NULL, c->topics[i].filter,
+                                                    qos_of(c, c->topics[i].filter)) == MOSQ_ERR_SUCCESS)
             c->n_asked++;
 }
 
@@ -218,7 +218,7 @@ static void on_down(struct mqtt_client *c, int rc, int error)
                       : rc == MOSQ_ERR_ERRNO     ? strerror(error)
                       : rc == MOSQ_ERR_CONN_LOST ? "the connection was lost"
                       : rc == MOSQ_ERR_KEEPALIVE ? "the broker does not answer"
-                                                 : mosquitto_strerror(rc);
+                                                 : mqtt_lib.strerror(rc);
 
     pthread_mutex_lock(&c->lock);
     c->news.is_up = false;
@@ -246,11 +246,11 @@ static int set_password(struct mqtt_client *c, struct errmsg *err)
     buf_u8(&password, '\0');
     if (password.error == 0) {
         password.data[strcspn((char *)password.data, "\r\n")] = '\0';
-        rc = mosquitto_username_pw_set(c->m, config->username, (char *)password.data);
+        rc = mqtt_lib.username_pw_set(c->m, config->username, (char *)password.data);
         explicit_bzero(password.data, password.len);
     }
     buf_deinit(&password);
-    return rc == MOSQ_ERR_SUCCESS ? 0 : errmsg_set(err, -EINVAL, "username: %s", mosquitto_strerror(rc));
+    return rc == MOSQ_ERR_SUCCESS ? 0 : errmsg_set(err, -EINVAL, "username: %s", mqtt_lib.strerror(rc));
 }
 
 static int check_file(const char *key, const char *path, struct errmsg *err)
@@ -277,11 +277,11 @@ static int set_tls(struct mqtt_client *c, struct errmsg *err)
     if (rc != 0)
         return rc;
     if (config->ca_file[0] == '\0')
-        rc = mosquitto_int_option(c->m, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
+        rc = mqtt_lib.int_option(c->m, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
     if (rc == MOSQ_ERR_SUCCESS)
-        rc = mosquitto_tls_set(c->m, if_set(config->ca_file), NULL, if_set(config->cert_file),
-                               if_set(config->key_file), NULL);
-    return rc == MOSQ_ERR_SUCCESS ? 0 : errmsg_set(err, -EINVAL, "TLS: %s", mosquitto_strerror(rc));
+        rc = mqtt_lib.tls_set(c->m, if_set(config->ca_file), NULL, if_set(config->cert_file),
+                              if_set(config->key_file), NULL);
+    return rc == MOSQ_ERR_SUCCESS ? 0 : errmsg_set(err, -EINVAL, "TLS: %s", mqtt_lib.strerror(rc));
 }
 
 static int make(struct mqtt_client *c, struct errmsg *err)
@@ -289,13 +289,13 @@ static int make(struct mqtt_client *c, struct errmsg *err)
     int rc = 0;
 
     /* With a name the broker keeps messages of QoS 1 for us while we are away. */
-    c->m = mosquitto_new(if_set(c->config.client_id), c->config.client_id[0] == '\0', c);
+    c->m = mqtt_lib.new(if_set(c->config.client_id), c->config.client_id[0] == '\0', c);
     if (c->m == NULL)
         return -errno;
-    mosquitto_connect_callback_set(c->m, on_connect);
-    mosquitto_subscribe_callback_set(c->m, on_subscribe);
-    mosquitto_message_callback_set(c->m, on_message);
-    mosquitto_log_callback_set(c->m, on_log);
+    mqtt_lib.connect_callback_set(c->m, on_connect);
+    mqtt_lib.subscribe_callback_set(c->m, on_subscribe);
+    mqtt_lib.message_callback_set(c->m, on_message);
+    mqtt_lib.log_callback_set(c->m, on_log);
     if (c->config.username[0] != '\0')
         rc = set_password(c, err);
     if (rc == 0 && c->config.tls)
@@ -306,7 +306,7 @@ static int make(struct mqtt_client *c, struct errmsg *err)
 static void unmake(struct mqtt_client *c)
 {
     if (c->m != NULL)
-        mosquitto_destroy(c->m);
+        mqtt_lib.destroy(c->m);
     c->m = NULL;
 }
 
@@ -328,7 +328,7 @@ static int read_all(struct mqtt_client *c)
 
     do {
         before = c->n_said;
-        rc = mosquitto_loop_read(c->m, 1);
+        rc = mqtt_lib.loop_read(c->m, 1);
     } while (rc == MOSQ_ERR_SUCCESS && c->n_said != before);
     return rc;
 }
@@ -338,8 +338,8 @@ static int read_all(struct mqtt_client *c)
  * for good. */
 static int turn(struct mqtt_client *c)
 {
-    int fd = mosquitto_socket(c->m), rc = MOSQ_ERR_SUCCESS;
-    bool wants_write = !c->is_tcp_up || mosquitto_want_write(c->m);
+    int fd = mqtt_lib.socket(c->m), rc = MOSQ_ERR_SUCCESS;
+    bool wants_write = !c->is_tcp_up || mqtt_lib.want_write(c->m);
     struct pollfd p[2] = {{c->stop_fd, POLLIN, 0}, {fd, (short)(wants_write ? POLLIN | POLLOUT : POLLIN), 0}};
     uint64_t before = c->n_said;
 
@@ -353,10 +353,10 @@ static int turn(struct mqtt_client *c)
     if (!c->is_tcp_up)
         return MOSQ_ERR_SUCCESS;
     rc = read_all(c);
-    if (rc == MOSQ_ERR_SUCCESS && mosquitto_want_write(c->m))
-        rc = mosquitto_loop_write(c->m, 1);
+    if (rc == MOSQ_ERR_SUCCESS && mqtt_lib.want_write(c->m))
+        rc = mqtt_lib.loop_write(c->m, 1);
     if (rc == MOSQ_ERR_SUCCESS)
-        rc = mosquitto_loop_misc(c->m);
+        rc = mqtt_lib.loop_misc(c->m);
     if (rc == MOSQ_ERR_SUCCESS && (p[1].revents & (POLLERR | POLLHUP)) != 0 && c->n_said == before)
         return lost(c, fd);
     return rc;
@@ -372,7 +372,7 @@ static bool is_asked_to_stop(const struct mqtt_client *c, int64_t wait_ms)
 static int attempt(struct mqtt_client *c)
 {
     int64_t deadline_ms = clock_mono_ms(&clock_real) + CONNECT_MS;
-    int rc = mosquitto_connect_async(c->m, c->config.host, c->port, (int)c->config.keepalive_s);
+    int rc = mqtt_lib.connect_async(c->m, c->config.host, c->port, (int)c->config.keepalive_s);
 
     while (rc == MOSQ_ERR_SUCCESS && !is_asked_to_stop(c, 0)) {
         rc = turn(c);
@@ -401,7 +401,7 @@ static void *run(void *ctx)
         if (!is_asked_to_stop(c, 0))
             on_down(c, rc, error);
         else if (c->m != NULL)
-            mosquitto_disconnect(c->m); /* a word of farewell */
+            mqtt_lib.disconnect(c->m); /* a word of farewell */
         unmake(c);
         if (is_asked_to_stop(c, backoff_next_ms(&c->backoff)))
             return NULL;
@@ -442,14 +442,18 @@ static int set_up(struct mqtt_client *c, const struct mqtt_config *config, struc
 
 int mqtt_client_new(struct mqtt_client **ret_c, const struct mqtt_config *config, struct errmsg *err)
 {
-    struct mqtt_client *c = calloc(1, sizeof *c);
+    const char *lacks = mqtt_client_lacks();
+    struct mqtt_client *c;
     int rc;
 
+    if (lacks != NULL)
+        return errmsg_set(err, -ENOSYS, "%s", lacks);
+    c = calloc(1, sizeof *c);
     if (c == NULL)
         return -ENOMEM;
     c->wake_fd = c->stop_fd = -1;
     pthread_mutex_init(&c->lock, NULL);
-    mosquitto_lib_init(); /* counted: each client its own */
+    mqtt_lib.lib_init(); /* counted: each client its own */
     rc = set_up(c, config, err);
     if (rc == 0)
         rc = quiet_thread(&c->thread, "mqtt", run, c);
@@ -469,7 +473,7 @@ struct mqtt_client *mqtt_client_free(struct mqtt_client *c)
     if (c->has_thread && eventfd_write(c->stop_fd, 1) == 0)
         pthread_join(c->thread, NULL);
     unmake(c);
-    mosquitto_lib_cleanup();
+    mqtt_lib.lib_cleanup();
     close_fd(&c->wake_fd);
     close_fd(&c->stop_fd);
     pthread_mutex_destroy(&c->lock);

@@ -2,9 +2,9 @@
  *
  * The thread connects, subscribes, matches topics, takes the values out of the payloads and connects again
  * with backoff when the broker is gone; the act thread only takes finished values. What finds the queue full
- * is dropped and counted. mqtt_client.c is the one file that knows libmosquitto; mqtt_client_none.c stands in
- * for it in a build without. Threads: new and free on the main thread, the rest on the act thread. Limits:
- * all memory of the queue is taken in mqtt_client_new. */
+ * is dropped and counted. mqtt_client.c and mqtt_lib are what knows libmosquitto; mqtt_client_none.c stands
+ * in for them in a build without. Threads: new and free on the main thread, the rest on the act thread.
+ * Limits: all memory of the queue is taken in mqtt_client_new. */
 #ifndef FOGLINE_DEVICE_MQTT_CLIENT_H
 #define FOGLINE_DEVICE_MQTT_CLIENT_H
 
@@ -33,7 +33,7 @@ struct mqtt_config {
 
 struct mqtt_client;
 
-/* NULL, or what this build lacks and the remedy. */
+/* NULL, or what this build or this machine lacks and the remedy. */
 const char *mqtt_client_lacks(void);
 /* Copies what it needs of the configuration. */
 must_check int mqtt_client_new(struct mqtt_client **ret_c, const struct mqtt_config *config,

@@ -139,7 +139,11 @@ static void check_line(const struct gpio_config *config, size_t no, const char *
 static void gpio_check(const void *values, const char *field, struct config_check *c)
 {
     const struct gpio_config *config = values;
+    char at[CONFIG_FIELD_CHARS];
 
+    snprintf(at, sizeof at, "%s.type", field);
+    if (gpio_lacks() != NULL)
+        config_complain(c, at, NULL, "%s", gpio_lacks());
     for (size_t i = 0; i < config->lines.n; i++)
         check_line(config, i, field, c);
 }

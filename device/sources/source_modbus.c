@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TIMEOUT_MS = 500 };
+
 struct modbus_config {
     struct source_config common;
     char host[256], serial[256];
@@ -75,8 +77,8 @@ static const struct config_row rows[] = {
     {"unit_id", CONFIG_I64, AT(unit_id), .max = "247", .def = "1", .help = "Number of the slave."},
     {"interval_ms", CONFIG_MS, AT(interval_ms), .min = "10 ms", .max = "1 d", .def = "1 s",
      .help = "Time between two readings."},
-    {"timeout_ms", CONFIG_MS, AT(timeout_ms), .min = "10 ms", .max = "1 min", .def = "500 ms",
-     .help = "An answer that takes longer is taken for none."},
+    {"timeout_ms", CONFIG_MS, AT(timeout_ms), .max = "1 min",
+     .help = "An answer that takes longer is taken for none; 0: 500 ms, or interval_ms if that is shorter."},
     {"reconnect_ms", CONFIG_MS, AT(reconnect_ms), .min = "10 ms", .max = "1 h", .def = "1 s",
      .help = "Wait before it is connected again; doubled each time, with jitter."},
     {"reconnect_max_ms", CONFIG_MS, AT(reconnect_max_ms), .min = "10 ms", .max = "1 d", .def = "1 min",
@@ -99,6 +101,11 @@ static void modbus_check(const void *config, const char *field, struct config_ch
     if ((m->host[0] != '\0') == (m->serial[0] != '\0'))
         config_complain(c, at, "Give host for Modbus TCP, or serial for Modbus RTU.",
                         "one of host and serial is needed");
+    /* The wait for it would be told as a read that hangs, and its end as another failure. */
+    snprintf(at, sizeof at, "%s.timeout_ms", field);
+    if (m->timeout_ms > m->interval_ms)
+        config_complain(c, at, "Make it at most as long, or interval_ms longer.",
+                        "is longer than interval_ms, %" PRId64 " ms", m->interval_ms);
     for (size_t i = 0; i < m->registers.n; i++) {
         const struct modbus_register *r = m->registers.at[i].value;
 
@@ -239,6 +246,13 @@ static void slave_free(void *ctx)
 
 /* ---- the table ---- */
 
+static int64_t timeout_ms(const struct modbus_config *c)
+{
+    if (c->timeout_ms != 0)
+        return c->timeout_ms;
+    return c->interval_ms < TIMEOUT_MS ? c->interval_ms : TIMEOUT_MS;
+}
+
 static int slave_new(struct slave **ret_s, const struct modbus_config *c, struct errmsg *err)
 {
     static const char parity_letters[] = {'N', 'E', 'O'};
@@ -251,7 +265,7 @@ static int slave_new(struct slave **ret_s, const struct modbus_config *c, struct
                                     .stop_bits = (int)c->stop_bits,
                                     .parity = parity_letters[c->parity],
                                     .unit_id = (int)c->unit_id,
-                                    .timeout_ms = c->timeout_ms};
+                                    .timeout_ms = timeout_ms(c)};
     int rc;
 
     if (s == NULL)

@@ -102,7 +102,7 @@ class System(Cluster):
         """Until the sources of the devices (all, when none is named) have given their last row, as far as they have one."""
         def has_read(name):
             sources = self.fact(name, "sources")
-            return sources and all(x["state"] == "ended" or x["kind"] == "socket" for x in sources)
+            return sources and all(x["state"] == "ended" or x["kind"] in ("socket", "detector", "model") for x in sources)
         for name in names or [n.name for n in self.of_tier("device")]:
             until(f"{name} has read its input", lambda: has_read(name), timeout)
 

@@ -69,6 +69,29 @@ def test_a_misspelt_key_brings_the_nearest_one_to_mind(system):
     assert code == 1 and any("node" in e for e in err)
 
 
+def test_a_source_whose_library_is_not_installed_names_the_package(system, tmp_path, monkeypatch):
+    good = open(system.nodes["dev-1"].yaml).read()
+    more = ("  - {type: mqtt, name: m, host: h, topics: [{filter: a, channel: b}]}\n"
+            "  - {type: modbus, name: mm, host: h, registers: [{name: x, address: 0}]}\n")
+    text = good.replace("sources:\n", "sources:\n" + more)
+    assert text != good
+    code, err, _ = check(system, "dev-1", text)
+    if any("this build has no" in e for e in err):
+        pytest.skip("built without")
+    assert code == 0, err
+    # Found first, and no library: as good as none.
+    for name in ("libmosquitto.so.1", "libmodbus.so.5"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    code, err, _ = check(system, "dev-1", text)
+    line = text.splitlines().index("sources:") + 2
+    assert code == 1 and len(err) == 2, err
+    assert re.search(rf"other\.yaml:{line}:\d+: sources\[0\]\.type: needs libmosquitto\.so\.1; install libmosquitto1 ", err[0])
+    assert re.search(rf"other\.yaml:{line + 1}:\d+: sources\[1\]\.type: needs libmodbus\.so\.5; install libmodbus5 ", err[1])
+    code, err, _ = check(system, "dev-1", good)
+    assert code == 0, "what uses neither does not miss them"
+
+
 def test_reload_changes_all_or_nothing(system):
     s = system
     s.start()

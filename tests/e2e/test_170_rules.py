@@ -82,6 +82,35 @@ def test_alarms_of_a_replay_are_exact_over_kill_9(make_system):
     s.must_be_exact(g)
 
 
+def test_alarms_of_a_replay_that_waits_for_room_are_told_once(make_system):
+    """The spool is full in the middle of alarms; it is killed there, again and again, and gets room at last."""
+    s, rng = make_system(), random.Random(9)
+    path = os.path.join(s.dir, "walk.csv")
+    said = write_walk(path, 12000, seed=13)
+    assert len(said) > 150
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    s.add_device("dev-1", "s", ["fog-a"], [replay(path)], {
+        "commit_ms": "20 ms", "pack.rows": 10, "store.quota_bytes": "96 KiB", "store.map_bytes": "4 MiB",
+        "rules": [rule("replay/temperature")]})
+    s.inputs["dev-1"] = path
+    s.setup()
+    for _ in range(6):
+        s.start("dev-1")
+        until("the replay waits", lambda: s.fact("dev-1", "replay_waits_for_room"))
+        s.kill("dev-1")
+    s.start()
+    for _ in range(4):
+        time.sleep(rng.uniform(0.05, 0.4))  # the moment of the kill is the point
+        s.kill("dev-1")
+        s.start("dev-1")
+    s.wait_read()
+    g = s.wait_settled(60)
+    assert [(kind, at) for kind, _, at, _ in alarms(s)] == said
+    s.must_be_exact(g)
+    assert g["records"]["explained_total"] == 0, "nothing was let go"
+
+
 def send(path, value):
     """Until it was acknowledged, by whichever life of the daemon."""
     deadline = time.monotonic() + 20

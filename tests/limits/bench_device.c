@@ -1,18 +1,25 @@
-/* bench_device.c - the real device daemon with one more kind of source: `trace`, the rows of trace.h, made as
- * fast as there is room or at a rate. What is measured is the product; only the rows come from memory instead
- * of from a sensor.
+/* bench_device.c - the real device daemon with two more kinds of sources. What is measured is the product.
+ *
+ * `trace`: the rows of trace.h, made as fast as there is room or at a rate; only the rows come from memory
+ * instead of from a sensor.
  *
  *   sources: [{type: trace, name: t, sources: 50, run: 100, rows: 1000000, rate: 0, stamp: FILE}]
  *
  * run: rows of one source in a row, before the next one's turn. rate: rows/s, 0: no bound; with a rate the
  * rows carry the wall clock, so that latency can be told from the archive. stamp: gets the wall time (ns) of
- * the first row. */
+ * the first row.
+ *
+ * `late`: how long after its tick it is called, as a channel; all of them to the nanosecond, sorted, in
+ * `file` at the end, one a line.
+ *
+ *   sources: [{type: late, name: l, interval_ms: 2, file: FILE}] */
 #include "base/clock.h"
 #include "device/device.h"
 #include "trace.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 struct trace_config {
     struct source_config source;
@@ -164,9 +171,110 @@ static const struct source_kind source_trace = {
     .step = trace_step,
 };
 
+/* ---- late ---- */
+
+enum { LATE_MAX = 1 << 20 };
+
+struct late_config {
+    struct source_config source;
+    int64_t interval_ms;
+    char file[512];
+};
+
+static const struct config_row late_rows[] = {
+    {"interval_ms", CONFIG_MS, CONFIG_AT(struct late_config, interval_ms), .min = "1", .max = "1 s",
+     .def = "10", .help = "Time between two ticks."},
+    {"file", CONFIG_PATH, CONFIG_AT(struct late_config, file), .required = true, .help = "Where it is told."},
+    {NULL},
+};
+
+struct late_source {
+    struct late_config config;
+    uint32_t group;
+    int64_t due_ns; /* 0: not begun */
+    size_t n;
+    int64_t late_ns[LATE_MAX];
+};
+
+static int late_open(const struct source_open *o, void **ret_self, struct errmsg *err)
+{
+    struct late_source *l = calloc(1, sizeof *l);
+
+    if (l == NULL)
+        return errmsg_set(err, -ENOMEM, "no memory");
+    l->config = *(const struct late_config *)o->config;
+    memset(l->late_ns, 0xff, sizeof l->late_ns); /* no page is touched for the first time later */
+    *ret_self = l;
+    return 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void late_close(void *self)
+{
+    struct late_source *l = self;
+    FILE *f = fopen(l->config.file, "w");
+
+    qsort(l->late_ns, l->n, sizeof l->late_ns[0], by_value);
+    for (size_t i = 0; i < l->n && f != NULL; i++)
+        fprintf(f, "%" PRId64 "\n", l->late_ns[i]);
+    if (f != NULL)
+        fclose(f);
+    free(l);
+}
+
+static int late_declare(void *self, const struct source_sink *sink)
+{
+    static const struct source_channel channel = {"late", "ns", COLUMN_INT64};
+    struct late_source *l = self;
+
+    return sink->group(sink->ctx, &(struct source_group){&channel, 1}, &l->group);
+}
+
+static int64_t late_interval(const void *self)
+{
+    return ((const struct late_source *)self)->config.interval_ms;
+}
+
+static int late_step(void *self, const struct source_sink *sink, const struct source_now *now,
+                     int64_t *ret_next_ns)
+{
+    struct late_source *l = self;
+    int64_t interval_ns = l->config.interval_ms * NS_PER_MS;
+    struct cell cell = {.i64 = l->due_ns != 0 ? now->mono_ns - l->due_ns : 0};
+    struct source_row row = {.group = l->group,
+                             .time_ns = now->wall_unix_ns,
+                             .mono_ns = (uint64_t)now->mono_ns,
+                             .cells = &cell,
+                             .n_cells = 1};
+
+    (void)ret_next_ns;
+    if (l->due_ns != 0 && l->n < LATE_MAX)
+        l->late_ns[l->n++] = cell.i64;
+    l->due_ns = now->mono_ns / interval_ns * interval_ns + interval_ns;
+    return sink->row(sink->ctx, &row) < 0 ? -EIO : 0;
+}
+
+static const struct source_kind source_late = {
+    .name = "late",
+    .help = "How late it is called.",
+    .rows = late_rows,
+    .config_bytes = sizeof(struct late_config),
+    .open = late_open,
+    .close = late_close,
+    .declare = late_declare,
+    .interval_ms = late_interval,
+    .step = late_step,
+};
+
 int main(int argc, char **argv)
 {
-    static const struct source_kind *const extra[] = {&source_trace, NULL};
+    static const struct source_kind *const extra[] = {&source_trace, &source_late, NULL};
 
     return device_main(argc, argv, extra);
 }

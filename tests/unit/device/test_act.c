@@ -240,6 +240,28 @@ static void ticks_that_went_by_are_counted_not_caught_up(void **state)
     end(&b);
 }
 
+static void a_source_that_is_readable_hides_no_tick_that_went_by(void **state)
+{
+    struct bench b = {.fakes = {{.interval_ms = 10}}};
+
+    (void)state;
+    begin(&b, 1);
+    round_at(&b, 1000 * NS_PER_MS);
+    act_readable(b.act, 0);
+    assert_true(round_at(&b, 1005 * NS_PER_MS) == 1010 * NS_PER_MS); /* between two ticks */
+    assert_int_equal(b.fakes[0].n, 2);
+    assert_int_equal(missed(&b), 0);
+    assert_int_equal(histogram_count(act_lateness_us(b.act)), 0);
+    act_readable(b.act, 0);
+    assert_true(round_at(&b, 1055 * NS_PER_MS) == 1060 * NS_PER_MS); /* due at 1010; 1020 to 1050 went by */
+    assert_int_equal(b.fakes[0].n, 3);
+    assert_int_equal(missed(&b), 4);
+    assert_int_equal(histogram_count(act_lateness_us(b.act)), 1);
+    assert_true(round_at(&b, 1056 * NS_PER_MS) == 1060 * NS_PER_MS);
+    assert_int_equal(b.fakes[0].n, 3);
+    end(&b);
+}
+
 static void a_full_ring_makes_a_replay_wait_and_holds_up_no_live_row(void **state)
 {
     struct bench b = {.fakes = {{.replayable = true, .limit = 3000}, {.interval_ms = 10}}};
@@ -439,6 +461,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(live_sources_run_on_multiples_of_their_interval),
         cmocka_unit_test(ticks_that_went_by_are_counted_not_caught_up),
+        cmocka_unit_test(a_source_that_is_readable_hides_no_tick_that_went_by),
         cmocka_unit_test(a_full_ring_makes_a_replay_wait_and_holds_up_no_live_row),
         cmocka_unit_test(live_rows_that_find_no_room_are_counted_and_told),
         cmocka_unit_test(a_failing_source_is_told_once_and_tried_again),

@@ -96,7 +96,7 @@ static int live(struct bench *b, struct span order, const struct outcome *expect
     uint64_t held_before;
     bool ok;
 
-    device_tier_init(&tier, NULL, NULL);
+    assert_int_equal(device_tier_init(&tier, NULL, NULL, &(struct errmsg){""}), 0);
     if (daemon_begin(&d, &tier.tier, 3, argv) != DAEMON_RUN || io_new(&io, &d, &tier, &err) != 0)
         return 2;
     if (wire_arena_new(&arena, 1 << 20) != 0 || wire_document_unpack(arena, order, &document) != 0)

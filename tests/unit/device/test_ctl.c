@@ -25,7 +25,7 @@ static int set_up(void **state)
 {
     struct bench *b = calloc(1, sizeof *b);
 
-    device_tier_init(&b->tier, NULL, cmds);
+    assert_int_equal(device_tier_init(&b->tier, NULL, cmds, &(struct errmsg){""}), 0);
     tmpdir_init(&b->dir);
     snprintf(b->config, sizeof b->config, "%s/d.yaml", b->dir.path);
     snprintf(b->state, sizeof b->state, "%s/state", b->dir.path);

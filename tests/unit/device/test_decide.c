@@ -88,7 +88,7 @@ int gpio_lines_each(int (*fn)(void *ctx, const struct gpio_line_info *line), voi
 
 const char *gpio_backend(void)
 {
-    return "none";
+    return "fake";
 }
 
 /* ---- the bench ---- */
@@ -124,7 +124,7 @@ static void begin_after(struct bench *b, const char *yaml, bool replayable,
     *b = (struct bench){.now = {.wall_unix_ns = 1000000 * MS, .mono_ns = 5000 * MS}};
     set_error = 0;
     memset(lines, 0, sizeof lines);
-    device_tier_init(&b->tier, NULL, NULL);
+    assert_int_equal(device_tier_init(&b->tier, NULL, NULL, &(struct errmsg){""}), 0);
     snprintf(whole, sizeof whole, HEAD "%s", yaml);
     text.text = span_str(whole);
     if (config_load_text(&b->tier.schema, &text, &b->config, &problems) != 0)

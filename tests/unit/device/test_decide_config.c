@@ -131,6 +131,6 @@ int main(void)
         cmocka_unit_test(the_tables_are_sound),
     };
 
-    device_tier_init(&tier, NULL, NULL);
+    assert_int_equal(device_tier_init(&tier, NULL, NULL, &(struct errmsg){""}), 0);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* The source `gpio` over lines that a test moves: edges, losses, lines that go and come back. */
 #include "device/ctl_probe.h"
 #include "device/device_config.h"
+#include "device/gpio/gpio_name.h"
 #include "device/gpio/gpio_watch.h"
 #include "fake_gpio.h"
 #include "recorder.h"
@@ -570,6 +571,65 @@ static void every_line_counts_its_own(void **state)
     deinit(&b);
 }
 
+/* ---- which chip ---- */
+
+/* Of four chips: both 1 and 2 have FLOW and the label "twin", 2 alone DOOR; 3 may not be opened. */
+static int look_at_four(const struct gpio_line_options *o, const char *path)
+{
+    static const char *const labels[] = {"soc", "twin", "twin", "locked"};
+    int no = path[strlen(path) - 1] - '0';
+    char name[16];
+
+    if (no == 3)
+        return -EACCES;
+    snprintf(name, sizeof name, "gpiochip%d", no);
+    if (!gpio_chip_matches(o->chip, name, labels[no]))
+        return -ENODEV;
+    if (strcmp(o->line, "FLOW") == 0)
+        return no > 0 ? 0 : -ENOENT;
+    return no == 2 && strcmp(o->line, "DOOR") == 0 ? 0 : -ENOENT;
+}
+
+static int find_of_four(const char *chip, const char *line, const char **ret_path, struct errmsg *err)
+{
+    char *paths[] = {(char *)"/dev/gpiochip0", (char *)"/dev/gpiochip1", (char *)"/dev/gpiochip2",
+                     (char *)"/dev/gpiochip3"};
+    struct gpio_line_options o = {.chip = chip, .line = line};
+    char who[GPIO_WHO_BYTES] = "";
+    int rc = gpio_chips_find(&(struct gpio_chips){paths, 4}, &o, look_at_four, ret_path, who);
+
+    return rc != 0 ? gpio_line_explain(err, rc, &o, who) : 0;
+}
+
+static void a_line_that_two_chips_have_wants_its_chip(void **state)
+{
+    const char *path = "";
+    struct errmsg err = {""};
+
+    (void)state;
+    assert_int_equal(find_of_four("", "FLOW", &path, &err), -ENOTUNIQ);
+    assert_string_equal(err.text, "GPIO chip any, line FLOW: /dev/gpiochip1 and /dev/gpiochip2 have it: set "
+                                  "`chip` to one of them");
+    assert_int_equal(find_of_four("twin", "FLOW", &path, &err), -ENOTUNIQ);
+    assert_int_equal(find_of_four("gpiochip1", "FLOW", &path, &err), 0);
+    assert_string_equal(path, "/dev/gpiochip1");
+    assert_int_equal(find_of_four("", "DOOR", &path, &err), 0);
+    assert_string_equal(path, "/dev/gpiochip2");
+    assert_int_equal(find_of_four("twin", "DOOR", &path, &err), 0);
+    assert_string_equal(path, "/dev/gpiochip2");
+}
+
+static void a_line_that_no_chip_has_is_told_with_what_stood_in_the_way(void **state)
+{
+    const char *path = "";
+    struct errmsg err = {""};
+
+    (void)state;
+    assert_int_equal(find_of_four("", "VALVE", &path, &err), -EACCES); /* it may be on the locked one */
+    assert_int_equal(find_of_four("soc", "VALVE", &path, &err), -ENOENT);
+    assert_int_equal(find_of_four("gpiochip7", "VALVE", &path, &err), -EACCES);
+}
+
 /* ---- configuration ---- */
 
 /* Loads a device with this list of sources; the problems as text. */
@@ -585,7 +645,7 @@ static int load(const char *sources, char *out, size_t out_bytes)
 
     assert_true(asprintf(&yaml, "node: n\nsite: s\nsources:\n%s", sources) > 0);
     text.text = span_str(yaml);
-    device_tier_init(&tier, NULL, NULL);
+    assert_int_equal(device_tier_init(&tier, NULL, NULL, &(struct errmsg){""}), 0);
     assert_non_null(f);
     rc = config_load_text(&tier.schema, &text, &config, &problems);
     config_problems_print(&problems, f);
@@ -680,6 +740,8 @@ int main(void)
         cmocka_unit_test(a_line_in_use_at_the_start_is_waited_for),
         cmocka_unit_test(what_cannot_be_is_refused_at_the_start),
         cmocka_unit_test(every_line_counts_its_own),
+        cmocka_unit_test(a_line_that_two_chips_have_wants_its_chip),
+        cmocka_unit_test(a_line_that_no_chip_has_is_told_with_what_stood_in_the_way),
         cmocka_unit_test(wrong_lines_are_named_with_a_remedy),
         cmocka_unit_test(what_probe_lists_can_be_pasted),
     };

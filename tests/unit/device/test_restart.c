@@ -588,7 +588,7 @@ static void the_schema_is_sound(void **state)
     struct errmsg err = {""};
 
     (void)state;
-    device_tier_init(&tier, extra, NULL);
+    assert_int_equal(device_tier_init(&tier, extra, NULL, &err), 0);
     if (config_schema_check(&tier.schema, &err) != 0)
         fail_msg("%s", err.text);
 }

@@ -1,0 +1,107 @@
+"""bench_detect.py - the parts `skab` and `nab` of bench: detectors that need no model, on labelled recordings.
+
+tests/limits/bench_detector replays each file through a detector with the defaults of its kind; what it writes is scored here.
+"""
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from datetime import datetime, timezone
+
+import score_detect
+from bench_codec import data_folder, rounded
+
+SKAB_FOLDERS = ("other", "valve1", "valve2")
+NAB_LABELS = "combined_windows.json"
+GOALS = {"skab": "f1 >= 0.82 at a FAR <= 17.7 %, or >= 0.80 at <= 13.55 %; nab_standard >= 33", "nab": "standard >= 58"}
+
+
+def folder_of(args, name, root):
+    """The folder asked for, else the one of that name in the data folder. Ends the program when there is none."""
+    folder = args.data
+    if folder is None:
+        parent = data_folder(None, root)
+        folder = os.path.join(parent, name) if parent else None
+    if folder is None or not os.path.isdir(folder):
+        where = folder or "FOGLINE_DATA_DIR"
+        print(f"bench {name}: skipped: no data at {where}; --data DIR names a folder laid out like the source's", file=sys.stderr)
+        sys.exit(2 if args.data else 0)
+    return folder
+
+
+def table(path, separator):
+    with open(path, newline="") as f:
+        return [row for row in csv.reader(f, delimiter=separator) if row]
+
+
+def replay(program, kind, separator, out, path):
+    """Predictions as tuples (anomaly, changepoint, score), and what the program measured."""
+    os.makedirs(os.path.dirname(out), exist_ok=True)
+    p = subprocess.run([program, kind, separator, out, path], stdout=subprocess.PIPE, text=True, timeout=600)
+    if p.returncode != 0:
+        sys.exit(f"bench: {path}: no predictions (exit {p.returncode})")
+    return [(int(a), int(c), float(s)) for a, c, s in table(out, ",")[1:]], json.loads(p.stdout)
+
+
+def skab_names(folder):
+    return sorted(os.path.join(d, n) for d in SKAB_FOLDERS if os.path.isdir(os.path.join(folder, d))
+                  for n in os.listdir(os.path.join(folder, d)) if n.endswith(".csv"))
+
+
+def skab_file(path):
+    rows = table(path, ";")
+    columns = [rows[0].index(name) for name in ("anomaly", "changepoint")]
+    times = [datetime.fromisoformat(r[0]).replace(tzinfo=timezone.utc).timestamp() for r in rows[1:]]
+    return times, [tuple(float(r[i]) == 1 for i in columns) for r in rows[1:]]
+
+
+def score_skab(folder, names, told):
+    return score_detect.skab([(*skab_file(os.path.join(folder, n)), [(a, c) for a, c, _ in told[n]]) for n in names])
+
+
+def score_nab(folder, names, told):
+    with open(os.path.join(folder, NAB_LABELS)) as f:
+        windows = json.load(f)
+    files = []
+    for n in names:
+        times = [datetime.fromisoformat(r[0]) for r in table(os.path.join(folder, n), ",")[1:]]
+        files.append((n, times, [tuple(map(datetime.fromisoformat, w)) for w in windows[n]], [s for _, _, s in told[n]]))
+    return score_detect.nab(files)
+
+
+def nab_names(folder):
+    path = os.path.join(folder, NAB_LABELS)
+    if not os.path.exists(path):
+        sys.exit(f"bench nab: no {NAB_LABELS} in {folder}; it says which files there are")
+    with open(path) as f:
+        return sorted(json.load(f))
+
+
+SETS = {"skab": (skab_names, score_skab, ";", "ewma"), "nab": (nab_names, score_nab, ",", "surprise")}
+
+
+def run(args, build, root):
+    name = args.name
+    names_of, score, separator, kind = SETS[name]
+    kind = args.kind or kind
+    folder = folder_of(args, name, root)
+    names = names_of(folder)
+    if not names:
+        sys.exit(f"bench {name}: no CSV file below {folder}")
+    program = os.path.join(build, "tests", "limits", "bench_detector")
+    told, measured = {}, []
+    with tempfile.TemporaryDirectory(prefix="fogline-bench-") as scratch:
+        for n in names:
+            told[n], m = replay(program, kind, separator, os.path.join(args.predictions or scratch, n), os.path.join(folder, n))
+            measured.append(m)
+    out = {"set": name, "kind": kind, **rounded(score(folder, names, told)),
+           "state_bytes": max(m["state_bytes"] for m in measured),
+           "ns_per_step": round(statistics.median(m["ns_per_step"] for m in measured), 1), "goal": GOALS[name]}
+    if args.json:
+        print(json.dumps(out))
+        return
+    for key, value in out.items():
+        print(f"{key:20} {value}")

@@ -1,0 +1,117 @@
+"""Detectors and models on the device: what they say is in the archive with the readings, rules hear it, and a model that cannot
+be used leaves everything else alone."""
+import json
+import os
+import random
+import time
+
+from system import FIRST_S, replay, until
+
+ROWS, SHIFT_AT, LEARN = 1200, 900, 400
+
+
+def write_pump(path, rows=ROWS, seed=3):
+    """Two noisy channels; from row SHIFT_AT on the pressure is elsewhere."""
+    rng = random.Random(seed)
+    with open(path, "w") as f:
+        f.write("time,pressure,flow\n")
+        for i in range(rows):
+            pressure = 5 + rng.gauss(0, 0.1) + (2 if i >= SHIFT_AT else 0)
+            f.write(f"{FIRST_S + i}.0,{pressure:.3f},{20 + rng.gauss(0, 0.5):.2f}\n")
+    return path
+
+
+def detector(**more):
+    return {"type": "detector", "name": "watch", "inputs": ["replay/pressure", "replay/flow"], **more}
+
+
+def archived(s, source):
+    """{output: [(time in seconds, value), ...]} of what a source said, in the order of times."""
+    path, out = os.path.join(s.dir, "archive.jsonl"), {}
+    s.export(path, "jsonl", ["--select", f"s/dev-1/{source}.*", "--time", "unix_ns"])
+    with open(path) as f:
+        for row in map(json.loads, f):
+            for channel, value in row["values"].items():
+                out.setdefault(channel[len(source) + 1:], []).append((row["time"] // 10**9, value))
+    return {k: sorted(v) for k, v in out.items()}
+
+
+def alarms(s):
+    told = [json.loads(line) for line in s.ctl("cloud", "events", "--json", "--last", "1000").stdout.splitlines()]
+    return [(t["record"]["event"], t["record"]["subject"], t["time_unix_ns"]) for t in told
+            if str(t["record"].get("event", "")).startswith("alarm_")]
+
+
+def one_device(make_system, sources, speed="max", **config):
+    s = make_system()
+    path = write_pump(os.path.join(s.dir, "pump.csv"))
+    sources = sources(s) if callable(sources) else sources
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    s.add_device("dev-1", "s", ["fog-a"], [replay(path, speed), *sources], config)
+    s.inputs["dev-1"] = path
+    s.setup()
+    return s
+
+
+def has_ended(s):
+    return next(x for x in s.fact("dev-1", "sources", [{"name": "replay", "state": ""}])
+                if x["name"] == "replay")["state"] == "ended"
+
+
+def finish(s):
+    until("the recording is read", lambda: has_ended(s), 60)
+    s.wait_settled()
+
+
+def test_a_verdict_reaches_the_archive_and_a_rule(make_system):
+    s = one_device(make_system, [detector()], rules=[
+        {"type": "equals", "name": "odd", "channel": "watch/watch.alarm", "value": "true", "severity": "error"}])
+    s.start()
+    finish(s)
+    found = alarms(s)
+    assert found[0][:2] == ("alarm_raised", "watch/watch.alarm")
+    row = found[0][2] // 10**9 - FIRST_S
+    assert SHIFT_AT <= row <= SHIFT_AT + 10
+    said = archived(s, "watch")
+    assert set(said) == {"score", "alarm", "changepoint", "learning", "cause"}
+    for rows in said.values():
+        assert [at for at, _ in rows] == [FIRST_S + i for i in range(ROWS)]
+    assert [v for _, v in said["learning"]] == [True] * (LEARN - 1) + [False] * (ROWS - LEARN + 1)
+    assert [i for i, (_, v) in enumerate(said["alarm"]) if v][0] == row
+    assert {v for _, v in said["cause"]} == {"", "pressure"}
+    assert all((score > 1) <= alarm for (_, score), (_, alarm) in zip(said["score"], said["alarm"]))
+
+
+def test_each_row_has_one_verdict_over_kill_9(make_system):
+    rng = random.Random(5)
+    s = one_device(make_system, [detector(commission_rows=50, settle_rows=5)], speed=400,
+                   **{"commit_ms": "20 ms", "pack.ms": "100 ms", "pack.rows": 30})
+    s.start()
+    kills = 0
+    while not has_ended(s) and kills < 30:
+        time.sleep(rng.uniform(0.05, 0.4))  # the moment of the kill is the point
+        s.kill("dev-1")
+        kills += 1
+        s.start("dev-1")
+    assert kills >= 4
+    finish(s)
+    for rows in archived(s, "watch").values():
+        assert [at for at, _ in rows] == [FIRST_S + i for i in range(ROWS)]
+    assert {len(rows) for rows in archived(s, "replay").values()} <= {ROWS}
+
+
+def test_a_model_that_cannot_be_used_is_told_and_hurts_nobody(make_system):
+    def damaged(s):
+        path = os.path.join(s.dir, "damaged.fgm")
+        with open(path, "wb") as f:
+            f.write(b"FGLMODL" + bytes(range(200)))
+        return [{"type": "model", "name": "m", "file": path, "allow_unsigned": True, "inputs": ["replay/flow"]}]
+
+    s = one_device(make_system, damaged)
+    s.start()
+    finish(s)
+    s.must_be_exact()
+    told = [json.loads(line)["record"] for line in s.ctl("cloud", "events", "--json", "--last", "1000").stdout.splitlines()]
+    failed = [t["text"] for t in told if t.get("event") == "source_failed"]
+    assert len(failed) == 1 and "damaged.fgm" in failed[0] and failed[0].startswith("the model gives nothing: ")

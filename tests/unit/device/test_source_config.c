@@ -1,0 +1,143 @@
+/* Wrong sources: each is said with its line, its field and what to do; and kinds that a program brings. */
+#include "device/device_config.h"
+#include "device/sources/modbus_link.h"
+#include "device/sources/mqtt_client.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct device_tier tier;
+
+/* The problems of a device with these sources, in lines; empty: there are none. */
+static char *problems_of(const char *sources)
+{
+    struct config_text text = {.name = "d.yaml"};
+    struct config_problems problems = {0};
+    struct device_config values;
+    char yaml[2000], *out = NULL;
+    size_t n;
+    FILE *f = open_memstream(&out, &n);
+    int rc;
+
+    snprintf(yaml, sizeof yaml, "node: d\nsite: s\nsources:\n%s", sources);
+    text.text = span_str(yaml);
+    rc = config_load_text(&tier.schema, &text, &values, &problems);
+    config_problems_print(&problems, f);
+    fclose(f);
+    assert_int_equal(rc, problems.n > 0 ? CONFIG_BAD : 0);
+    config_problems_deinit(&problems);
+    config_free_values(&tier.schema, &values);
+    return out;
+}
+
+static void must_say(const char *sources, const char *said)
+{
+    char *out = problems_of(sources);
+
+    if (strcmp(out, said) != 0)
+        fail_msg("%s\nsays\n%s\ninstead of\n%s", sources, out, said);
+    free(out);
+}
+
+#define MODBUS "  - {type: modbus, name: m, registers: [{name: a, address: 0}], "
+static void a_modbus_timeout_is_no_longer_than_the_interval(void **state)
+{
+    (void)state;
+    if (modbus_link_lacks() != NULL)
+        skip();
+    must_say(MODBUS "host: h, interval_ms: 300 ms, timeout_ms: 300 ms}\n", "");
+    must_say(MODBUS "host: h, interval_ms: 100 ms}\n", "");
+    must_say(MODBUS "host: h, interval_ms: 300 ms, timeout_ms: 301 ms}\n",
+             "d.yaml:4:95: sources[0].timeout_ms: is longer than interval_ms, 300 ms; Make it at most as "
+             "long, or interval_ms longer.\n");
+}
+
+static void wrong_modbus_sources_are_said_with_a_remedy(void **state)
+{
+    (void)state;
+    if (modbus_link_lacks() != NULL)
+        skip();
+    must_say(MODBUS "host: h, serial: /dev/ttyS0}\n",
+             "d.yaml:4:65: sources[0].host: one of host and serial is needed; Give host for Modbus TCP, or "
+             "serial for Modbus RTU.\n");
+    must_say("  - type: modbus\n    name: m\n    host: h\n    registers:\n"
+             "      - {name: a, address: 65535, type: u32}\n      - {name: b, address: 0, scale: 0}\n",
+             "d.yaml:8:19: sources[0].registers[0].address: its 2 words reach beyond the table; The last "
+             "address is 65535.\n"
+             "d.yaml:9:31: sources[0].registers[1].scale: is 0: every reading would be 0; Leave it out for "
+             "1.\n");
+}
+
+#define MQTT "  - type: mqtt\n    name: m\n    host: h\n"
+static void wrong_mqtt_sources_are_said_with_a_remedy(void **state)
+{
+    (void)state;
+    if (mqtt_client_lacks() != NULL)
+        skip();
+    must_say(MQTT "    topics: [{filter: a/#/b, channel: x}]\n",
+             "d.yaml:7:15: sources[0].topics[0].filter: has something behind #, which can only be the last "
+             "level; Write it like plant/+/temperature or plant/#.\n");
+    must_say(MQTT "    topics: [{filter: a/+, channel: $2, json: a..b}]\n",
+             "d.yaml:7:28: sources[0].topics[0].channel: has a $ with a higher number than the filter has +; "
+             "Write it like room-$1.temperature.\n"
+             "d.yaml:7:41: sources[0].topics[0].json: a key is missing at a dot or a bracket; Write it like "
+             "a.b[0].c.\n");
+    must_say(MQTT "    password_file: /p\n    ca_file: /c\n    topics: [{filter: a, channel: x}]\n",
+             "d.yaml:4:5: sources[0].tls: is off, but there are files for it; Set tls: true.\n"
+             "d.yaml:4:5: sources[0].username: is missing for the password; Give the username, too.\n");
+}
+
+static void wrong_exec_sources_are_said_with_a_remedy(void **state)
+{
+    (void)state;
+    must_say(
+        "  - {type: exec, name: e, command: [], interval_ms: 1 ms}\n",
+        "d.yaml:4:27: sources[0].command: must have 1..64 items, has 0; add items\n"
+        "d.yaml:4:53: sources[0].interval_ms: must be 10 ms..1 d, is 1 ms; choose a value in this range\n");
+    must_say("  - {type: exec, name: e, command: [p], expect: [{name: a, type: float}]}\n",
+             "d.yaml:4:66: sources[0].expect[0].type: must be one of auto, double, int, bool, text, is "
+             "float; choose "
+             "one of these\n");
+}
+
+static void more_kinds_than_there_is_room_for_are_an_error(void **state)
+{
+    static struct device_tier full;
+    const struct source_kind *extra[DEVICE_KINDS_MAX + 2] = {NULL};
+    struct errmsg err = {""};
+    size_t built_in = 0, room;
+
+    (void)state;
+    while (source_kinds[built_in] != NULL)
+        built_in++;
+    room = DEVICE_KINDS_MAX - built_in;
+    for (size_t i = 0; i < room; i++)
+        extra[i] = &source_host;
+    assert_int_equal(device_tier_init(&full, extra, NULL, &err), 0);
+    assert_ptr_equal(full.kinds[DEVICE_KINDS_MAX - 1], &source_host);
+    assert_null(full.kinds[DEVICE_KINDS_MAX]);
+    extra[room] = &source_host;
+    assert_int_equal(device_tier_init(&full, extra, NULL, &err), -ENOSPC);
+    assert_non_null(strstr(err.text, "more than 16 kinds"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_modbus_timeout_is_no_longer_than_the_interval),
+        cmocka_unit_test(wrong_modbus_sources_are_said_with_a_remedy),
+        cmocka_unit_test(wrong_mqtt_sources_are_said_with_a_remedy),
+        cmocka_unit_test(wrong_exec_sources_are_said_with_a_remedy),
+        cmocka_unit_test(more_kinds_than_there_is_room_for_are_an_error),
+    };
+
+    assert_int_equal(device_tier_init(&tier, NULL, NULL, &(struct errmsg){""}), 0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
