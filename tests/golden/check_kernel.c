@@ -8,7 +8,8 @@
 
 enum { X_MAX = 4096, W_MAX = 16384, Y_MAX = 4096, OUTPUTS_MAX = 64, DENSE = 40, CONV = 40 };
 
-static const uint64_t golden_int8 = GOLDEN_INT8, golden_float32 = GOLDEN_FLOAT32;
+static const uint64_t golden_int8 = UINT64_C(0xd817d5d837147cff),
+                      golden_float32 = UINT64_C(0xc2850e006ca72d93);
 
 static int8_t x_i8[X_MAX], w_i8[W_MAX], y_i8[Y_MAX];
 static float x_f32[X_MAX], w_f32[W_MAX], y_f32[Y_MAX], multiplier[OUTPUTS_MAX], bias_f32[OUTPUTS_MAX];
