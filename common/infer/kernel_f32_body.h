@@ -78,63 +78,71 @@ static inline four add_pairs(four a, four b)
     return __builtin_shufflevector(a, b, 0, 2, 4, 6) + __builtin_shufflevector(a, b, 1, 3, 5, 7);
 }
 
-/* One row or ROWS of them; `room` weights stand from w on. */
-__attribute__((always_inline)) static inline void dense_rows(const float *x, const float *w, size_t room,
-                                                             size_t k_count, size_t n_rows, float *y)
+/* What is left of a row after whole vectors of x, for each of ROWS rows. `room` weights stand from w on. */
+static void add_rest(const float *x, const float *w, size_t room, size_t k_count, const size_t row[ROWS],
+                     eight sums[ROWS])
 {
-    eight sums[ROWS] = {0}, v, one;
-    size_t k, rest = k_count % 8;
+    size_t rest = k_count % 8, back = k_count >= 8 ? k_count - 8 : 0, first = k_count >= 8 ? 8 - rest : 0;
+    float padded[8] = {0};
+    eight v, one;
 
-    for (k = 0; k + 8 <= k_count; k += 8) {
-        v = load_eight(x + k);
+    memcpy(padded + first, x + k_count - rest, rest * sizeof *x);
+    v = load_eight(padded);
+    for (size_t r = 0; r < ROWS; r++) {
+        size_t at = row[r] + back;
+
+        if (at + 8 <= room) {
+            one = load_some(w + at, first, rest);
+        } else {
+            memcpy(padded, w + at, rest * sizeof *w);
+            one = load_eight(padded);
+        }
+        add_products(&sums[r], &one, &v);
+    }
+}
+
+/* Outputs of ROWS rows, of which n are there: the others are the last one again. */
+static void dense_rows(const float *x, const float *w, const float *bias, size_t room, size_t k_count,
+                       size_t n, float *y)
+{
+    eight all[ROWS], sums[ROWS] = {0};
+    float out[ROWS];
+    size_t row[ROWS];
+
+    for (size_t r = 0; r < ROWS; r++)
+        row[r] = kernel_min(r, n - 1) * k_count;
+    for (size_t k = 0; k + 8 <= k_count; k += 8) {
+        eight v = load_eight(x + k);
+
 #pragma GCC unroll 8
-        for (size_t r = 0; r < n_rows; r++) {
-            one = load_eight(w + r * k_count + k);
-            add_products(&sums[r], &one, &v);
-        }
-    }
-    if (rest != 0 && k > 0) {
-        v = load_some(x + k_count - 8, 8 - rest, rest);
-        for (size_t r = 0; r < n_rows; r++) {
-            one = load_some(w + (r + 1) * k_count - 8, 8 - rest, rest);
-            add_products(&sums[r], &one, &v);
-        }
-    } else if (rest != 0) {
-        float padded[8] = {0};
+        for (size_t r = 0; r < ROWS; r++) {
+            eight one = load_eight(w + row[r] + k);
 
-        memcpy(padded, x, rest * sizeof *x);
-        v = load_eight(padded);
-        for (size_t r = 0; r < n_rows; r++) {
-            if (room >= r * k_count + 8) {
-                one = load_some(w + r * k_count, 0, rest);
-            } else {
-                memcpy(padded, w + r * k_count, rest * sizeof *w);
-                one = load_eight(padded);
-            }
             add_products(&sums[r], &one, &v);
         }
     }
-    for (size_t r = 0; r < n_rows; r += 4) {
-        four all, row[4];
+    /* A copy that has an address: the sums themselves stay in registers. */
+#pragma GCC unroll 8
+    for (size_t r = 0; r < ROWS; r++)
+        all[r] = sums[r];
+    if (k_count % 8 != 0)
+        add_rest(x, w, room, k_count, row, all);
+    for (size_t r = 0; r < ROWS; r += 4) {
+        four v = add_pairs(add_pairs(fold(&all[r]), fold(&all[r + 1])),
+                           add_pairs(fold(&all[r + 2]), fold(&all[r + 3])));
 
-        for (size_t i = 0; i < 4; i++)
-            row[i] = fold(&sums[n_rows == 1 ? 0 : r + i]);
-        all = add_pairs(add_pairs(row[0], row[1]), add_pairs(row[2], row[3]));
-        memcpy(y + r, &all, n_rows == 1 ? sizeof *y : sizeof all);
+        memcpy(out + r, &v, sizeof v);
     }
+    for (size_t r = 0; r < n; r++)
+        y[r] = bias == NULL ? out[r] : out[r] + bias[r];
 }
 
 static void dense_f32(const float *x, const float *w, const float *bias, size_t k_count, size_t m_count,
                       float *y)
 {
-    size_t m = 0;
-
-    for (; m + ROWS <= m_count; m += ROWS)
-        dense_rows(x, w + m * k_count, (m_count - m) * k_count, k_count, ROWS, y + m);
-    for (; m < m_count; m++)
-        dense_rows(x, w + m * k_count, (m_count - m) * k_count, k_count, 1, y + m);
-    for (m = 0; bias != NULL && m < m_count; m++)
-        y[m] += bias[m];
+    for (size_t m = 0; m < m_count; m += ROWS)
+        dense_rows(x, w + m * k_count, bias == NULL ? NULL : bias + m, (m_count - m) * k_count, k_count,
+                   kernel_min(ROWS, m_count - m), y + m);
 }
 
 /* ---- convolution ---- */
@@ -147,56 +155,51 @@ struct sweep {
     const size_t *x_at, *w_at;
 };
 
-/* n_m outputs by n_v vectors of positions; `room` floats of each output may be written. */
-__attribute__((always_inline)) static inline void sweep_block(const struct sweep *s, const float *x,
-                                                              const float *w, const float *bias, size_t n_m,
-                                                              size_t n_v, float *y, size_t y_row, size_t room)
+/* n_m outputs (those that are not there are the last one again) by two vectors of positions; `room` floats
+ * of each output may be written. */
+static void sweep_block(const struct sweep *s, const float *x, const float *w, const float *bias, size_t n_m,
+                        float *y, size_t y_row, size_t room)
 {
-    lanes sums[4][2];
+    lanes sums[4][2], out[4][2];
+    size_t at[4];
 
-    for (size_t m = 0; m < n_m; m++)
-        for (size_t v = 0; v < n_v; v++)
-            sums[m][v] = (lanes){0} + (bias == NULL ? 0 : bias[m]);
+#pragma GCC unroll 4
+    for (size_t m = 0; m < 4; m++) {
+        size_t there = kernel_min(m, n_m - 1);
+
+        at[m] = there * s->w_output;
+        sums[m][0] = sums[m][1] = (lanes){0} + (bias == NULL ? 0 : bias[there]);
+    }
     for (size_t c = 0; c < s->channels; c++)
         for (size_t t = 0; t < s->n_taps; t++) {
             const float *from = x + c * s->x_row + s->x_at[t], *weight = w + c * s->w_channel + s->w_at[t];
-            lanes values[2];
+            lanes a = load_lanes(from), b = load_lanes(from + LANES);
 
-            for (size_t v = 0; v < n_v; v++)
-                values[v] = load_lanes(from + v * LANES);
-            for (size_t m = 0; m < n_m; m++) {
-                lanes one = (lanes){0} + weight[m * s->w_output];
+#pragma GCC unroll 4
+            for (size_t m = 0; m < 4; m++) {
+                lanes one = (lanes){0} + weight[at[m]];
 
-                for (size_t v = 0; v < n_v; v++)
-                    sums[m][v] += one * values[v];
+                sums[m][0] += one * a;
+                sums[m][1] += one * b;
             }
         }
-    for (size_t m = 0; m < n_m; m++)
-        for (size_t v = 0; v < n_v && v * LANES < room; v++)
-            memcpy(y + m * y_row + v * LANES, &sums[m][v],
-                   room - v * LANES >= LANES ? sizeof(lanes) : (room - v * LANES) * sizeof(float));
+    /* A copy that has an address: the sums themselves stay in registers. */
+    memcpy(out, sums, sizeof out);
+    for (size_t m = 0; m < n_m; m++, y += y_row)
+        if (room >= 2 * LANES)
+            memcpy(y, out[m], sizeof out[m]);
+        else
+            memcpy(y, out[m], room * sizeof *y);
 }
 
 /* n positions of every output. */
 static void sweep_all(const struct sweep *s, const float *x, const float *w, const float *bias,
                       size_t outputs, size_t n, float *y, size_t y_row)
 {
-    for (size_t m = 0; m < outputs; m += 4) {
-        const float *b = bias == NULL ? NULL : bias + m, *from = w + m * s->w_output;
-
-        for (size_t i = 0; i < n; i += 2 * LANES) {
-            float *to = y + m * y_row + i;
-
-            if (outputs - m >= 4 && n - i > LANES)
-                sweep_block(s, x + i, from, b, 4, 2, to, y_row, n - i);
-            else if (outputs - m >= 4)
-                sweep_block(s, x + i, from, b, 4, 1, to, y_row, n - i);
-            else
-                for (size_t k = 0; k < outputs - m; k++)
-                    sweep_block(s, x + i, from + k * s->w_output, b == NULL ? NULL : b + k, 1, 2,
-                                to + k * y_row, y_row, n - i);
-        }
-    }
+    for (size_t m = 0; m < outputs; m += 4)
+        for (size_t i = 0; i < n; i += 2 * LANES)
+            sweep_block(s, x + i, w + m * s->w_output, bias == NULL ? NULL : bias + m,
+                        kernel_min(4, outputs - m), y + m * y_row + i, y_row, n - i);
 }
 
 /* Copies the positions of x that a convolution reads, zeros where there are none: position p stands in row

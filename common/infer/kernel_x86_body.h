@@ -87,8 +87,8 @@ struct sink {
     float *y_f32;
 };
 
-__attribute__((always_inline)) static inline void put(const struct sink *s, __m256i sums, size_t m, size_t at,
-                                                      size_t n)
+/* Of outputs from m on n are there. */
+__attribute__((noinline)) static void put(const struct sink *s, __m256i sums, size_t m, size_t at, size_t n)
 {
     __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), load_floats(s->multiplier + m, n));
 
@@ -182,34 +182,36 @@ static struct tail tail_of(const int8_t *x, size_t k_count)
     memcpy(padded + STEP, x + k_count - t.n, t.n);
     t.at_end = load_x(padded + t.n);
     t.at_begin = load_x(padded + STEP);
+#ifdef KERNEL_DOT
     for (size_t k = 0; k + STEP <= k_count; k += STEP)
         excess = add_excess(excess, load_x(x + k));
     excess = add_excess(excess, t.at_begin);
     excess = _mm256_hadd_epi32(excess, excess);
     excess = _mm256_hadd_epi32(excess, excess);
-    t.excess = _mm256_add_epi32(excess, _mm256_permute2x128_si256(excess, excess, 1));
+    excess = _mm256_add_epi32(excess, _mm256_permute2x128_si256(excess, excess, 1));
+#endif
+    t.excess = excess;
     return t;
 }
 
-/* Eight rows of less than a vector; there are `before` weights before w and `room` from it on. */
-static void add_short_rows(const struct tail *t, const int8_t *w, size_t before, size_t room, size_t k_count,
-                           const size_t row[KERNEL_BLOCK], __m256i v[KERNEL_BLOCK])
+/* The tail of eight rows; there are `before` weights before w and `room` from it on. */
+static void add_tail(const struct tail *t, const int8_t *w, size_t before, size_t room, size_t k_count,
+                     const size_t row[KERNEL_BLOCK], __m256i v[KERNEL_BLOCK])
 {
     int8_t copy[KERNEL_BLOCK * STEP + STEP];
-    size_t last = row[KERNEL_BLOCK - 1];
+    size_t last = row[KERNEL_BLOCK - 1], from = 0;
+    dense_x x = t->at_begin;
 
-    if (last + STEP > room && before + k_count >= STEP) {
-        for (size_t r = 0; r < KERNEL_BLOCK; r++)
-            v[r] = add_dense(v[r], w + row[r] + k_count - STEP, t->at_end);
-        return;
-    }
-    if (last + STEP > room) {
+    if (before + k_count >= STEP) {
+        from = k_count - STEP;
+        x = t->at_end;
+    } else if (last + STEP > room) {
         memset(copy, 0, sizeof copy);
         memcpy(copy, w, last + k_count);
         w = copy;
     }
     for (size_t r = 0; r < KERNEL_BLOCK; r++)
-        v[r] = add_dense(v[r], w + row[r], t->at_begin);
+        v[r] = add_dense(v[r], w + row[r] + from, x);
 }
 
 static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
@@ -218,27 +220,30 @@ static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t 
     struct tail t = tail_of(x, k_count);
 
     for (size_t m = 0; m < m_count; m += KERNEL_BLOCK) {
-        size_t n = kernel_min(KERNEL_BLOCK, m_count - m), row[KERNEL_BLOCK], k;
+        size_t n = kernel_min(KERNEL_BLOCK, m_count - m), row[KERNEL_BLOCK];
         const int8_t *from = w + m * k_count;
-        __m256i v[KERNEL_BLOCK], sums;
+        __m256i v[KERNEL_BLOCK], all[KERNEL_BLOCK], sums;
 
         /* Rows that are not there are the last one again. */
-        for (size_t r = 0; r < KERNEL_BLOCK; r++) {
+        for (size_t r = 0; r < KERNEL_BLOCK; r++)
             row[r] = kernel_min(r, n - 1) * k_count;
+#pragma GCC unroll 8
+        for (size_t r = 0; r < KERNEL_BLOCK; r++)
             v[r] = _mm256_setzero_si256();
-        }
-        for (k = 0; k + STEP <= k_count; k += STEP) {
+        for (size_t k = 0; k + STEP <= k_count; k += STEP) {
             dense_x values = load_x(x + k);
 
+#pragma GCC unroll 8
             for (size_t r = 0; r < KERNEL_BLOCK; r++)
                 v[r] = add_dense(v[r], from + row[r] + k, values);
         }
-        if (t.n != 0 && k > 0)
-            for (size_t r = 0; r < KERNEL_BLOCK; r++)
-                v[r] = add_dense(v[r], from + row[r] + k_count - STEP, t.at_end);
-        else if (t.n != 0)
-            add_short_rows(&t, from, m * k_count, (m_count - m) * k_count, k_count, row, v);
-        sums = _mm256_sub_epi32(_mm256_add_epi32(sums_of(v), load_ints(bias + m, n)), t.excess);
+        /* A copy that has an address: the sums themselves stay in registers. */
+#pragma GCC unroll 8
+        for (size_t r = 0; r < KERNEL_BLOCK; r++)
+            all[r] = v[r];
+        if (t.n != 0)
+            add_tail(&t, from, m * k_count, (m_count - m) * k_count, k_count, row, all);
+        sums = _mm256_sub_epi32(_mm256_add_epi32(sums_of(all), load_ints(bias + m, n)), t.excess);
         put(s, sums, m, m, n);
     }
 }
@@ -288,6 +293,11 @@ static inline conv_x conv_value(int32_t x)
     return (conv_x)(x + 128);
 }
 
+static inline void store_values(conv_x *to, __m128i x)
+{
+    _mm_storeu_si128((__m128i *)to, _mm_xor_si128(x, _mm_set1_epi8(INT8_MIN)));
+}
+
 static inline __m256i load_chunks(const int8_t *a, const int8_t *b)
 {
     return _mm256_loadu2_m128i((const __m128i *)b, (const __m128i *)a);
@@ -311,6 +321,11 @@ static inline conv_x conv_value(int32_t x)
     return (conv_x)x;
 }
 
+static inline void store_values(conv_x *to, __m128i x)
+{
+    _mm256_storeu_si256((__m256i *)to, _mm256_cvtepi8_epi16(x));
+}
+
 static inline __m256i load_chunks(const int8_t *a, const int8_t *b)
 {
     return _mm256_cvtepi8_epi16(
@@ -331,7 +346,11 @@ static inline __m256i excess_of(__m256i w)
 
 static void conv_prepare_x(const int8_t *x, size_t n, conv_x *to)
 {
-    for (size_t i = 0; i < n; i++)
+    size_t i = 0;
+
+    for (; i + 16 <= n; i += 16)
+        store_values(to + i, _mm_loadu_si128((const __m128i *)(x + i)));
+    for (; i < n; i++)
         to[i] = conv_value(x[i]);
 }
 
@@ -387,63 +406,51 @@ static void conv_pack(const int8_t *w, const int32_t *bias, size_t k_count, size
     }
 }
 
-/* n_l windows by n_b blocks. */
-__attribute__((always_inline)) static inline void conv_block(const conv_x *x, size_t x_step, size_t n_l,
-                                                             const int32_t *w, size_t n_b, size_t k_count,
-                                                             const struct sink *s, size_t l, size_t m,
-                                                             size_t m_count)
+enum { WINDOWS = 4 };
+
+/* A block of eight outputs of WINDOWS windows, of which n are there: the others are the last one again. */
+static void conv_block(const conv_x *x, size_t x_step, size_t n, const int32_t *w, size_t k_count,
+                       __m256i ret_sums[WINDOWS])
 {
-    size_t n_groups = (k_count + GROUP - 1) / GROUP, ints = block_ints(k_count);
-    __m256i sums[4][2];
+    size_t n_groups = (k_count + GROUP - 1) / GROUP;
+    const conv_x *from[WINDOWS];
+    __m256i sums[WINDOWS];
 
-    for (size_t i = 0; i < n_l; i++)
-        for (size_t b = 0; b < n_b; b++)
-            sums[i][b] = _mm256_loadu_si256((const __m256i *)(w + b * ints));
-    w += KERNEL_BLOCK;
+#pragma GCC unroll 4
+    for (size_t i = 0; i < WINDOWS; i++) {
+        from[i] = x + kernel_min(i, n - 1) * x_step;
+        sums[i] = _mm256_loadu_si256((const __m256i *)w);
+    }
     for (size_t g = 0; g < n_groups; g++) {
-        __m256i weights[2];
+        __m256i weights = _mm256_loadu_si256((const __m256i *)(w += KERNEL_BLOCK));
 
-        for (size_t b = 0; b < n_b; b++)
-            weights[b] = _mm256_loadu_si256((const __m256i *)(w + b * ints + g * KERNEL_BLOCK));
-        for (size_t i = 0; i < n_l; i++) {
-            __m256i values;
+#pragma GCC unroll 4
+        for (size_t i = 0; i < WINDOWS; i++) {
             int32_t group;
 
-            memcpy(&group, x + i * x_step + g * GROUP, sizeof group);
-            values = _mm256_set1_epi32(group);
-            for (size_t b = 0; b < n_b; b++)
-                sums[i][b] = add_group(sums[i][b], values, weights[b]);
+            memcpy(&group, from[i] + g * GROUP, sizeof group);
+            sums[i] = add_group(sums[i], _mm256_set1_epi32(group), weights);
         }
     }
-    for (size_t i = 0; i < n_l; i++)
-        for (size_t b = 0; b < n_b; b++) {
-            size_t at = m + b * KERNEL_BLOCK;
-
-            put(s, sums[i][b], at, (l + i) * m_count + at, m_count - at);
-        }
+    memcpy(ret_sums, sums, sizeof sums);
 }
 
 static void conv_windows(const conv_x *x, size_t x_step, size_t n, const void *packed, size_t k_count,
                          size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32)
 {
     struct sink s = sink_of(q, y, y_f32);
-    const int32_t *w = packed;
 
-    for (size_t m = 0, n_b; m < m_count; m += n_b * KERNEL_BLOCK) {
-        size_t l = 0;
+    for (size_t l = 0; l < n; l += WINDOWS, x += WINDOWS * x_step) {
+        const int32_t *w = packed;
+        size_t part = kernel_min(WINDOWS, n - l);
 
-        n_b = m_count - m > KERNEL_BLOCK ? 2 : 1;
-        for (; l + 4 <= n; l += 4)
-            if (n_b == 2)
-                conv_block(x + l * x_step, x_step, 4, w, 2, k_count, &s, l, m, m_count);
-            else
-                conv_block(x + l * x_step, x_step, 4, w, 1, k_count, &s, l, m, m_count);
-        for (; l < n; l++)
-            if (n_b == 2)
-                conv_block(x + l * x_step, x_step, 1, w, 2, k_count, &s, l, m, m_count);
-            else
-                conv_block(x + l * x_step, x_step, 1, w, 1, k_count, &s, l, m, m_count);
-        w += n_b * block_ints(k_count);
+        for (size_t m = 0; m < m_count; m += KERNEL_BLOCK, w += block_ints(k_count)) {
+            __m256i sums[WINDOWS];
+
+            conv_block(x, x_step, part, w, k_count, sums);
+            for (size_t i = 0; i < part; i++)
+                put(&s, sums[i], m, (l + i) * m_count + m, m_count - m);
+        }
     }
 }
 
