@@ -33,6 +33,7 @@ static inline eight load_eight(const float *p)
 {
     eight v;
 
+#pragma GCC unroll 2
     for (size_t i = 0; i < 8 / LANES; i++)
         v.part[i] = load_lanes(p + i * LANES);
     return v;
@@ -57,6 +58,7 @@ static inline eight load_some(const float *p, size_t first, size_t n)
 
 static inline void add_products(eight *sums, const eight *w, const eight *x)
 {
+#pragma GCC unroll 2
     for (size_t i = 0; i < 8 / LANES; i++)
         sums->part[i] += w->part[i] * x->part[i];
 }
@@ -101,48 +103,69 @@ static void add_rest(const float *x, const float *w, size_t room, size_t k_count
     }
 }
 
-/* Outputs of ROWS rows, of which n are there: the others are the last one again. */
+/* n outputs, of ROWS rows: rows that are not there are the last one again. */
 static void dense_rows(const float *x, const float *w, const float *bias, size_t room, size_t k_count,
-                       size_t n, float *y)
+                       size_t n, const size_t row[ROWS], float *y)
 {
-    eight all[ROWS], sums[ROWS] = {0};
-    float out[ROWS];
-    size_t row[ROWS];
+    eight sums[ROWS] = {0};
+    const float *from[ROWS];
+    four out[ROWS / 4];
 
+#pragma GCC unroll 8
     for (size_t r = 0; r < ROWS; r++)
-        row[r] = kernel_min(r, n - 1) * k_count;
+        from[r] = w + row[r];
     for (size_t k = 0; k + 8 <= k_count; k += 8) {
         eight v = load_eight(x + k);
 
 #pragma GCC unroll 8
         for (size_t r = 0; r < ROWS; r++) {
-            eight one = load_eight(w + row[r] + k);
+            eight one = load_eight(from[r] + k);
 
             add_products(&sums[r], &one, &v);
         }
     }
-    /* A copy that has an address: the sums themselves stay in registers. */
-#pragma GCC unroll 8
-    for (size_t r = 0; r < ROWS; r++)
-        all[r] = sums[r];
-    if (k_count % 8 != 0)
-        add_rest(x, w, room, k_count, row, all);
-    for (size_t r = 0; r < ROWS; r += 4) {
-        four v = add_pairs(add_pairs(fold(&all[r]), fold(&all[r + 1])),
-                           add_pairs(fold(&all[r + 2]), fold(&all[r + 3])));
+    if (k_count % 8 != 0) {
+        /* A copy, because what has an address is not kept in registers. */
+        eight all[ROWS];
 
-        memcpy(out + r, &v, sizeof v);
+        memcpy(all, sums, sizeof all);
+        add_rest(x, w, room, k_count, row, all);
+        memcpy(sums, all, sizeof all);
+    }
+#pragma GCC unroll 2
+    for (size_t r = 0; r < ROWS; r += 4)
+        out[r / 4] = add_pairs(add_pairs(fold(&sums[r]), fold(&sums[r + 1])),
+                               add_pairs(fold(&sums[r + 2]), fold(&sums[r + 3])));
+    if (n == ROWS) {
+        four b[ROWS / 4];
+
+        if (bias != NULL) {
+            memcpy(b, bias, sizeof b);
+#pragma GCC unroll 2
+            for (size_t r = 0; r < ROWS / 4; r++)
+                out[r] += b[r];
+        }
+        memcpy(y, out, sizeof out);
+        return;
     }
     for (size_t r = 0; r < n; r++)
-        y[r] = bias == NULL ? out[r] : out[r] + bias[r];
+        y[r] = bias == NULL ? out[r / 4][r % 4] : out[r / 4][r % 4] + bias[r];
 }
 
 static void dense_f32(const float *x, const float *w, const float *bias, size_t k_count, size_t m_count,
                       float *y)
 {
-    for (size_t m = 0; m < m_count; m += ROWS)
-        dense_rows(x, w + m * k_count, bias == NULL ? NULL : bias + m, (m_count - m) * k_count, k_count,
-                   kernel_min(ROWS, m_count - m), y + m);
+    size_t row[ROWS];
+
+    for (size_t m = 0; m < m_count; m += ROWS) {
+        size_t n = kernel_min(ROWS, m_count - m);
+
+        if (m == 0 || n < ROWS)
+            for (size_t r = 0; r < ROWS; r++)
+                row[r] = kernel_min(r, n - 1) * k_count;
+        dense_rows(x, w + m * k_count, bias == NULL ? NULL : bias + m, (m_count - m) * k_count, k_count, n,
+                   row, y + m);
+    }
 }
 
 /* ---- convolution ---- */

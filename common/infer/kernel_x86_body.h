@@ -218,32 +218,38 @@ static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t 
                   const struct sink *s)
 {
     struct tail t = tail_of(x, k_count);
+    size_t row[KERNEL_BLOCK];
 
     for (size_t m = 0; m < m_count; m += KERNEL_BLOCK) {
-        size_t n = kernel_min(KERNEL_BLOCK, m_count - m), row[KERNEL_BLOCK];
-        const int8_t *from = w + m * k_count;
-        __m256i v[KERNEL_BLOCK], all[KERNEL_BLOCK], sums;
+        size_t n = kernel_min(KERNEL_BLOCK, m_count - m);
+        const int8_t *from = w + m * k_count, *rows[KERNEL_BLOCK];
+        __m256i v[KERNEL_BLOCK], sums;
 
         /* Rows that are not there are the last one again. */
-        for (size_t r = 0; r < KERNEL_BLOCK; r++)
-            row[r] = kernel_min(r, n - 1) * k_count;
+        if (m == 0 || n < KERNEL_BLOCK)
+            for (size_t r = 0; r < KERNEL_BLOCK; r++)
+                row[r] = kernel_min(r, n - 1) * k_count;
 #pragma GCC unroll 8
-        for (size_t r = 0; r < KERNEL_BLOCK; r++)
+        for (size_t r = 0; r < KERNEL_BLOCK; r++) {
+            rows[r] = from + row[r];
             v[r] = _mm256_setzero_si256();
+        }
         for (size_t k = 0; k + STEP <= k_count; k += STEP) {
             dense_x values = load_x(x + k);
 
 #pragma GCC unroll 8
             for (size_t r = 0; r < KERNEL_BLOCK; r++)
-                v[r] = add_dense(v[r], from + row[r] + k, values);
+                v[r] = add_dense(v[r], rows[r] + k, values);
         }
-        /* A copy that has an address: the sums themselves stay in registers. */
-#pragma GCC unroll 8
-        for (size_t r = 0; r < KERNEL_BLOCK; r++)
-            all[r] = v[r];
-        if (t.n != 0)
+        if (t.n != 0) {
+            /* A copy, because what has an address is not kept in registers. */
+            __m256i all[KERNEL_BLOCK];
+
+            memcpy(all, v, sizeof all);
             add_tail(&t, from, m * k_count, (m_count - m) * k_count, k_count, row, all);
-        sums = _mm256_sub_epi32(_mm256_add_epi32(sums_of(all), load_ints(bias + m, n)), t.excess);
+            memcpy(v, all, sizeof all);
+        }
+        sums = _mm256_sub_epi32(_mm256_add_epi32(sums_of(v), load_ints(bias + m, n)), t.excess);
         put(s, sums, m, m, n);
     }
 }
