@@ -81,8 +81,8 @@ static inline four add_pairs(four a, four b)
 }
 
 /* What is left of a row after whole vectors of x, for each of ROWS rows. `room` weights stand from w on. */
-static void add_rest(const float *x, const float *w, size_t room, size_t k_count, const size_t row[ROWS],
-                     eight sums[ROWS])
+__attribute__((noinline)) static void add_rest(const float *x, const float *w, size_t room, size_t k_count,
+                                               const size_t row[ROWS], eight sums[ROWS])
 {
     size_t rest = k_count % 8, back = k_count >= 8 ? k_count - 8 : 0, first = k_count >= 8 ? 8 - rest : 0;
     float padded[8] = {0};
@@ -104,8 +104,9 @@ static void add_rest(const float *x, const float *w, size_t room, size_t k_count
 }
 
 /* n outputs, of ROWS rows: rows that are not there are the last one again. */
-static void dense_rows(const float *x, const float *w, const float *bias, size_t room, size_t k_count,
-                       size_t n, const size_t row[ROWS], float *y)
+__attribute__((always_inline)) static inline void dense_rows(const float *x, const float *w,
+                                                             const float *bias, size_t room, size_t k_count,
+                                                             size_t n, const size_t row[ROWS], float *y)
 {
     eight sums[ROWS] = {0};
     const float *from[ROWS];
@@ -155,16 +156,16 @@ static void dense_rows(const float *x, const float *w, const float *bias, size_t
 static void dense_f32(const float *x, const float *w, const float *bias, size_t k_count, size_t m_count,
                       float *y)
 {
-    size_t row[ROWS];
+    size_t row[ROWS], n = kernel_min(ROWS, m_count);
 
+    for (size_t r = 0; r < ROWS && n > 0; r++)
+        row[r] = kernel_min(r, n - 1) * k_count;
     for (size_t m = 0; m < m_count; m += ROWS) {
-        size_t n = kernel_min(ROWS, m_count - m);
+        /* The last ones begin further in front: some outputs are computed twice. */
+        size_t at = kernel_min(m, m_count - n);
 
-        if (m == 0 || n < ROWS)
-            for (size_t r = 0; r < ROWS; r++)
-                row[r] = kernel_min(r, n - 1) * k_count;
-        dense_rows(x, w + m * k_count, bias == NULL ? NULL : bias + m, (m_count - m) * k_count, k_count, n,
-                   row, y + m);
+        dense_rows(x, w + at * k_count, bias == NULL ? NULL : bias + at, (m_count - at) * k_count, k_count, n,
+                   row, y + at);
     }
 }
 
@@ -200,7 +201,8 @@ static void sweep_block(const struct sweep *s, const float *x, const float *w, c
 
 #pragma GCC unroll 4
             for (size_t m = 0; m < 4; m++) {
-                lanes one = (lanes){0} + weight[at[m]];
+                /* No 0 is added: x - 0 is x, the sign of a 0 included. */
+                lanes one = weight[at[m]] - (lanes){0};
 
                 sums[m][0] += one * a;
                 sums[m][1] += one * b;

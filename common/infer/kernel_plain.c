@@ -11,15 +11,6 @@ static void widen(const int8_t *x, size_t n, int16_t *to)
         to[i] = x[i];
 }
 
-static int32_t dot_wide(const int16_t *x, const int16_t *w, size_t n)
-{
-    int32_t sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += (int32_t)x[i] * w[i];
-    return sum;
-}
-
 static int32_t dot(const int16_t *x, const int8_t *w, size_t n)
 {
     int32_t sum = 0;
@@ -27,11 +18,6 @@ static int32_t dot(const int16_t *x, const int8_t *w, size_t n)
     for (size_t i = 0; i < n; i++)
         sum += (int32_t)x[i] * (int16_t)w[i];
     return sum;
-}
-
-static int8_t requantize(int32_t sum, const struct kernel_requantize *q, size_t m)
-{
-    return kernel_saturate((float)sum * q->multiplier[m], q->zero, q->lowest);
 }
 
 /* Sums in chunks of outputs that find room beside x. */
@@ -50,8 +36,17 @@ static void dense_sums(const int8_t *x, const int8_t *w, const int32_t *bias, si
     }
 }
 
-static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
-                     const struct kernel_requantize *q, int8_t *y)
+/* Into y_f32 when it is not NULL, else into y. */
+static void put(int32_t sum, const struct kernel_requantize *q, size_t m, int8_t *y, float *y_f32)
+{
+    if (y_f32 != NULL)
+        y_f32[m] = (float)sum * q->multiplier[m];
+    else
+        y[m] = kernel_saturate((float)sum * q->multiplier[m], q->zero, q->lowest);
+}
+
+static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
+                  const struct kernel_requantize *q, int8_t *y, float *y_f32)
 {
     int32_t sums[CHUNK];
 
@@ -60,22 +55,22 @@ static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size
 
         dense_sums(x, w + m * k_count, bias + m, k_count, n, sums);
         for (size_t i = 0; i < n; i++)
-            y[m + i] = requantize(sums[i], q, m + i);
+            put(sums[i], q, m + i, y, y_f32);
     }
+}
+
+static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
+                     const struct kernel_requantize *q, int8_t *y)
+{
+    dense(x, w, bias, k_count, m_count, q, y, NULL);
 }
 
 static void dense_i8_f32(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count,
                          size_t m_count, const float *multiplier, float *y)
 {
-    int32_t sums[CHUNK];
+    struct kernel_requantize q = {.multiplier = multiplier};
 
-    for (size_t m = 0; m < m_count; m += CHUNK) {
-        size_t n = kernel_min(CHUNK, m_count - m);
-
-        dense_sums(x, w + m * k_count, bias + m, k_count, n, sums);
-        for (size_t i = 0; i < n; i++)
-            y[m + i] = (float)sums[i] * multiplier[m + i];
-    }
+    dense(x, w, bias, k_count, m_count, &q, NULL, y);
 }
 
 /* ---- convolution ---- */
@@ -92,30 +87,22 @@ static conv_x conv_value(int32_t x)
     return (conv_x)x;
 }
 
-/* The weights widened, row by row, behind the biases. */
 static void conv_pack(const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count, void *packed)
 {
-    int32_t *to = packed;
-
-    memcpy(to, bias, m_count * sizeof *bias);
-    widen(w, m_count * k_count, (int16_t *)(to + m_count));
+    memcpy(packed, bias, m_count * sizeof *bias);
+    memcpy((int32_t *)packed + m_count, w, m_count * k_count);
 }
 
 static void conv_windows(const conv_x *x, size_t x_step, size_t n, const void *packed, size_t k_count,
                          size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32)
 {
     const int32_t *bias = packed;
-    const int16_t *w = (const int16_t *)(bias + m_count);
+    const int8_t *w = (const int8_t *)(bias + m_count);
 
     for (size_t l = 0; l < n; l++)
-        for (size_t m = 0; m < m_count; m++) {
-            int32_t sum = bias[m] + dot_wide(x + l * x_step, w + m * k_count, k_count);
-
-            if (y_f32 != NULL)
-                y_f32[l * m_count + m] = (float)sum * q->multiplier[m];
-            else
-                y[l * m_count + m] = requantize(sum, q, m);
-        }
+        for (size_t m = 0; m < m_count; m++)
+            put(bias[m] + dot(x + l * x_step, w + m * k_count, k_count), q, m,
+                y == NULL ? NULL : y + l * m_count, y_f32 == NULL ? NULL : y_f32 + l * m_count);
 }
 
 #include "infer/kernel_conv_body.h"

@@ -414,28 +414,33 @@ static void conv_pack(const int8_t *w, const int32_t *bias, size_t k_count, size
 
 enum { WINDOWS = 4 };
 
-/* A block of eight outputs of WINDOWS windows, of which n are there: the others are the last one again. */
-static void conv_block(const conv_x *x, size_t x_step, size_t n, const int32_t *w, size_t k_count,
-                       __m256i ret_sums[WINDOWS])
+/* Two blocks of eight outputs, the second `next` behind the first (0: there is none), of WINDOWS windows, of
+ * which n are there: the others are the last one again. */
+static void conv_blocks(const conv_x *x, size_t x_step, size_t n, const int32_t *w, size_t next,
+                        size_t n_groups, __m256i ret_sums[WINDOWS][2])
 {
-    size_t n_groups = (k_count + GROUP - 1) / GROUP;
     const conv_x *from[WINDOWS];
-    __m256i sums[WINDOWS];
+    __m256i sums[WINDOWS][2];
 
 #pragma GCC unroll 4
     for (size_t i = 0; i < WINDOWS; i++) {
         from[i] = x + kernel_min(i, n - 1) * x_step;
-        sums[i] = _mm256_loadu_si256((const __m256i *)w);
+        sums[i][0] = _mm256_loadu_si256((const __m256i *)w);
+        sums[i][1] = _mm256_loadu_si256((const __m256i *)(w + next));
     }
     for (size_t g = 0; g < n_groups; g++) {
-        __m256i weights = _mm256_loadu_si256((const __m256i *)(w += KERNEL_BLOCK));
+        __m256i a = _mm256_loadu_si256((const __m256i *)(w += KERNEL_BLOCK));
+        __m256i b = _mm256_loadu_si256((const __m256i *)(w + next));
 
 #pragma GCC unroll 4
         for (size_t i = 0; i < WINDOWS; i++) {
+            __m256i values;
             int32_t group;
 
             memcpy(&group, from[i] + g * GROUP, sizeof group);
-            sums[i] = add_group(sums[i], _mm256_set1_epi32(group), weights);
+            values = _mm256_set1_epi32(group);
+            sums[i][0] = add_group(sums[i][0], values, a);
+            sums[i][1] = add_group(sums[i][1], values, b);
         }
     }
     memcpy(ret_sums, sums, sizeof sums);
@@ -444,18 +449,24 @@ static void conv_block(const conv_x *x, size_t x_step, size_t n, const int32_t *
 static void conv_windows(const conv_x *x, size_t x_step, size_t n, const void *packed, size_t k_count,
                          size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32)
 {
+    size_t n_groups = (k_count + GROUP - 1) / GROUP, ints = (n_groups + 1) * KERNEL_BLOCK;
     struct sink s = sink_of(q, y, y_f32);
 
     for (size_t l = 0; l < n; l += WINDOWS, x += WINDOWS * x_step) {
         const int32_t *w = packed;
         size_t part = kernel_min(WINDOWS, n - l);
 
-        for (size_t m = 0; m < m_count; m += KERNEL_BLOCK, w += block_ints(k_count)) {
-            __m256i sums[WINDOWS];
+        for (size_t m = 0; m < m_count; m += 2 * KERNEL_BLOCK, w += 2 * ints) {
+            bool both = m_count - m > KERNEL_BLOCK;
+            __m256i sums[WINDOWS][2];
 
-            conv_block(x, x_step, part, w, k_count, sums);
-            for (size_t i = 0; i < part; i++)
-                put(&s, sums[i], m, (l + i) * m_count + m, m_count - m);
+            conv_blocks(x, x_step, part, w, both ? ints : 0, n_groups, sums);
+            for (size_t i = 0; i < part; i++) {
+                put(&s, sums[i][0], m, (l + i) * m_count + m, m_count - m);
+                if (both)
+                    put(&s, sums[i][1], m + KERNEL_BLOCK, (l + i) * m_count + m + KERNEL_BLOCK,
+                        m_count - m - KERNEL_BLOCK);
+            }
         }
     }
 }
