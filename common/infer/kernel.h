@@ -30,35 +30,49 @@ struct kernel_conv1d {
     int32_t x_zero;
 };
 
+struct kernel_sweep;
+
 struct kernel_table {
     enum kernel_level level;
     const char *name; /* "avx2" */
-    /* y[m] = requantized(bias[m] + sum over k of w[m * k_count + k] * x[k]). |sums| stay below 2^31. */
+    /* y[m] = requantized(bias[m] + sum over k of w[m * k_count + k] * x[k]); when y_f32 is not NULL
+     * y_f32[m] = sum * multiplier[m] instead. |sums| stay below 2^31. */
     void (*dense_i8)(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
-                     const struct kernel_requantize *q, int8_t *y);
-    /* the same, y[m] = sum * multiplier[m] in float32 */
-    void (*dense_i8_f32)(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count,
-                         size_t m_count, const float *multiplier, float *y);
-    /* x [length][channels], w [outputs][kernel][channels], y [n_out][outputs]; bias has the zero point folded
-     * in. `scratch`: kernel_conv1d_i8_scratch_bytes, 64-byte aligned. */
-    void (*conv1d_i8)(const struct kernel_conv1d *c, const int8_t *x, const int8_t *w, const int32_t *bias,
-                      const struct kernel_requantize *q, int8_t *y, void *scratch);
-    void (*conv1d_i8_f32)(const struct kernel_conv1d *c, const int8_t *x, const int8_t *w,
-                          const int32_t *bias, const float *multiplier, float *y, void *scratch);
+                     const struct kernel_requantize *q, int8_t *y, float *y_f32);
     /* y[i] = saturate(round half to even(x[i] / scale) + zero); no number gives the zero. */
     void (*quantize_i8)(const float *x, size_t n, float scale, int32_t zero, int8_t *y);
-
     /* y[m] = sum of w[m * k_count + k] * x[k], then + bias[m]; bias NULL: nothing is added. */
     void (*dense_f32)(const float *x, const float *w, const float *bias, size_t k_count, size_t m_count,
                       float *y);
-    /* x [channels][length], w [outputs][channels][kernel], y [outputs][n_out], bias or NULL. `scratch`:
-     * kernel_conv1d_f32_scratch_bytes, 64-byte aligned. */
-    void (*conv1d_f32)(const struct kernel_conv1d *c, const float *x, const float *w, const float *bias,
-                       float *y, void *scratch);
-    /* the same, transposed, w [channels][outputs][kernel]; kernel_conv1d_transpose_f32_scratch_bytes. */
-    void (*conv1d_transpose_f32)(const struct kernel_conv1d *c, const float *x, const float *w,
-                                 const float *bias, float *y, void *scratch);
+
+    /* ---- parts of the convolutions below (kernel_conv.c) ---- */
+
+    size_t x_bytes; /* of a value of x in the form that windows_i8 wants */
+    void (*prepare_i8)(const int8_t *x, size_t n, void *to);
+    /* Biases and weights in the form that it wants. */
+    void (*pack_i8)(const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count, void *packed);
+    /* All outputs of n windows, each k_count values in one piece, x_step values apart. */
+    void (*windows_i8)(const void *x, size_t x_step, size_t n, const void *packed, size_t k_count,
+                       size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32);
+    /* A block of sums: n_m outputs, KERNEL_SWEEP_OUTPUTS at most, by sweep_positions positions, `room` of
+     * which may be written. */
+    void (*sweep_f32)(const struct kernel_sweep *s, const float *x, const float *w, const float *bias,
+                      size_t n_m, float *y, size_t y_row, size_t room);
+    size_t sweep_positions;
 };
+
+/* x [length][channels], w [outputs][kernel][channels], y or y_f32 [n_out][outputs]; bias has the zero point
+ * folded in. `scratch`: kernel_conv1d_i8_scratch_bytes, 64-byte aligned. */
+void kernel_conv1d_i8(const struct kernel_table *k, const struct kernel_conv1d *c, const int8_t *x,
+                      const int8_t *w, const int32_t *bias, const struct kernel_requantize *q, int8_t *y,
+                      float *y_f32, void *scratch);
+/* x [channels][length], w [outputs][channels][kernel], y [outputs][n_out], bias or NULL. `scratch`:
+ * kernel_conv1d_f32_scratch_bytes, 64-byte aligned. */
+void kernel_conv1d_f32(const struct kernel_table *k, const struct kernel_conv1d *c, const float *x,
+                       const float *w, const float *bias, float *y, void *scratch);
+/* the same, transposed, w [channels][outputs][kernel]; kernel_conv1d_transpose_f32_scratch_bytes. */
+void kernel_conv1d_transpose_f32(const struct kernel_table *k, const struct kernel_conv1d *c, const float *x,
+                                 const float *w, const float *bias, float *y, void *scratch);
 
 /* The same for every level; SIZE_MAX when it is beyond size_t. */
 size_t kernel_conv1d_i8_scratch_bytes(const struct kernel_conv1d *c);

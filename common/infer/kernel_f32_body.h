@@ -1,5 +1,5 @@
 /* kernel_f32_body.h - the float32 kernels, included by each level's file, which says how long its vectors
- * are.
+ * are (KERNEL_EIGHT_LANES, else four) and what the functions are called (KERNEL_F32).
  *
  * The order of summing is the same for vectors of any length. Dense: eight sums, sum i of the products i, i +
  * 8, i + 16 ... as long as there are eight more; of what remains the last product goes to the last sum, the
@@ -153,8 +153,8 @@ __attribute__((always_inline)) static inline void dense_rows(const float *x, con
         y[r] = bias == NULL ? out[r / 4][r % 4] : out[r / 4][r % 4] + bias[r];
 }
 
-static void dense_f32(const float *x, const float *w, const float *bias, size_t k_count, size_t m_count,
-                      float *y)
+void KERNEL_F32(dense_f32)(const float *x, const float *w, const float *bias, size_t k_count, size_t m_count,
+                           float *y)
 {
     size_t row[ROWS], n = kernel_min(ROWS, m_count);
 
@@ -171,18 +171,10 @@ static void dense_f32(const float *x, const float *w, const float *bias, size_t 
 
 /* ---- convolution ---- */
 
-/* What one sum runs over: n_taps of each channel. Rows of x are x_row apart, tap t begins at x_at[t] in the
- * row of its channel; the weight of output m, channel c, tap t is w[m * w_output + c * w_channel +
- * w_at[t]]. */
-struct sweep {
-    size_t channels, x_row, w_output, w_channel, n_taps;
-    const size_t *x_at, *w_at;
-};
-
 /* n_m outputs (those that are not there are the last one again) by two vectors of positions; `room` floats
  * of each output may be written. */
-static void sweep_block(const struct sweep *s, const float *x, const float *w, const float *bias, size_t n_m,
-                        float *y, size_t y_row, size_t room)
+void KERNEL_F32(sweep_f32)(const struct kernel_sweep *s, const float *x, const float *w, const float *bias,
+                           size_t n_m, float *y, size_t y_row, size_t room)
 {
     lanes sums[4][2], out[4][2];
     size_t at[4];
@@ -215,105 +207,4 @@ static void sweep_block(const struct sweep *s, const float *x, const float *w, c
             memcpy(y, out[m], sizeof out[m]);
         else
             memcpy(y, out[m], room * sizeof *y);
-}
-
-/* n positions of every output. */
-static void sweep_all(const struct sweep *s, const float *x, const float *w, const float *bias,
-                      size_t outputs, size_t n, float *y, size_t y_row)
-{
-    for (size_t m = 0; m < outputs; m += 4)
-        for (size_t i = 0; i < n; i += 2 * LANES)
-            sweep_block(s, x + i, w + m * s->w_output, bias == NULL ? NULL : bias + m,
-                        kernel_min(4, outputs - m), y + m * y_row + i, y_row, n - i);
-}
-
-/* Copies the positions of x that a convolution reads, zeros where there are none: position p stands in row
- * p % step of its channel. */
-static void spread(const float *x, size_t channels, size_t length, size_t before, size_t step, size_t row,
-                   float *to)
-{
-    size_t phase = before % step, at = before / step;
-
-    memset(to, 0, channels * step * row * sizeof *to);
-    for (size_t c = 0; c < channels; c++, x += length, to += step * row) {
-        size_t p = phase, i = at, l;
-
-        if (step == 1) {
-            at = kernel_min(at, row);
-            memcpy(to + at, x, kernel_min(length, row - at) * sizeof *to);
-            continue;
-        }
-        for (l = 0; l < length && i < row; l++) {
-            to[p * row + i] = x[l];
-            if (++p == step) {
-                p = 0;
-                i++;
-            }
-        }
-    }
-}
-
-static void conv1d_f32(const struct kernel_conv1d *c, const float *x, const float *w, const float *bias,
-                       float *y, void *scratch)
-{
-    size_t row = kernel_conv1d_f32_row(c), *x_at = scratch, *w_at = x_at + c->kernel;
-    float *spread_x = (float *)kernel_after(w_at + c->kernel);
-    struct sweep s = {.channels = c->channels,
-                      .x_row = row * c->stride,
-                      .w_output = c->channels * c->kernel,
-                      .w_channel = c->kernel,
-                      .n_taps = c->kernel,
-                      .x_at = x_at,
-                      .w_at = w_at};
-
-    if (c->n_out == 0 || c->outputs == 0)
-        return;
-    for (size_t t = 0; t < c->kernel; t++) {
-        x_at[t] = t * c->dilation % c->stride * row + t * c->dilation / c->stride;
-        w_at[t] = t;
-    }
-    spread(x, c->channels, c->length, c->pad_begin, c->stride, row, spread_x);
-    sweep_all(&s, spread_x, w, bias, c->outputs, c->n_out, y, c->n_out);
-}
-
-/* Output o gets x[i] by tap t where i * stride = o + pad_begin - t * dilation. So the outputs of one phase,
- * (o + pad_begin) % stride, are a convolution with step 1 and the taps of that phase. */
-static void conv1d_transpose_f32(const struct kernel_conv1d *c, const float *x, const float *w,
-                                 const float *bias, float *y, void *scratch)
-{
-    size_t reach = kernel_conv1d_reach(c), row = kernel_conv1d_transpose_f32_row(c);
-    size_t *x_at = scratch, *w_at = x_at + c->kernel, n_phase = (c->n_out + c->stride - 1) / c->stride;
-    float *spread_x = (float *)kernel_after(w_at + c->kernel), *part = spread_x + c->channels * row;
-    struct sweep s = {.channels = c->channels,
-                      .x_row = row,
-                      .w_output = c->kernel,
-                      .w_channel = c->outputs * c->kernel,
-                      .x_at = x_at,
-                      .w_at = w_at};
-
-    if (c->outputs == 0)
-        return;
-    spread(x, c->channels, c->length, reach, 1, row, spread_x);
-    for (size_t first = 0; first < c->stride && first < c->n_out; first++) {
-        size_t phase = (first + c->pad_begin) % c->stride, base = (first + c->pad_begin) / c->stride;
-        size_t n = (c->n_out - first + c->stride - 1) / c->stride;
-
-        s.n_taps = 0;
-        for (size_t t = 0; t < c->kernel; t++)
-            if (t * c->dilation % c->stride == phase) {
-                /* From here on a window may begin beyond x, where all is zero. */
-                size_t at = kernel_min(base, c->length + reach) + reach - t * c->dilation / c->stride;
-
-                x_at[s.n_taps] = at;
-                w_at[s.n_taps++] = t;
-            }
-        if (c->stride == 1) {
-            sweep_all(&s, spread_x, w, bias, c->outputs, n, y, c->n_out);
-            return;
-        }
-        sweep_all(&s, spread_x, w, bias, c->outputs, n, part, n_phase);
-        for (size_t m = 0; m < c->outputs; m++)
-            for (size_t i = 0; i < n; i++)
-                y[m * c->n_out + first + i * c->stride] = part[m * n_phase + i];
-    }
 }

@@ -1,6 +1,6 @@
-/* For 64-bit ARM, where these vectors always are: products of bytes in 16 bits, added pairwise in 32. Floats
- * as everywhere, in vectors of four. */
-#include "infer/kernel_f32_body.h"
+/* For 64-bit ARM, where these vectors always are: products of bytes in 16 bits, added pairwise in 32. Float32
+ * is the plain one, whose vectors are of four too. */
+#include "infer/kernel_private.h"
 
 #include <arm_neon.h>
 
@@ -43,8 +43,8 @@ static inline void put(int32x4_t sums, const struct kernel_requantize *q, size_t
 }
 
 /* x after whole vectors, in a vector that begins with it, zeros behind. */
-static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
-                  const struct kernel_requantize *q, int8_t *y, float *y_f32)
+static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
+                     const struct kernel_requantize *q, int8_t *y, float *y_f32)
 {
     size_t rest = k_count % STEP, whole = k_count - rest;
     int8_t padded[STEP] = {0};
@@ -80,52 +80,30 @@ static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t 
     }
 }
 
-static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
-                     const struct kernel_requantize *q, int8_t *y)
-{
-    dense(x, w, bias, k_count, m_count, q, y, NULL);
-}
-
-static void dense_i8_f32(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count,
-                         size_t m_count, const float *multiplier, float *y)
-{
-    struct kernel_requantize q = {.multiplier = multiplier};
-
-    dense(x, w, bias, k_count, m_count, &q, NULL, y);
-}
-
 /* ---- convolution: each window is a row of x ---- */
 
-typedef int8_t conv_x;
-
-static void conv_prepare_x(const int8_t *x, size_t n, conv_x *to)
+static void prepare_i8(const int8_t *x, size_t n, void *to)
 {
     memcpy(to, x, n);
 }
 
-static conv_x conv_value(int32_t x)
-{
-    return (conv_x)x;
-}
-
-static void conv_pack(const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count, void *packed)
+static void pack_i8(const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count, void *packed)
 {
     memcpy(packed, bias, m_count * sizeof *bias);
     memcpy((int32_t *)packed + m_count, w, m_count * k_count);
 }
 
-static void conv_windows(const conv_x *x, size_t x_step, size_t n, const void *packed, size_t k_count,
-                         size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32)
+static void windows_i8(const void *x_prepared, size_t x_step, size_t n, const void *packed, size_t k_count,
+                       size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32)
 {
+    const int8_t *x = x_prepared;
     const int32_t *bias = packed;
     const int8_t *w = (const int8_t *)(bias + m_count);
 
     for (size_t l = 0; l < n; l++)
-        dense(x + l * x_step, w, bias, k_count, m_count, q, y == NULL ? NULL : y + l * m_count,
-              y_f32 == NULL ? NULL : y_f32 + l * m_count);
+        dense_i8(x + l * x_step, w, bias, k_count, m_count, q, y == NULL ? NULL : y + l * m_count,
+                 y_f32 == NULL ? NULL : y_f32 + l * m_count);
 }
-
-#include "infer/kernel_conv_body.h"
 
 static void quantize_i8(const float *x, size_t n, float scale, int32_t zero, int8_t *y)
 {
@@ -142,4 +120,16 @@ static void quantize_i8(const float *x, size_t n, float scale, int32_t zero, int
     }
 }
 
-const struct kernel_table kernel_neon = KERNEL_TABLE(KERNEL_NEON, "neon");
+const struct kernel_table kernel_neon = {
+    .level = KERNEL_NEON,
+    .name = "neon",
+    .dense_i8 = dense_i8,
+    .quantize_i8 = quantize_i8,
+    .dense_f32 = kernel_plain_dense_f32,
+    .x_bytes = sizeof(int8_t),
+    .prepare_i8 = prepare_i8,
+    .pack_i8 = pack_i8,
+    .windows_i8 = windows_i8,
+    .sweep_f32 = kernel_plain_sweep_f32,
+    .sweep_positions = KERNEL_POSITIONS / 2,
+};

@@ -1,5 +1,6 @@
 /* The plain forms: what every other has to equal bit for bit. Written so that a compiler makes vectors of
  * them where it can. */
+#define KERNEL_F32(name) kernel_plain_##name
 #include "infer/kernel_f32_body.h"
 
 /* Rows of weights in a chunk of x, so that x is widened once. */
@@ -45,8 +46,8 @@ static void put(int32_t sum, const struct kernel_requantize *q, size_t m, int8_t
         y[m] = kernel_saturate((float)sum * q->multiplier[m], q->zero, q->lowest);
 }
 
-static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
-                  const struct kernel_requantize *q, int8_t *y, float *y_f32)
+static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
+                     const struct kernel_requantize *q, int8_t *y, float *y_f32)
 {
     int32_t sums[CHUNK];
 
@@ -59,43 +60,23 @@ static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t 
     }
 }
 
-static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
-                     const struct kernel_requantize *q, int8_t *y)
-{
-    dense(x, w, bias, k_count, m_count, q, y, NULL);
-}
-
-static void dense_i8_f32(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count,
-                         size_t m_count, const float *multiplier, float *y)
-{
-    struct kernel_requantize q = {.multiplier = multiplier};
-
-    dense(x, w, bias, k_count, m_count, &q, NULL, y);
-}
-
 /* ---- convolution ---- */
 
-typedef int16_t conv_x;
-
-static void conv_prepare_x(const int8_t *x, size_t n, conv_x *to)
+static void prepare_i8(const int8_t *x, size_t n, void *to)
 {
     widen(x, n, to);
 }
 
-static conv_x conv_value(int32_t x)
-{
-    return (conv_x)x;
-}
-
-static void conv_pack(const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count, void *packed)
+static void pack_i8(const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count, void *packed)
 {
     memcpy(packed, bias, m_count * sizeof *bias);
     memcpy((int32_t *)packed + m_count, w, m_count * k_count);
 }
 
-static void conv_windows(const conv_x *x, size_t x_step, size_t n, const void *packed, size_t k_count,
-                         size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32)
+static void windows_i8(const void *x_prepared, size_t x_step, size_t n, const void *packed, size_t k_count,
+                       size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32)
 {
+    const int16_t *x = x_prepared;
     const int32_t *bias = packed;
     const int8_t *w = (const int8_t *)(bias + m_count);
 
@@ -105,12 +86,22 @@ static void conv_windows(const conv_x *x, size_t x_step, size_t n, const void *p
                 y == NULL ? NULL : y + l * m_count, y_f32 == NULL ? NULL : y_f32 + l * m_count);
 }
 
-#include "infer/kernel_conv_body.h"
-
 static void quantize_i8(const float *x, size_t n, float scale, int32_t zero, int8_t *y)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = kernel_saturate(x[i] / scale, zero, -128);
 }
 
-const struct kernel_table kernel_plain = KERNEL_TABLE(KERNEL_PLAIN, "plain");
+const struct kernel_table kernel_plain = {
+    .level = KERNEL_PLAIN,
+    .name = "plain",
+    .dense_i8 = dense_i8,
+    .quantize_i8 = quantize_i8,
+    .dense_f32 = kernel_plain_dense_f32,
+    .x_bytes = sizeof(int16_t),
+    .prepare_i8 = prepare_i8,
+    .pack_i8 = pack_i8,
+    .windows_i8 = windows_i8,
+    .sweep_f32 = kernel_plain_sweep_f32,
+    .sweep_positions = 2 * LANES,
+};

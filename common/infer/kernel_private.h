@@ -1,7 +1,4 @@
-/* kernel_private.h - the tables there are, and what their files share. Private to common/infer.
- *
- * A scratch of an int8 convolution is x with what is around it, in the form that the level wants, then the
- * weights in its form; both have SLACK_BYTES behind them that may be read. */
+/* kernel_private.h - the tables there are, and what their files share. Private to common/infer. */
 #ifndef FOGLINE_INFER_KERNEL_PRIVATE_H
 #define FOGLINE_INFER_KERNEL_PRIVATE_H
 
@@ -10,13 +7,14 @@
 #include <stdbool.h>
 #include <string.h>
 
-extern const struct kernel_table kernel_plain, kernel_avx2, kernel_avx_vnni, kernel_avx512_vnni, kernel_neon;
+extern const struct kernel_table kernel_plain, kernel_avx2, kernel_avx_vnni, kernel_neon;
 
 enum {
     KERNEL_BLOCK = 8,   /* outputs side by side in a vector */
     KERNEL_WINDOWS = 4, /* windows gathered at a time when they do not lie in one piece */
     KERNEL_SLACK_BYTES = 64,
     KERNEL_POSITIONS = 16, /* of float32, two vectors of the longest */
+    KERNEL_SWEEP_OUTPUTS = 4,
 };
 
 static inline size_t kernel_round_up(size_t n, size_t unit)
@@ -29,39 +27,28 @@ static inline size_t kernel_min(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Positions of x that any window reads, with those outside of it. */
-static inline size_t kernel_conv1d_span(const struct kernel_conv1d *c)
-{
-    return (c->n_out - 1) * c->stride + (c->kernel - 1) * c->dilation + 1;
-}
+/* ---- float32 ---- */
 
-/* ---- the float32 convolutions: what their scratch holds ---- */
+/* What one sum runs over: n_taps of each channel. Rows of x are x_row apart, tap t begins at x_at[t] in the
+ * row of its channel; the weight of output m, channel c, tap t is w[m * w_output + c * w_channel +
+ * w_at[t]]. */
+struct kernel_sweep {
+    size_t channels, x_row, w_output, w_channel, n_taps;
+    const size_t *x_at, *w_at;
+};
 
-/* Two tables of an entry a tap, then the floats. */
-static inline void *kernel_after(const void *tables)
-{
-    return (void *)kernel_round_up((uintptr_t)tables, 64);
-}
+#define KERNEL_F32_FUNCTIONS(level)                                                                          \
+    void kernel_##level##_dense_f32(const float *x, const float *w, const float *bias, size_t k_count,       \
+                                    size_t m_count, float *y);                                               \
+    void kernel_##level##_sweep_f32(const struct kernel_sweep *s, const float *x, const float *w,            \
+                                    const float *bias, size_t n_m, float *y, size_t y_row, size_t room)
 
-/* Positions that the last tap is behind the first one, in steps. */
-static inline size_t kernel_conv1d_reach(const struct kernel_conv1d *c)
-{
-    return c->kernel == 0 ? 0 : (c->kernel - 1) * c->dilation / c->stride;
-}
+/* Where another level has nothing better it takes these. */
+KERNEL_F32_FUNCTIONS(plain);
+KERNEL_F32_FUNCTIONS(avx2);
+void kernel_avx2_quantize_i8(const float *x, size_t n, float scale, int32_t zero, int8_t *y);
 
-/* Floats of a row: whole vectors of positions, two of the longest at a time. */
-static inline size_t kernel_conv1d_f32_row(const struct kernel_conv1d *c)
-{
-    return kernel_round_up(c->n_out, KERNEL_POSITIONS) + kernel_conv1d_reach(c) + 1;
-}
-
-static inline size_t kernel_conv1d_transpose_f32_row(const struct kernel_conv1d *c)
-{
-    size_t reach = kernel_conv1d_reach(c), n = (c->n_out + c->stride - 1) / c->stride;
-    size_t first = kernel_min((c->stride - 1 + c->pad_begin) / c->stride, c->length + reach);
-
-    return first + reach + kernel_round_up(n, KERNEL_POSITIONS) + 1;
-}
+/* ---- int8 ---- */
 
 /* Half to even, |v| < 2^22, without the instruction that older vector units lack. */
 static inline int32_t kernel_round(float v)

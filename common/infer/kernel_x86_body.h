@@ -1,4 +1,4 @@
-/* kernel_x86_body.h - the int8 kernels in vectors of 32 bytes, included by each level's file.
+/* kernel_x86_body.h - the int8 kernels in vectors of 32 bytes, included by the file of each level.
  *
  * What the levels differ in:
  *   KERNEL_DOT undefined   16 products at a time: both sides widened to 16 bits, neighbours added in 32
@@ -7,8 +7,7 @@
  * convolutions x is, and the biases hold the correction.
  *
  * Sums wrap in between, which the end undoes. */
-#define KERNEL_EIGHT_LANES
-#include "infer/kernel_f32_body.h"
+#include "infer/kernel_private.h"
 
 #include <immintrin.h>
 
@@ -214,11 +213,21 @@ static void add_tail(const struct tail *t, const int8_t *w, size_t before, size_
         v[r] = add_dense(v[r], w + row[r] + from, x);
 }
 
-static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
-                  const struct sink *s)
+static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
+                     const struct kernel_requantize *q, int8_t *y, float *y_f32)
 {
-    struct tail t = tail_of(x, k_count);
+    struct sink s = sink_of(q, y, y_f32);
     size_t row[KERNEL_BLOCK];
+    struct tail t;
+
+#ifdef KERNEL_DOT
+    /* Rows of less than a vector: its tail costs more than it saves. */
+    if (k_count < STEP) {
+        kernel_avx2.dense_i8(x, w, bias, k_count, m_count, q, y, y_f32);
+        return;
+    }
+#endif
+    t = tail_of(x, k_count);
 
     for (size_t m = 0; m < m_count; m += KERNEL_BLOCK) {
         size_t n = kernel_min(KERNEL_BLOCK, m_count - m);
@@ -250,40 +259,8 @@ static void dense(const int8_t *x, const int8_t *w, const int32_t *bias, size_t 
             memcpy(v, all, sizeof all);
         }
         sums = _mm256_sub_epi32(_mm256_add_epi32(sums_of(v), load_ints(bias + m, n)), t.excess);
-        put(s, sums, m, m, n);
+        put(&s, sums, m, m, n);
     }
-}
-
-static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
-                     const struct kernel_requantize *q, int8_t *y)
-{
-    struct sink s;
-
-#ifdef KERNEL_DOT
-    /* Rows of less than a vector: its tail costs more than it saves. */
-    if (k_count < STEP) {
-        kernel_avx2.dense_i8(x, w, bias, k_count, m_count, q, y);
-        return;
-    }
-#endif
-    s = sink_of(q, y, NULL);
-    dense(x, w, bias, k_count, m_count, &s);
-}
-
-static void dense_i8_f32(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count,
-                         size_t m_count, const float *multiplier, float *y)
-{
-    struct kernel_requantize q = {.multiplier = multiplier};
-    struct sink s;
-
-#ifdef KERNEL_DOT
-    if (k_count < STEP) {
-        kernel_avx2.dense_i8_f32(x, w, bias, k_count, m_count, multiplier, y);
-        return;
-    }
-#endif
-    s = sink_of(&q, NULL, y);
-    dense(x, w, bias, k_count, m_count, &s);
 }
 
 /* ---- convolution ---- */
@@ -350,8 +327,9 @@ static inline __m256i excess_of(__m256i w)
 }
 #endif
 
-static void conv_prepare_x(const int8_t *x, size_t n, conv_x *to)
+static void prepare_i8(const int8_t *x, size_t n, void *prepared)
 {
+    conv_x *to = prepared;
     size_t i = 0;
 
     for (; i + 16 <= n; i += 16)
@@ -384,7 +362,7 @@ static void put_chunk(const int8_t *const rows[KERNEL_BLOCK], size_t n_groups, i
     }
 }
 
-static void conv_pack(const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count, void *packed)
+static void pack_i8(const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count, void *packed)
 {
     static const int8_t zeros[CHUNK];
     int32_t *to = packed;
@@ -446,9 +424,10 @@ static void conv_blocks(const conv_x *x, size_t x_step, size_t n, const int32_t 
     memcpy(ret_sums, sums, sizeof sums);
 }
 
-static void conv_windows(const conv_x *x, size_t x_step, size_t n, const void *packed, size_t k_count,
-                         size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32)
+static void windows_i8(const void *x_prepared, size_t x_step, size_t n, const void *packed, size_t k_count,
+                       size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32)
 {
+    const conv_x *x = x_prepared;
     size_t n_groups = (k_count + GROUP - 1) / GROUP, ints = (n_groups + 1) * KERNEL_BLOCK;
     struct sink s = sink_of(q, y, y_f32);
 
@@ -469,15 +448,4 @@ static void conv_windows(const conv_x *x, size_t x_step, size_t n, const void *p
             }
         }
     }
-}
-
-#include "infer/kernel_conv_body.h"
-
-static void quantize_i8(const float *x, size_t n, float scale, int32_t zero, int8_t *y)
-{
-    struct limits l = limits_of(zero, -128);
-
-    for (size_t i = 0; i < n; i += KERNEL_BLOCK)
-        store_bytes(y + i, saturate(_mm256_div_ps(load_floats(x + i, n - i), _mm256_set1_ps(scale)), &l),
-                    n - i);
 }

@@ -88,8 +88,8 @@ static struct kernel_conv1d conv1d_of(const struct op_call *c, size_t channels, 
                                   .pad_begin = (size_t)ints[8]};
 }
 
-typedef void conv1d_fn(const struct kernel_conv1d *c, const float *x, const float *w, const float *bias,
-                       float *y, void *scratch);
+typedef void conv1d_fn(const struct kernel_table *k, const struct kernel_conv1d *c, const float *x,
+                       const float *w, const float *bias, float *y, void *scratch);
 
 static void run_conv1d(const struct op_call *c, const struct kernel_conv1d *conv, conv1d_fn *fn)
 {
@@ -100,8 +100,8 @@ static void run_conv1d(const struct op_call *c, const struct kernel_conv1d *conv
 
     for (size_t n = 0; n < c->in[0]->shape.dim[0]; n++)
         for (size_t g = 0; g < n_groups; g++, x += n_x, y += n_y)
-            fn(conv, x, (const float *)c->x[1] + g * n_w, bias == NULL ? NULL : bias + g * conv->outputs, y,
-               c->scratch);
+            fn(kernel_best(), conv, x, (const float *)c->x[1] + g * n_w,
+               bias == NULL ? NULL : bias + g * conv->outputs, y, c->scratch);
 }
 
 static struct kernel_conv1d conv1d_plain(const struct op_call *c)
@@ -200,7 +200,7 @@ void op_conv_run(const struct op_call *c)
     if (sx->rank == 3) {
         struct kernel_conv1d conv = conv1d_plain(c);
 
-        run_conv1d(c, &conv, kernel_best()->conv1d_f32);
+        run_conv1d(c, &conv, kernel_conv1d_f32);
         return;
     }
     op_window_init(&win, c, kernel_of(c->in[1]));
@@ -256,7 +256,7 @@ void op_conv_transpose_run(const struct op_call *c)
     if (sx->rank == 3) {
         struct kernel_conv1d conv = conv1d_transposed(c);
 
-        run_conv1d(c, &conv, kernel_best()->conv1d_transpose_f32);
+        run_conv1d(c, &conv, kernel_conv1d_transpose_f32);
         return;
     }
     op_window_init(&win, c, kernel_of(c->in[1]));

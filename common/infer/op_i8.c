@@ -32,16 +32,22 @@ static enum infer_type output_type(const struct infer_node *node)
     return node->floats[0] != 0 ? INFER_F32 : INFER_I8;
 }
 
-/* One x, all outputs; y_index: of the first. */
-static void dense(const struct op_call *c, const int8_t *x, size_t k, size_t m, size_t y_index)
-{
-    const struct kernel_table *kernel = kernel_best();
-    struct kernel_requantize q = {c->x[MULTIPLIER], c->node->ints[Y_ZERO], c->node->ints[LOWEST]};
+/* Where y begins: one of both. */
+struct bytes_or_floats {
+    int8_t *bytes;
+    float *floats;
+};
 
+static struct bytes_or_floats y_from(const struct op_call *c, size_t i)
+{
     if (c->out[0]->type == INFER_F32)
-        kernel->dense_i8_f32(x, c->x[W], c->x[BIAS], k, m, c->x[MULTIPLIER], (float *)c->y[0] + y_index);
-    else
-        kernel->dense_i8(x, c->x[W], c->x[BIAS], k, m, &q, (int8_t *)c->y[0] + y_index);
+        return (struct bytes_or_floats){NULL, (float *)c->y[0] + i};
+    return (struct bytes_or_floats){(int8_t *)c->y[0] + i, NULL};
+}
+
+static struct kernel_requantize requantize_of(const struct op_call *c)
+{
+    return (struct kernel_requantize){c->x[MULTIPLIER], c->node->ints[Y_ZERO], c->node->ints[LOWEST]};
 }
 
 int op_dense_i8_check(struct op_check *c)
@@ -69,9 +75,14 @@ uint64_t op_dense_i8_operations(const struct op_call *c)
 void op_dense_i8_run(const struct op_call *c)
 {
     size_t k = c->in[W]->shape.dim[1], m = c->in[W]->shape.dim[0];
+    struct kernel_requantize q = requantize_of(c);
 
-    for (size_t n = 0; n < c->in[X]->shape.dim[0]; n++)
-        dense(c, (const int8_t *)c->x[X] + n * k, k, m, n * m);
+    for (size_t n = 0; n < c->in[X]->shape.dim[0]; n++) {
+        struct bytes_or_floats y = y_from(c, n * m);
+
+        kernel_best()->dense_i8((const int8_t *)c->x[X] + n * k, c->x[W], c->x[BIAS], k, m, &q, y.bytes,
+                                y.floats);
+    }
 }
 
 /* ---- 1-D convolution, channels last ---- */
@@ -135,18 +146,14 @@ uint64_t op_conv1d_i8_operations(const struct op_call *c)
 
 void op_conv1d_i8_run(const struct op_call *c)
 {
-    const struct kernel_table *kernel = kernel_best();
-    struct kernel_requantize q = {c->x[MULTIPLIER], c->node->ints[Y_ZERO], c->node->ints[LOWEST]};
+    struct kernel_requantize q = requantize_of(c);
     struct kernel_conv1d conv = conv_of(c);
     size_t n_x = conv.length * conv.channels, n_y = conv.n_out * conv.outputs;
 
     for (size_t n = 0; n < c->in[X]->shape.dim[0]; n++) {
-        const int8_t *x = (const int8_t *)c->x[X] + n * n_x;
+        struct bytes_or_floats y = y_from(c, n * n_y);
 
-        if (c->out[0]->type == INFER_F32)
-            kernel->conv1d_i8_f32(&conv, x, c->x[W], c->x[BIAS], c->x[MULTIPLIER], (float *)c->y[0] + n * n_y,
-                                  c->scratch);
-        else
-            kernel->conv1d_i8(&conv, x, c->x[W], c->x[BIAS], &q, (int8_t *)c->y[0] + n * n_y, c->scratch);
+        kernel_conv1d_i8(kernel_best(), &conv, (const int8_t *)c->x[X] + n * n_x, c->x[W], c->x[BIAS], &q,
+                         y.bytes, y.floats, c->scratch);
     }
 }

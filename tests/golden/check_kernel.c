@@ -1,5 +1,5 @@
-/* check_kernel.c - do the kernels of inference leave the same bits on this processor as everywhere? Exit code 0:
- * every level that it has gives the golden digests. */
+/* check_kernel.c - do the kernels of inference leave the same bits on this processor as everywhere? Exit code
+ * 0: every level that it has gives the golden digests. */
 #include "infer/kernel.h"
 
 #include <stdio.h>
@@ -84,9 +84,9 @@ static void run_dense(const struct kernel_table *k, uint64_t *int8, uint64_t *fl
         size_t k_count = below(200), m_count = 1 + below(OUTPUTS_MAX);
         struct kernel_requantize q = {multiplier, (int32_t)below(256) - 128, -128};
 
-        k->dense_i8(x_i8, w_i8, bias, k_count, m_count, &q, y_i8);
+        k->dense_i8(x_i8, w_i8, bias, k_count, m_count, &q, y_i8, NULL);
         *int8 = digest(*int8, y_i8, m_count);
-        k->dense_i8_f32(x_i8, w_i8, bias, k_count, m_count, multiplier, y_f32);
+        k->dense_i8(x_i8, w_i8, bias, k_count, m_count, &q, NULL, y_f32);
         *int8 = digest(*int8, y_f32, m_count * sizeof *y_f32);
         k->quantize_i8(x_f32, k_count, 0.013F, q.zero, y_i8);
         *int8 = digest(*int8, y_i8, k_count);
@@ -103,11 +103,11 @@ static void run_convolutions(const struct kernel_table *k, uint64_t *int8, uint6
         size_t n = c.n_out * c.outputs;
         void *scratch = scratch_for(&c);
 
-        k->conv1d_i8(&c, x_i8, w_i8, bias, &q, y_i8, scratch);
+        kernel_conv1d_i8(k, &c, x_i8, w_i8, bias, &q, y_i8, NULL, scratch);
         *int8 = digest(*int8, y_i8, n);
-        k->conv1d_f32(&c, x_f32, w_f32, bias_f32, y_f32, scratch);
+        kernel_conv1d_f32(k, &c, x_f32, w_f32, bias_f32, y_f32, scratch);
         *float32 = digest(*float32, y_f32, n * sizeof *y_f32);
-        k->conv1d_transpose_f32(&c, x_f32, w_f32, bias_f32, y_f32, scratch);
+        kernel_conv1d_transpose_f32(k, &c, x_f32, w_f32, bias_f32, y_f32, scratch);
         *float32 = digest(*float32, y_f32, n * sizeof *y_f32);
         free(scratch);
     }

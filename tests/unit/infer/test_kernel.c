@@ -145,8 +145,8 @@ static void int8_dense_is_what_it_says_at_every_level(void **state)
         for (size_t t = 0; t < n_tables; t++) {
             struct room y = room_new(m_count, off), f = room_new(4 * m_count, 0);
 
-            tables[t]->dense_i8(x.at, w.at, bias.at, k_count, m_count, &q, y.at);
-            tables[t]->dense_i8_f32(x.at, w.at, bias.at, k_count, m_count, scale.at, f.at);
+            tables[t]->dense_i8(x.at, w.at, bias.at, k_count, m_count, &q, y.at, NULL);
+            tables[t]->dense_i8(x.at, w.at, bias.at, k_count, m_count, &q, NULL, f.at);
             for (size_t m = 0; m < m_count; m++) {
                 int64_t sum = ((const int32_t *)bias.at)[m];
                 float v;
@@ -223,8 +223,8 @@ static void int8_convolution_is_what_it_says_at_every_level(void **state)
             struct room y = room_new(n_y, off), f = room_new(4 * n_y, 0);
             void *scratch = scratch_new(kernel_conv1d_i8_scratch_bytes(&c));
 
-            tables[t]->conv1d_i8(&c, x.at, w.at, bias.at, &q, y.at, scratch);
-            tables[t]->conv1d_i8_f32(&c, x.at, w.at, bias.at, scale.at, f.at, scratch);
+            kernel_conv1d_i8(tables[t], &c, x.at, w.at, bias.at, &q, y.at, NULL, scratch);
+            kernel_conv1d_i8(tables[t], &c, x.at, w.at, bias.at, &q, NULL, f.at, scratch);
             for (size_t i = 0; i < n_y; i++) {
                 float v = conv_i8_at(&c, x.at, w.at, bias.at, scale.at, i / c.outputs, i % c.outputs);
 
@@ -373,9 +373,9 @@ static void expect_convolution(bool transposed, uint64_t seed)
                                                    : kernel_conv1d_f32_scratch_bytes(&c));
 
             if (transposed)
-                tables[t]->conv1d_transpose_f32(&c, x.at, w.at, b, y.at, scratch);
+                kernel_conv1d_transpose_f32(tables[t], &c, x.at, w.at, b, y.at, scratch);
             else
-                tables[t]->conv1d_f32(&c, x.at, w.at, b, y.at, scratch);
+                kernel_conv1d_f32(tables[t], &c, x.at, w.at, b, y.at, scratch);
             for (size_t i = 0; i < n_y; i++) {
                 float v = (transposed ? transpose_f32_at : conv_f32_at)(&c, x.at, w.at, b, i / c.n_out,
                                                                         i % c.n_out);
