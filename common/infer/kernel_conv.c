@@ -109,9 +109,11 @@ static size_t span_of(const struct kernel_conv1d *c)
 /* Of one value, over and over. */
 static void fill(const struct kernel_table *k, int8_t value, size_t n, char *to)
 {
-    k->prepare_i8(&value, n > 0, to);
-    for (size_t i = 1; i < n; i++)
-        memcpy(to + i * k->x_bytes, to, k->x_bytes);
+    int8_t values[64];
+
+    memset(values, value, sizeof values);
+    for (size_t i = 0; i < n; i += sizeof values)
+        k->prepare_i8(values, kernel_min(sizeof values, n - i), to + i * k->x_bytes);
 }
 
 /* x with what is outside of it: `span` positions. What is behind it. */

@@ -194,8 +194,9 @@ static struct tail tail_of(const int8_t *x, size_t k_count)
 }
 
 /* The tail of eight rows; there are `before` weights before w and `room` from it on. */
-static void add_tail(const struct tail *t, const int8_t *w, size_t before, size_t room, size_t k_count,
-                     const size_t row[KERNEL_BLOCK], __m256i v[KERNEL_BLOCK])
+__attribute__((noinline)) static void add_tail(const struct tail *t, const int8_t *w, size_t before,
+                                               size_t room, size_t k_count, const size_t row[KERNEL_BLOCK],
+                                               __m256i v[KERNEL_BLOCK])
 {
     int8_t copy[KERNEL_BLOCK * STEP + STEP];
     size_t last = row[KERNEL_BLOCK - 1], from = 0;
@@ -216,8 +217,8 @@ static void add_tail(const struct tail *t, const int8_t *w, size_t before, size_
 static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count,
                      const struct kernel_requantize *q, int8_t *y, float *y_f32)
 {
-    struct sink s = sink_of(q, y, y_f32);
     size_t row[KERNEL_BLOCK];
+    struct sink s;
     struct tail t;
 
 #ifdef KERNEL_DOT
@@ -227,6 +228,7 @@ static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size
         return;
     }
 #endif
+    s = sink_of(q, y, y_f32);
     t = tail_of(x, k_count);
 
     for (size_t m = 0; m < m_count; m += KERNEL_BLOCK) {

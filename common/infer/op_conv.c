@@ -1,5 +1,6 @@
 /* Convolutions and batch normalisation of float32, channels first. */
 #include "infer/kernel.h"
+#include "infer/kernel_loops.h"
 #include "infer/op_window.h"
 
 #include <math.h>
@@ -140,7 +141,7 @@ size_t op_conv_transpose_scratch_bytes(const struct op_call *c)
 
 /* ---- more ---- */
 
-/* One tap over a whole plane, row by row: without a sum the inner loop becomes vectors. */
+/* One tap over a whole plane, row by row. */
 static void add_tap(const struct op_window *w, const size_t k[OP_SPATIAL_MAX], float weight, const float *x,
                     float *y)
 {
@@ -160,8 +161,7 @@ static void add_tap(const struct op_window *w, const size_t k[OP_SPATIAL_MAX], f
             size_t n = r[2].end - r[2].first;
 
             if (step == 1)
-                for (size_t i = 0; i < n; i++)
-                    to[i] += weight * from[i];
+                kernel_add_row(to, weight, from, n);
             else
                 for (size_t i = 0; i < n; i++)
                     to[i] += weight * from[i * step];
