@@ -86,10 +86,13 @@ struct sink {
     float *y_f32;
 };
 
-/* Of outputs from m on n are there. */
-__attribute__((noinline)) static void put(const struct sink *s, __m256i sums, size_t m, size_t at, size_t n)
+/* Of outputs from m on n are there. A pointer to the sums, for a function that takes a long vector itself
+ * leaves the upper halves of the registers in use, and all code after it that knows nothing of them gets
+ * slow. */
+__attribute__((noinline)) static void put(const struct sink *s, const __m256i *sums, size_t m, size_t at,
+                                          size_t n)
 {
-    __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), load_floats(s->multiplier + m, n));
+    __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(*sums), load_floats(s->multiplier + m, n));
 
     if (s->floats)
         store_floats(s->y_f32 + at, v, n);
@@ -261,7 +264,7 @@ static void dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size
             memcpy(v, all, sizeof all);
         }
         sums = _mm256_sub_epi32(_mm256_add_epi32(sums_of(v), load_ints(bias + m, n)), t.excess);
-        put(&s, sums, m, m, n);
+        put(&s, &sums, m, m, n);
     }
 }
 
@@ -443,9 +446,9 @@ static void windows_i8(const void *x_prepared, size_t x_step, size_t n, const vo
 
             conv_blocks(x, x_step, part, w, both ? ints : 0, n_groups, sums);
             for (size_t i = 0; i < part; i++) {
-                put(&s, sums[i][0], m, (l + i) * m_count + m, m_count - m);
+                put(&s, &sums[i][0], m, (l + i) * m_count + m, m_count - m);
                 if (both)
-                    put(&s, sums[i][1], m + KERNEL_BLOCK, (l + i) * m_count + m + KERNEL_BLOCK,
+                    put(&s, &sums[i][1], m + KERNEL_BLOCK, (l + i) * m_count + m + KERNEL_BLOCK,
                         m_count - m - KERNEL_BLOCK);
             }
         }

@@ -10,31 +10,21 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 
-enum { ROUNDS = 1500, TABLES_MAX = 5 };
+enum { ROUNDS = 1500 };
 
-static const struct kernel_table *tables[TABLES_MAX];
+static const struct kernel_table *tables[KERNEL_LEVELS];
 static size_t n_tables;
-
-static void add_table(const struct kernel_table *table)
-{
-    for (size_t i = 0; i < n_tables; i++)
-        if (tables[i] == table)
-            return;
-    tables[n_tables++] = table;
-}
 
 static int set_up(void **state)
 {
     (void)state;
     for (unsigned level = 0; level < KERNEL_LEVELS; level++)
         if (kernel_at(level) != NULL)
-            add_table(kernel_at(level));
-#ifdef __x86_64__
-    /* Where both are there only one is chosen. */
-    if (__builtin_cpu_supports("avxvnni"))
-        add_table(&kernel_avx_vnni);
-#endif
+            tables[n_tables++] = kernel_at(level);
     return 0;
 }
 
@@ -438,6 +428,65 @@ static void scratch_that_no_memory_has_is_told(void **state)
     assert_int_equal(kernel_conv1d_transpose_f32_scratch_bytes(&c), SIZE_MAX);
 }
 
+#ifdef __x86_64__
+/* Are the upper halves of the long registers in use? Then code without AVX runs several times slower, on some
+ * processors, until they are cleared. */
+static bool uppers_are_in_use(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(1));
+    return (low & 4) != 0;
+}
+
+static bool uppers_can_be_asked_for(void)
+{
+    uint32_t a = 0, b, c, d;
+
+    if (!__builtin_cpu_supports("avx2") || !__get_cpuid_count(0xd, 1, &a, &b, &c, &d) || (a & 4) == 0)
+        return false;
+    __asm__ volatile("vzeroupper");
+    return !uppers_are_in_use();
+}
+
+static void no_kernel_leaves_long_registers_in_use(void **state)
+{
+    static const size_t sizes[][2] = {{64, 16}, {64, 13}, {37, 16}, {37, 13}, {5, 3}, {16, 8}};
+    int8_t x_i8[256] = {1}, w_i8[2048] = {2}, y_i8[512];
+    float x[256] = {1}, w[2048] = {2}, y[512], scale[16] = {1};
+    int32_t bias[16] = {3};
+    struct kernel_requantize q = {scale, 0, -128};
+    struct kernel_conv1d c = {
+        .channels = 3, .length = 20, .outputs = 13, .n_out = 20, .kernel = 3, .stride = 1, .dilation = 1};
+    void *scratch = scratch_new(1 << 14);
+
+    (void)state;
+    if (!uppers_can_be_asked_for())
+        skip();
+    assert_true(kernel_conv1d_i8_scratch_bytes(&c) <= 1 << 14 &&
+                kernel_conv1d_f32_scratch_bytes(&c) <= 1 << 14);
+    for (size_t t = 0; t < n_tables; t++) {
+        const struct kernel_table *k = tables[t];
+
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            k->dense_i8(x_i8, w_i8, bias, sizes[i][0], sizes[i][1], &q, y_i8, NULL);
+            assert_false(uppers_are_in_use());
+            k->dense_i8(x_i8, w_i8, bias, sizes[i][0], sizes[i][1], &q, NULL, y);
+            assert_false(uppers_are_in_use());
+            k->dense_f32(x, w, scale, sizes[i][0], sizes[i][1], y);
+            assert_false(uppers_are_in_use());
+            k->quantize_i8(x, sizes[i][0], 0.5F, 0, y_i8);
+            assert_false(uppers_are_in_use());
+        }
+        kernel_conv1d_i8(k, &c, x_i8, w_i8, bias, &q, y_i8, NULL, scratch);
+        assert_false(uppers_are_in_use());
+        kernel_conv1d_f32(k, &c, x, w, scale, y, scratch);
+        assert_false(uppers_are_in_use());
+    }
+    free(scratch);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +498,9 @@ int main(void)
         cmocka_unit_test(float_transposed_convolution_has_one_order_of_summing),
         cmocka_unit_test(the_one_in_use_is_the_best_unless_told),
         cmocka_unit_test(scratch_that_no_memory_has_is_told),
+#ifdef __x86_64__
+        cmocka_unit_test(no_kernel_leaves_long_registers_in_use),
+#endif
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);
