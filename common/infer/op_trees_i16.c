@@ -114,16 +114,18 @@ uint64_t op_trees_i16_operations(const struct op_call *c)
                       c->in[X]->shape.dim[0]);
 }
 
-static void add_leaf(const struct op_call *c, size_t tree, size_t leaf, size_t width, int32_t *sums)
+/* Of n trees from `tree` on; `target` NULL: a leaf has a value for each. */
+static void add_leaves(const struct op_call *c, size_t tree, const size_t *leaves, size_t n,
+                       const int32_t *target, size_t width, int32_t *sums)
 {
-    const int16_t *values = (const int16_t *)c->x[VALUES] + leaf * width;
+    const int16_t *values = c->x[VALUES];
 
-    if (op_elements(c->in[TARGET]) != 0) {
-        sums[((const int32_t *)c->x[TARGET])[tree]] += *values;
-        return;
-    }
-    for (size_t k = 0; k < width; k++)
-        sums[k] += values[k];
+    for (size_t i = 0; i < n; i++)
+        if (target != NULL)
+            sums[target[tree + i]] += values[leaves[i]];
+        else
+            for (size_t k = 0; k < width; k++)
+                sums[k] += values[leaves[i] * width + k];
 }
 
 void op_trees_i16_run(const struct op_call *c)
@@ -132,6 +134,7 @@ void op_trees_i16_run(const struct op_call *c)
     size_t n_trees = op_elements(c->in[ROOT]), n_targets = (size_t)c->node->ints[TARGETS];
     size_t n_features = c->in[X]->shape.dim[1], width = c->in[VALUES]->shape.dim[1];
     const float *scale = c->x[SCALE], *base = c->x[BASE];
+    const int32_t *target = op_elements(c->in[TARGET]) == 0 ? NULL : c->x[TARGET];
     int32_t *sums = c->scratch;
     float *y = c->y[0];
 
@@ -142,8 +145,7 @@ void op_trees_i16_run(const struct op_call *c)
 
             n = n < KERNEL_TREES_SIDE_BY_SIDE ? n : KERNEL_TREES_SIDE_BY_SIDE;
             kernel_trees_i16(&t, tree, n, (const int16_t *)c->x[X] + i * n_features, leaves);
-            for (size_t k = 0; k < n; k++)
-                add_leaf(c, tree + k, leaves[k], width, sums);
+            add_leaves(c, tree, leaves, n, target, width, sums);
         }
         for (size_t k = 0; k < n_targets; k++)
             y[k] = base[k] + scale[k] * (float)sums[k];
