@@ -13,7 +13,7 @@ enum {
     STATUS_MS = 1000,
     STOP_MS = 3000,
     POLL_MIN_MS = 10,
-    POLL_MAX_MS = 250,
+    POLL_MAX_MS = 1000, /* a ring that is half full wakes before */
     REPLAY_RING_MIN_BYTES =
         256 * 1024, /* the longest row of a file must fit, or it is waited for without end */
 };
@@ -35,13 +35,14 @@ static void on_link_failed(void *ctx, int error)
 static void on_wants_apply(void *ctx)
 {
     struct io *io = ctx;
+    int64_t now_ms = loop_now_ms(io->daemon->loop);
 
-    if (io->apply_since_ms == INT64_MAX)
-        io->apply_since_ms = loop_now_ms(io->daemon->loop);
+    if (io->apply_at_ms == INT64_MAX)
+        io->apply_at_ms = io_boundary_ms(io, io->config->commit_ms, now_ms + IO_APPLY_MS);
     /* There will be room. */
     if (io->retry_at_ms != INT64_MAX)
-        io->retry_at_ms = io->apply_since_ms;
-    io->replay_at_ms = io->apply_since_ms;
+        io->retry_at_ms = now_ms;
+    io->replay_at_ms = now_ms;
 }
 
 static void fill_clocks(void *ctx, Fogline__V1__Clocks *ret)
@@ -328,7 +329,8 @@ int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
         return errmsg_set(err, -ENOMEM, "no memory");
     io->daemon = d;
     io->config = d->values;
-    io->batch_since_ms = io->apply_since_ms = io->retry_at_ms = INT64_MAX;
+    io->began_ms = io->looked_ms = loop_now_ms(d->loop);
+    io->apply_at_ms = io->retry_at_ms = INT64_MAX;
     io->batch_oldest_ns = INT64_MAX;
     io->clock_read_ms = INT64_MIN / 2;
     io->last_link = -1;
@@ -379,9 +381,28 @@ struct io *io_free(struct io *io)
 
 /* ---- running ---- */
 
+int64_t io_boundary_ms(const struct io *io, int64_t period_ms, int64_t at_ms)
+{
+    int64_t since_ms = at_ms - io->began_ms;
+
+    if (period_ms == 0 || since_ms < 0)
+        return at_ms;
+    return io->began_ms + (since_ms + period_ms - 1) / period_ms * period_ms;
+}
+
+bool io_is_boundary(const struct io *io, int64_t period_ms, int64_t now_ms)
+{
+    return period_ms == 0 || io_boundary_ms(io, period_ms, io->looked_ms + 1) <= now_ms;
+}
+
+int64_t io_pack_ms(const struct io *io)
+{
+    return io->config->pack_ms > 0 ? io->config->pack_ms : io->config->commit_ms;
+}
+
 static int64_t poll_ms(const struct io *io)
 {
-    int64_t least = io->config->pack_ms < io->config->commit_ms ? io->config->pack_ms : io->config->commit_ms;
+    int64_t least = io_pack_ms(io) < io->config->commit_ms ? io_pack_ms(io) : io->config->commit_ms;
 
     /* A block closes at its time whatever this is; only one that is full before waits for the next look. */
     least /= 2;
@@ -390,10 +411,10 @@ static int64_t poll_ms(const struct io *io)
 
 static void sleep_until_next(struct io *io, int64_t now_ms)
 {
-    int64_t next = io_next_commit_ms(io), oldest_ns = io_oldest_pack_ns(io);
+    int64_t next = io_next_commit_ms(io), next_pack_ms = io_next_pack_ms(io);
 
-    if (oldest_ns != INT64_MAX && oldest_ns / NS_PER_MS + io->config->pack_ms + 1 < next)
-        next = oldest_ns / NS_PER_MS + io->config->pack_ms + 1;
+    if (next_pack_ms < next)
+        next = next_pack_ms;
     if (io->polls_ring && now_ms + poll_ms(io) < next)
         next = now_ms + poll_ms(io);
     if (io->status_at_ms < next)
@@ -413,14 +434,13 @@ static void on_round(void *ctx)
     if (io->error != 0)
         return;
     io_drain(io);
-    io_close_packs(io, false, clock_mono_ns(&io->daemon->clock));
     io_run_commands(io);
     now_ms = loop_now_ms(io->daemon->loop);
+    io_close_packs(io, now_ms);
     if (now_ms >= io->health_at_ms) {
-        io->health_at_ms = now_ms + io->config->health_s * 1000;
-        /* What a report says is durable. */
-        if (io_reduced_is_due(io))
-            io_commit(io);
+        io->health_at_ms = io_boundary_ms(io, io->config->health_s * 1000, now_ms + 1);
+        /* What it says of samples that were not sent is what the last commit made durable: another one for
+         * its sake would cost as much flash as all that is read in the meantime. */
         io_health(io);
     }
     if (io->error == 0 && io_commit_is_due(io, now_ms))
@@ -431,6 +451,7 @@ static void on_round(void *ctx)
         io_write_status(io);
         db_check_readers(spool_db(io->spool));
     }
+    io->looked_ms = now_ms;
     sleep_until_next(io, now_ms);
 }
 
@@ -455,7 +476,7 @@ static void finish(struct io *io)
         return;
     while (feed_take_loss(io->feed, &source, &e))
         io_event(io, &e, io->sources[source].name);
-    io_close_packs(io, true, 0);
+    io_close_all_packs(io);
     if (io_reduced_is_due(io))
         io_commit(io);
     if (io->error == 0 && io->is_reduced_untold)
@@ -472,7 +493,7 @@ int io_run(struct io *io)
     int64_t now_ms = loop_now_ms(io->daemon->loop);
     int rc;
 
-    io->health_at_ms = now_ms + io->config->health_s * 1000;
+    io->health_at_ms = io_boundary_ms(io, io->config->health_s * 1000, now_ms + 1);
     io_measure(io, true);
     io_start_event(io);
     io_clear_orphans(io);
