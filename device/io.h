@@ -164,10 +164,12 @@ struct io {
     uint64_t counter[IO_COUNTERS];
 };
 
-/* io.c */
+/* io_open.c: what it is made of */
 must_check int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
                       struct errmsg *err);
-struct io *io_free(struct io *io);    /* accepts NULL */
+struct io *io_free(struct io *io); /* accepts NULL */
+
+/* io.c: its rounds */
 must_check int io_run(struct io *io); /* until a signal or a fatal error; ends with the last commit */
 void io_fail(struct io *io, int error);
 /* What is done every so often is done at multiples of its period since the start, so that blocks, reports and
