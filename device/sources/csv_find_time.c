@@ -161,6 +161,10 @@ int csv_find_time(struct csv_shape *s, struct csv_sample *p, const struct csv_op
         return 0;
     if (s->has_header && p->n == 1)
         return errmsg_set(err, -EINVAL, "there are no rows below the header");
+    if (o->may_lack_time) {
+        s->form = CSV_TIME_NONE;
+        return 0;
+    }
     return errmsg_set(
         err, -EINVAL,
         "no time found: no column of ISO times, no date and time, no year, month, day, and no numbers "

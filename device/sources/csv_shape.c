@@ -103,9 +103,13 @@ static int detect(struct csv_shape *s, struct csv_input *in, const struct csv_op
         return errmsg_set(err, rc, "the packed file is damaged or cut off");
     if (rc != 0)
         return rc;
-    if (!csv_find_separator(&p, &s->separator, &s->n_columns))
-        return errmsg_set(err, -EINVAL,
-                          "no table in there: no line has two fields separated by , ; tab or |");
+    if (!csv_find_separator(&p, &s->separator, &s->n_columns)) {
+        if (!o->may_lack_time || p.n == 0)
+            return errmsg_set(err, -EINVAL,
+                              "no table in there: no line has two fields separated by , ; tab or |");
+        s->separator = ',';
+        s->n_columns = 1;
+    }
     s->has_header = csv_has_header(&p, s->separator, s->n_columns);
     s->data_offset = s->has_header ? p.lines[0].next_offset : p.lines[0].offset;
     s->data_line = s->has_header ? p.lines[0].line + 1 : p.lines[0].line;
