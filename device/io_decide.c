@@ -237,6 +237,7 @@ void io_decision(struct io *io, unsigned source, const struct feed_decision *d)
         say_ms(&text, (d->time_ns - d->since_ns) / NS_PER_MS);
     }
     snprintf(event.text, sizeof event.text, "%.*s", (int)text.len, (const char *)text.data);
+    wire_text_mend(event.text);
     set_alarm(io, &who, d);
     add_event(io, &e, &event, who.channel);
 }

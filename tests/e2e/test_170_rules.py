@@ -182,6 +182,30 @@ def test_a_rule_that_is_taken_away_clears_its_alarm(make_system):
     assert "no longer configured" in got[1][3]
 
 
+def test_an_alarm_on_any_text_is_read_above(make_system):
+    """What a channel says may be no text at all, and is cut in the event where it is long."""
+    s = make_system()
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    s.add_device("dev-1", "s", ["fog-a"], [{"type": "socket", "name": "tank"}], {
+        "rules": [{"type": "stuck", "name": "same", "channel": "tank/state", "for_ms": 1}]})
+    s.setup()
+    s.start()
+    said = ("a" + "\u00e4" * 30).encode(), b"\xff\x1b[2J\x07"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as d:
+        d.bind("")
+        d.connect(os.path.join(s.nodes["dev-1"].run_dir, "send.sock"))
+        d.settimeout(5)
+        for text in said + (b"end",):
+            for _ in range(2):
+                d.send(b'state="' + text + b'"')
+                assert d.recv(256) == b"ok 1"
+                time.sleep(0.002)
+    s.wait_settled()
+    texts = [text for kind, _, _, text in alarms(s) if kind == RAISED]
+    assert len(texts) == 3 and "\u00e4?" in texts[0] and "??[2J?" in texts[1], texts
+
+
 def test_the_shipped_examples_are_good_configurations():
     names = sorted(os.listdir(EXAMPLES))
     assert len(names) >= 2
