@@ -75,6 +75,7 @@ int io_keep_decision(struct io *io, const struct batch_entry *e)
 static bool is_configured(const struct io *io, const struct decide_raised *r)
 {
     char source[DECIDE_CHANNEL_CHARS];
+    bool has_source = false;
     char *slash;
 
     snprintf(source, sizeof source, "%s", r->channel);
@@ -82,7 +83,10 @@ static bool is_configured(const struct io *io, const struct decide_raised *r)
     if (slash == NULL)
         return false;
     *slash = '\0';
-    for (size_t i = 0; i < io->config->rules.n; i++) {
+    for (unsigned i = 0; i < io->n_sources; i++)
+        has_source |= strcmp(io->sources[i].name, source) == 0;
+    /* A pattern may be for a source that is no more. */
+    for (size_t i = 0; has_source && i < io->config->rules.n; i++) {
         const struct rule_config *c = io->config->rules.at[i].value;
 
         if (strcmp(c->name, r->rule) == 0 && rule_watches(c, source, slash + 1))

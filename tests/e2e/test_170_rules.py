@@ -182,6 +182,27 @@ def test_a_rule_that_is_taken_away_clears_its_alarm(make_system):
     assert "no longer configured" in got[1][3]
 
 
+def test_a_source_that_is_taken_away_clears_its_alarm(make_system):
+    """The rule stays, since its pattern is for other sources too."""
+    s = make_system()
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    s.add_device("dev-1", "s", ["fog-a"], [{"type": "socket", "name": "tank"}], {"rules": [rule("*/t")]})
+    s.setup()
+    s.start()
+    send(os.path.join(s.nodes["dev-1"].run_dir, "send.sock"), 31)
+    s.stop("dev-1")
+    s.nodes["dev-1"].sources[:] = [{"type": "socket", "name": "other"}]
+    s.write_config("dev-1")
+    for _ in range(2):
+        s.start("dev-1")
+        s.stop("dev-1")
+    s.start("dev-1")
+    until("nothing is raised any more", lambda: s.fact("dev-1", "alarms", [1]) == [])
+    s.wait_settled()
+    assert [(kind, subject) for kind, subject, _, _ in alarms(s)] == [(RAISED, "tank/t"), (CLEARED, "tank/t")]
+
+
 def test_an_alarm_on_any_text_is_read_above(make_system):
     """What a channel says may be no text at all, and is cut in the event where it is long."""
     s = make_system()
