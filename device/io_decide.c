@@ -140,6 +140,17 @@ static void say_ms(struct buf *text, int64_t ms)
         buf_printf(text, "%" PRId64 " ms", ms);
 }
 
+/* Clocks are set, and replayed times may be anything: then there is nothing to say. */
+static void say_how_long(struct buf *text, const struct feed_decision *d)
+{
+    int64_t ns;
+
+    if (__builtin_sub_overflow(d->time_ns, d->since_ns, &ns) || ns < 0)
+        return;
+    buf_printf(text, ", was raised for ");
+    say_ms(text, ns / NS_PER_MS);
+}
+
 static void say_raised(struct buf *text, const struct decide_who *who, const char *value)
 {
     const struct rule_config *c = who->rule;
@@ -237,8 +248,8 @@ void io_decision(struct io *io, unsigned source, const struct feed_decision *d)
     if (d->raised) {
         say_raised(&text, &who, value);
     } else {
-        buf_printf(&text, "cleared%s%s, was raised for ", value[0] != '\0' ? " at " : "", value);
-        say_ms(&text, (d->time_ns - d->since_ns) / NS_PER_MS);
+        buf_printf(&text, "cleared%s%s", value[0] != '\0' ? " at " : "", value);
+        say_how_long(&text, d);
     }
     snprintf(event.text, sizeof event.text, "%.*s", (int)text.len, (const char *)text.data);
     wire_text_mend(event.text);

@@ -227,6 +227,21 @@ def test_an_alarm_on_any_text_is_read_above(make_system):
     assert len(texts) == 3 and "\u00e4?" in texts[0] and "??[2J?" in texts[1], texts
 
 
+def test_a_clock_that_goes_back_makes_no_nonsense_of_an_alarm(make_system):
+    s = make_system()
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    s.add_device("dev-1", "s", ["fog-a"], [{"type": "socket", "name": "tank"}], {"rules": [rule("tank/t")]})
+    s.setup()
+    s.start()
+    for up, down in ((FIRST_S, FIRST_S + 5), (FIRST_S + 9, FIRST_S + 7), (9_200_000_000, -9_200_000_000)):
+        s.ctl_json("dev-1", "send", "t=31", f"@{up}")
+        s.ctl_json("dev-1", "send", "t=20", f"@{down}")
+    s.wait_settled()
+    texts = [text for kind, _, _, text in alarms(s) if kind == CLEARED]
+    assert sorted(texts) == ["rule hot: cleared at 20", "rule hot: cleared at 20", "rule hot: cleared at 20, was raised for 5 s"]
+
+
 def test_the_shipped_examples_are_good_configurations():
     names = sorted(os.listdir(EXAMPLES))
     assert len(names) >= 2
