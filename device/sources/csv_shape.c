@@ -355,6 +355,10 @@ static int find_time(struct csv_shape *s, struct sample *p, const struct csv_opt
         return 0;
     if (s->has_header && p->n == 1)
         return errmsg_set(err, -EINVAL, "there are no rows below the header");
+    if (o->may_lack_time) {
+        s->form = CSV_TIME_NONE;
+        return 0;
+    }
     return errmsg_set(
         err, -EINVAL,
         "no time found: no column of ISO times, no date and time, no year, month, day, and no numbers "
@@ -402,9 +406,13 @@ static int detect(struct csv_shape *s, struct csv_input *in, const struct csv_op
         return errmsg_set(err, rc, "the packed file is damaged or cut off");
     if (rc != 0)
         return rc;
-    if (!find_separator(&p, &s->separator, &s->n_columns))
-        return errmsg_set(err, -EINVAL,
-                          "no table in there: no line has two fields separated by , ; tab or |");
+    if (!find_separator(&p, &s->separator, &s->n_columns)) {
+        if (!o->may_lack_time || p.n == 0)
+            return errmsg_set(err, -EINVAL,
+                              "no table in there: no line has two fields separated by , ; tab or |");
+        s->separator = separators[0];
+        s->n_columns = 1;
+    }
     s->has_header = has_header(&p, s->separator, s->n_columns);
     s->data_offset = s->has_header ? p.lines[0].next_offset : p.lines[0].offset;
     s->data_line = s->has_header ? p.lines[0].line + 1 : p.lines[0].line;

@@ -1,4 +1,4 @@
-"""manpage.py daemon|tool|codec TIER TOOL_PROGRAM - writes a man page (mdoc) to standard output.
+"""manpage.py daemon|tool|codec|model TIER TOOL_PROGRAM - writes a man page (mdoc) to standard output.
 
 The reference of keys and commands comes from the program itself (`config doc --mdoc`, `--help`), so that it cannot differ from
 what it does; only the words around it stand here.
@@ -112,9 +112,14 @@ def codec_page(tier, tool):
                          "with data of your own.", False, f"{tier}ctl 1")
 
 
+def model_page(tier, tool):
+    return commands_page("fogline-model", tool, "models of Fogline", "Makes models for sources of type model of ONNX files, shows "
+                         "what is in them and what they say to a recording, measures, signs and verifies them.", False, f"fogline-{tier} 8")
+
+
 def main():
     kind, tier, tool = sys.argv[1:4]
-    sys.stdout.write({"daemon": daemon, "tool": tool_page, "codec": codec_page}[kind](tier, tool))
+    sys.stdout.write({"daemon": daemon, "tool": tool_page, "codec": codec_page, "model": model_page}[kind](tier, tool))
 
 
 if __name__ == "__main__":
