@@ -82,7 +82,7 @@ must_check int plan_reshape(struct infer_build *b, uint16_t x, const struct infe
 /* A layer in float32 on tensor `x` of the build. */
 must_check int plan_emit_layer(struct plan_map *m, const struct plan_layer *l, uint16_t x,
                                uint16_t *ret_tensor, struct errmsg *err);
-/* All of it, but for texts and recipe. */
-must_check int plan_emit(struct plan *p, struct infer_build *b, struct errmsg *err);
+/* All of it, but for texts and recipe. The map is filled: memory is the plan's. */
+must_check int plan_emit(struct plan *p, struct infer_build *b, struct plan_map *ret_map, struct errmsg *err);
 
 #endif

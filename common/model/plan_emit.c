@@ -157,32 +157,32 @@ static int emit_node(struct plan_map *m, const struct infer_node *from, struct e
     return r;
 }
 
-int plan_emit(struct plan *p, struct infer_build *b, struct errmsg *err)
+int plan_emit(struct plan *p, struct infer_build *b, struct plan_map *ret_map, struct errmsg *err)
 {
     const struct infer_graph *g = p->graph;
-    struct plan_map m;
-    int r = plan_map_init(&m, p, b, err);
+    struct plan_map *m = ret_map;
+    int r = plan_map_init(m, p, b, err);
 
     if (r == 0)
-        r = plan_map_inputs(&m, err);
+        r = plan_map_inputs(m, err);
     for (size_t i = 0; i < p->n_items && r == 0; i++) {
         const struct plan_item *item = &p->items[i];
 
         if (item->is_layer) {
             const struct plan_layer *l = &p->layers[item->index];
 
-            r = plan_emit_layer(&m, l, m.to[l->in], &m.to[l->out], err);
+            r = plan_emit_layer(m, l, m->to[l->in], &m->to[l->out], err);
         } else {
-            r = emit_node(&m, &p->nodes[item->index], err);
+            r = emit_node(m, &p->nodes[item->index], err);
         }
     }
     for (size_t i = 0; i < g->n_outputs && r == 0; i++) {
         uint16_t t = g->outputs[i].tensor;
 
         if (g->tensors[t].constant != NULL)
-            r = plan_map_constant(&m, t, &m.to[t], err);
+            r = plan_map_constant(m, t, &m->to[t], err);
         if (r == 0)
-            r = infer_build_output(b, g->outputs[i].name, m.to[t], err);
+            r = infer_build_output(b, g->outputs[i].name, m->to[t], err);
     }
     return r;
 }

@@ -182,7 +182,7 @@ void net_rows(const struct infer_graph *g, struct model_rows *rows, size_t n, ui
     struct rng rng = {seed};
     struct errmsg err = {""};
     float *row;
-    int r = model_rows_init(rows, g, span_of(NULL, 0), &err);
+    int r = model_rows_init(rows, g, &err);
 
     assert(r == 0);
     row = malloc(rows->width * sizeof *row);
