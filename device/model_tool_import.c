@@ -153,8 +153,9 @@ static int add_recipe(struct importing *im)
     if (g->n_inputs != 1 || g->tensors[g->inputs[0].tensor].type != INFER_F32)
         return ctl_fail(
             im->ctl, CTL_USAGE,
-            "--recipe: the model has %zu inputs, the first of type %s; features need one of float32",
-            g->n_inputs, g->n_inputs > 0 ? infer_type_name(g->tensors[g->inputs[0].tensor].type) : "none");
+            "--recipe: the model has %zu input%s, the first of type %s; features need one of float32",
+            g->n_inputs, g->n_inputs == 1 ? "" : "s",
+            g->n_inputs > 0 ? infer_type_name(g->tensors[g->inputs[0].tensor].type) : "none");
     code = model_tool_recipe(im->ctl, path, infer_shape_elements(&g->tensors[g->inputs[0].tensor].shape),
                              &recipe);
     if (code != CTL_OK)

@@ -10,6 +10,7 @@
   bench keep [--data DIR] [--json]                  bytes a sample within error bounds beside their goals; policies on a recording
   bench skab [--data DIR] [--predictions OUT] [--kind K] [--json]   a detector of anomalies on the pump loop of SKAB
   bench nab [--data DIR] [--predictions OUT] [--kind K] [--json]    the same on the single series of NAB
+  bench onnx [--data DIR] [--models 220] [--json]    stored tests of ONNX; random models against ONNX Runtime from npm
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
 Input: the CSV files below $FOGLINE_TRACE_DIR (DIR/x/x.csv, `;`), or a seeded walk of the same shape. A row is a time, a source
@@ -32,6 +33,7 @@ import bench_codec
 import bench_detect
 import bench_device
 import bench_keep
+import bench_onnx
 from cluster import Cluster, ClusterError
 
 BUILD = os.environ.get("FOGLINE_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "build"))
@@ -423,6 +425,10 @@ def keep(args):
     bench_keep.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 
+def onnx(args):
+    bench_onnx.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sub = p.add_subparsers(dest="name", required=True)
@@ -463,6 +469,12 @@ def main():
         q.add_argument("--predictions", metavar="OUT")
         q.add_argument("--kind")
         q.set_defaults(fn=detect)
+    q = sub.add_parser("onnx")
+    q.add_argument("--json", action="store_true")
+    q.add_argument("--data", metavar="DIR")
+    q.add_argument("--models", type=int, default=220)
+    q.add_argument("--from", type=int, default=1, dest="first")
+    q.set_defaults(fn=onnx)
     q = sub.add_parser("peer-line")
     q.add_argument("rows_n", type=int, metavar="ROWS")
     q.set_defaults(fn=peer_line)
