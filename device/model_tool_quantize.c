@@ -9,9 +9,15 @@
 #include <math.h>
 #include <string.h>
 
+#define ERROR_TOLD 0.02 /* of the outputs */
+
+static const char *const methods[] = {
+    [RANGE_MSE] = "mse", [RANGE_MINMAX] = "minmax", [RANGE_PERCENTILE] = "percentile"};
+
 struct quantizing {
     struct ctl *ctl;
     struct quantize_options options;
+    struct quantize_search search;
     struct model_rows rows;
     struct quantize_report report;
     struct model_difference difference;
@@ -27,32 +33,46 @@ static void quantizing_deinit(struct quantizing *q)
     model_tool_any_deinit(&q->from);
 }
 
-static int take_options(struct quantizing *q)
+static int take_percentile(struct quantizing *q, const char *text)
 {
-    static const char *const names[] = {
-        [RANGE_MSE] = "mse", [RANGE_MINMAX] = "minmax", [RANGE_PERCENTILE] = "percentile"};
+    if (!numfmt_parse_double(text, strlen(text), &q->options.percentile) ||
+        !(q->options.percentile > 50 && q->options.percentile <= 100))
+        return ctl_fail(q->ctl, CTL_USAGE, "--percentile: `%s` is no number above 50 and up to 100", text);
+    return CTL_OK;
+}
+
+static int take_ranges(struct quantizing *q)
+{
     const char *method = ctl_option(q->ctl, "ranges"), *percentile = ctl_option(q->ctl, "percentile");
 
-    q->options = (struct quantize_options){RANGE_MSE, 99.99};
+    if (percentile != NULL && (method == NULL || strcmp(method, "percentile") != 0))
+        return ctl_fail(q->ctl, CTL_USAGE, "--percentile goes with --ranges percentile");
+    q->options.percentile = 99.99;
+    q->search.ranges = method == NULL || strcmp(method, "best") == 0;
+    if (q->search.ranges)
+        return CTL_OK;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (strcmp(methods[i], method) == 0) {
+            q->options.method = (enum range_method)i;
+            return percentile == NULL ? CTL_OK : take_percentile(q, percentile);
+        }
+    return ctl_fail(q->ctl, CTL_USAGE, "--ranges: `%s` is none of best, mse, minmax, percentile", method);
+}
+
+static int take_options(struct quantizing *q)
+{
+    const char *most = ctl_option(q->ctl, "max-error");
+    double percent;
+
     if (ctl_option(q->ctl, "calibrate") == NULL)
         return ctl_fail(q->ctl, CTL_USAGE, "say of which rows to learn the ranges: --calibrate FILE.csv");
-    if (percentile != NULL) {
-        q->options.method = RANGE_PERCENTILE;
-        if (!numfmt_parse_double(percentile, strlen(percentile), &q->options.percentile) ||
-            !(q->options.percentile > 50 && q->options.percentile <= 100))
-            return ctl_fail(q->ctl, CTL_USAGE, "--percentile: `%s` is no number above 50 and up to 100",
-                            percentile);
+    if (most != NULL) {
+        if (!numfmt_parse_double(most, strlen(most), &percent) || !(percent > 0 && percent < 100))
+            return ctl_fail(q->ctl, CTL_USAGE, "--max-error: `%s` is no percentage above 0 and below 100",
+                            most);
+        q->search.error_max = percent / 100;
     }
-    if (method == NULL)
-        return CTL_OK;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i], method) == 0) {
-            if (percentile != NULL && i != RANGE_PERCENTILE)
-                return ctl_fail(q->ctl, CTL_USAGE, "--percentile goes with --ranges percentile");
-            q->options.method = (enum range_method)i;
-            return CTL_OK;
-        }
-    return ctl_fail(q->ctl, CTL_USAGE, "--ranges: `%s` is none of mse, minmax, percentile", method);
+    return take_ranges(q);
 }
 
 static int work(struct quantizing *q)
@@ -68,7 +88,7 @@ static int work(struct quantizing *q)
         code = model_tool_rows(ctl, q->from.m, &q->rows);
     if (code != CTL_OK)
         return code;
-    if (quantize(q->from.m, &q->rows, &q->options, &b, &q->report, &err) != 0)
+    if (quantize_best(q->from.m, &q->rows, &q->options, &q->search, &b, &q->report, &err) != 0)
         return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->args[0], err.text);
     code = model_tool_make(ctl, q->path, q->from.m, "quantised_from", b, &q->to);
     if (code == CTL_OK && models_compare(infer_model_graph(q->from.m), infer_model_graph(q->to.m), &q->rows,
@@ -97,6 +117,10 @@ static int show_json(const struct quantizing *q)
     json_object(j);
     json_kstr(j, "file", q->path);
     json_ku64(j, "rows", q->rows.n);
+    json_kstr(j, "ranges", methods[q->search.chosen.method]);
+    if (q->search.chosen.method == RANGE_PERCENTILE)
+        json_kdouble(j, "percentile", q->search.chosen.percentile);
+    json_kdouble(j, "error", quantize_error(&q->difference));
     json_ku64(j, "integer_layers", r->n_integer);
     json_ku64(j, "folded", r->n_folded);
     json_ku64(j, "tables", r->n_tables);
@@ -164,7 +188,10 @@ static int show_text(const struct quantizing *q)
     fprintf(out, "%s: %zu of %zu layers in int8, by %zu rows\n", q->path, r->n_integer, r->n_layers,
             q->rows.n);
     model_tool_sizes_text(out, q->from.m, q->to.m);
-    fprintf(out, "nodes       %zu went into layers, %zu are tables, %zu move int8, %zu stay as they are\n",
+    fprintf(out, "ranges      %s", methods[q->search.chosen.method]);
+    if (q->search.chosen.method == RANGE_PERCENTILE)
+        fprintf(out, " %g", q->search.chosen.percentile);
+    fprintf(out, "\nnodes       %zu went into layers, %zu are tables, %zu move int8, %zu stay as they are\n",
             r->n_folded, r->n_tables, r->n_moves, r->n_float);
     if (r->n_layers > 0) {
         fputc('\n', out);
@@ -184,20 +211,26 @@ static int run_quantize(struct ctl *ctl)
     if (code != CTL_OK)
         return code;
     if (q.report.n_integer == 0)
-        ctl_note(ctl,
-                 "%s: no layer could become int8%s; trees, linear models and scalers stay as they are, and "
-                 "what is int8 already as well",
-                 ctl->args[0],
-                 q.report.n_layers == 0 ? ": there is no Gemm, MatMul or Conv with float32 weights" : "");
+        ctl_note(
+            ctl, "%s: no layer became int8: %s", ctl->args[0],
+            q.report.n_layers == 0
+                ? "there is no Gemm, MatMul or Conv with float32 weights; trees, linear models, scalers and "
+                  "what is int8 already stay as they are"
+                : "the table says why");
     if (q.report.n_odd > 0)
         ctl_note(ctl, "%" PRIu64 " values were no finite numbers and taught nothing", q.report.n_odd);
+    if (quantize_error(&q.difference) > ERROR_TOLD && q.search.error_max == 0)
+        ctl_note(ctl,
+                 "the outputs are off by %.2g %%; `--max-error 1` keeps layers in float32 that cost most",
+                 100 * quantize_error(&q.difference));
     return ctl->json ? show_json(&q) : show_text(&q);
 }
 
 static const struct cmd_option options[] = {
     {"calibrate", 0, "FILE.csv", "rows as they come in operation; again for more files"},
     {"output", 'o', "FILE", "the model to write (MODEL.int8.fogmodel)"},
-    {"ranges", 0, "HOW", "of activations: mse (least squared error), minmax, percentile"},
+    {"max-error", 0, "PERCENT", "keep layers in float32 while the outputs are off by more"},
+    {"ranges", 0, "HOW", "of activations: best (of these), mse, minmax, percentile"},
     {"percentile", 0, "P", "what lies within the ranges of percentile (99.99)"},
     MODEL_TOOL_CSV_OPTIONS,
     {0},

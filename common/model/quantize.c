@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "model/quantize_private.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 int q_no_memory(struct quantizer *q)
@@ -45,6 +46,7 @@ static struct quantize_layer layer_of(const struct quantizer *q, const struct q_
         .gives_float = q->tensors[l->out].wants_f32 || !q->tensors[l->out].wants_i8,
         .by_column = item->mode == Q_LAYER && q->tensors[l->in].columns != NULL,
         .why = item->why,
+        .sqnr_db = (double)INFINITY,
     };
 }
 

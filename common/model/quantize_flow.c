@@ -85,7 +85,15 @@ static bool is_finite(const float *v, size_t n)
     return true;
 }
 
-static enum q_mode mode_of_layer(const struct plan_layer *l, const char **ret_why)
+static bool is_asked_for(const struct quantize_options *o, uint16_t node)
+{
+    for (size_t i = 0; i < o->n_floats; i++)
+        if (o->floats[i] == node)
+            return true;
+    return false;
+}
+
+static enum q_mode mode_of_layer(const struct quantizer *q, const struct plan_layer *l, const char **ret_why)
 {
     size_t terms = l->k * l->taps;
 
@@ -95,6 +103,8 @@ static enum q_mode mode_of_layer(const struct plan_layer *l, const char **ret_wh
         *ret_why = "its sums could leave int32";
     else if (!is_finite(l->w, l->m * terms) || !is_finite(l->bias, l->m))
         *ret_why = "a weight is no finite number";
+    else if (is_asked_for(q->options, l->node))
+        *ret_why = "int8 would cost too much here";
     else
         return Q_LAYER;
     return Q_FLOAT;
@@ -118,7 +128,7 @@ static void forward(struct quantizer *q)
         if (p->items[i].is_layer) {
             const struct plan_layer *l = &p->layers[p->items[i].index];
 
-            item->mode = mode_of_layer(l, &item->why);
+            item->mode = mode_of_layer(q, l, &item->why);
             item->given = l->out;
             q->tensors[l->out].is_integer = item->mode == Q_LAYER;
             continue;

@@ -33,6 +33,25 @@ static double w_scale_of(const struct plan_layer *l, const struct q_columns *c, 
     return most > 1e-30 ? most : 1e-30;
 }
 
+/* What rounding the weights does to the sums on average, in the scale of the weights. Inputs that are far
+ * from 0 all the time would turn each rounding into a shift. */
+static double shift_of(const struct quantizer *q, const struct plan_layer *l, const struct q_columns *c,
+                       const struct q_numbers *numbers, size_t m)
+{
+    const double *mean = q->tensors[l->in].mean;
+    size_t n = l->k * l->taps, first = m / (l->m / l->group) * l->k; /* input of its group */
+    double shift = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t k = i / l->taps;
+        double x = c == NULL ? mean[first + k] : (mean[k] - (double)c->offset[k]) / (double)c->scale[k];
+        double w = (double)numbers->w[m * n + i] * (double)numbers->w_scale[m];
+
+        shift += (weight_of(l, c, m, i) - w) * x;
+    }
+    return shift;
+}
+
 int q_numbers_of(struct quantizer *q, const struct plan_layer *l, struct q_scale x,
                  const struct q_columns *columns, struct q_numbers *ret)
 {
@@ -54,6 +73,7 @@ int q_numbers_of(struct quantizer *q, const struct plan_layer *l, struct q_scale
             ret->w[m * n + i] = (int8_t)(w < -127 ? -127 : w > 127 ? 127 : w);
             ret->w_sum[m] += ret->w[m * n + i];
         }
+        bias += shift_of(q, l, columns, ret, m);
         ret->bias[m] = (int32_t)nearbyint(bias / ((double)x.scale * (double)ret->w_scale[m]));
     }
     return 0;

@@ -36,6 +36,7 @@ struct q_tensor {
     struct q_scale q;               /* of the group */
     struct range_observer observer; /* of the group */
     struct q_columns *columns;      /* NULL: one scale for all */
+    double *mean;                   /* of each input of the layers that read it, as int8 has it */
     /* In the build, INFER_NONE: not there (yet): its own type; int8; int8 as [N,L,C]; int8 by columns. */
     uint16_t own, i8, i8_last, i8_columns;
 };

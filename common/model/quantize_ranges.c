@@ -72,7 +72,8 @@ static int add_columns(struct quantizer *q)
         struct q_columns *c;
         size_t n = q->plan.graph->tensors[t].shape.dim[1];
 
-        if (!is_learnt(q, t) || !q_is_dense_input(q, (uint16_t)t) || n == 0 || n > COLUMNS_MAX)
+        if (q->options->one_scale || !is_learnt(q, t) || !q_is_dense_input(q, (uint16_t)t) || n == 0 ||
+            n > COLUMNS_MAX)
             continue;
         c = pool_alloc(&q->plan.pool, 1, sizeof *c);
         if (c == NULL)
@@ -159,6 +160,76 @@ static int no_value(struct quantizer *q)
     return 0;
 }
 
+/* ---- means ---- */
+
+/* Element i of an input of layers, as int8 has it. */
+static double as_int8(const struct quantizer *q, uint16_t t, size_t k, float v)
+{
+    const struct q_columns *c = q->tensors[t].columns;
+    struct q_scale s = q_scale_of(q, t);
+
+    if (c == NULL)
+        return (double)(q_quantize(s, (double)v) - s.zero) * (double)s.scale;
+    s = (struct q_scale){c->scale[k], 0};
+    return (double)q_quantize(s, (double)v - (double)c->offset[k]) * (double)s.scale + (double)c->offset[k];
+}
+
+static void add_means(struct quantizer *q, const struct graph_run *g, uint16_t t, unsigned axis)
+{
+    const struct infer_shape *s = plan_shape(&q->plan, t);
+    const float *v = g->values[t];
+    size_t inner = 1, n = infer_shape_elements(s);
+    double share = (double)s->dim[axis] / (double)n / (double)q->rows->n;
+
+    for (unsigned i = axis + 1; i < s->rank; i++)
+        inner *= s->dim[i];
+    for (size_t i = 0; i < n; i++) {
+        size_t k = i / inner % s->dim[axis];
+
+        q->tensors[t].mean[k] += share * as_int8(q, t, k, v[i]);
+    }
+}
+
+/* The first of several layers that read one tensor. */
+static bool learns_mean(const struct quantizer *q, size_t item)
+{
+    const struct plan *p = &q->plan;
+
+    if (q->items[item].mode != Q_LAYER)
+        return false;
+    for (size_t i = 0; i < item; i++)
+        if (q->items[i].mode == Q_LAYER &&
+            p->layers[p->items[i].index].in == p->layers[p->items[item].index].in)
+            return false;
+    return true;
+}
+
+static int learn_means(struct quantizer *q, struct graph_run *g)
+{
+    const struct plan *p = &q->plan;
+
+    for (size_t i = 0; i < p->n_items; i++) {
+        const struct plan_layer *l = &p->layers[p->items[i].index];
+
+        if (!learns_mean(q, i))
+            continue;
+        q->tensors[l->in].mean =
+            pool_alloc(&q->plan.pool, plan_shape(p, l->in)->dim[plan_axis_in(p, l)], sizeof(double));
+        if (q->tensors[l->in].mean == NULL)
+            return q_no_memory(q);
+    }
+    for (size_t row = 0; row < q->rows->n; row++) {
+        graph_run_row(g, model_rows_at(q->rows, row));
+        for (size_t i = 0; i < p->n_items; i++) {
+            const struct plan_layer *l = &p->layers[p->items[i].index];
+
+            if (learns_mean(q, i))
+                add_means(q, g, l->in, plan_axis_in(p, l));
+        }
+    }
+    return 0;
+}
+
 int q_learn(struct quantizer *q)
 {
     struct graph_run g;
@@ -181,6 +252,8 @@ int q_learn(struct quantizer *q)
     for (size_t t = 0; r == 0 && t < q->plan.graph->n_tensors; t++)
         if (q->tensors[t].columns != NULL)
             choose_columns(q, (uint16_t)t);
+    if (r == 0)
+        r = learn_means(q, &g);
     graph_run_deinit(&g);
     return r;
 }
