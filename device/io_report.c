@@ -147,8 +147,7 @@ void io_add_entry(struct io *io, const struct batch_entry *like, const ProtobufC
         io_fail(io, rc);
         return;
     }
-    if (io->batch_since_ms == INT64_MAX)
-        io->batch_since_ms = loop_now_ms(io->daemon->loop);
+    io->waits = true;
     io->urgent |= like->lane == LANE_URGENT;
 }
 

@@ -116,6 +116,24 @@ static int read_onnx(struct importing *im)
     return CTL_OK;
 }
 
+/* Does an input of the graph leave this dimension open? */
+static bool is_open(const struct onnx_graph *g, const char *wanted)
+{
+    char name[ONNX_NAME_TEXT], dim[ONNX_NAME_TEXT], place[ONNX_NAME_TEXT + 8];
+
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        onnx_name_text(g->inputs[i].name, name);
+        for (unsigned k = 0; k < g->inputs[i].rank; k++) {
+            snprintf(place, sizeof place, "%s.%u", name, k);
+            if (g->inputs[i].dims[k].value < 0 &&
+                (strcmp(place, wanted) == 0 ||
+                 strcmp(onnx_name_text(g->inputs[i].dims[k].name, dim), wanted) == 0))
+                return true;
+        }
+    }
+    return false;
+}
+
 static int import(struct importing *im)
 {
     struct onnx_import_dim dims[DIMS_MAX];
@@ -130,6 +148,10 @@ static int import(struct importing *im)
         if (i == DIMS_MAX)
             return ctl_fail(im->ctl, CTL_USAGE, "--dim: at most %d", DIMS_MAX);
         code = take_dim(im->ctl, given, names[i], sizeof names[i], &dims[i]);
+        if (code == CTL_OK && !is_open(onnx_model_graph(im->onnx), names[i]))
+            code = ctl_fail(im->ctl, CTL_USAGE,
+                            "--dim %s: no input of %s leaves that open; without --dim it says what is", given,
+                            im->input);
         o.n_dims++;
     }
     if (code != CTL_OK)

@@ -10,7 +10,9 @@ import sys
 ABOUT = {
     "device": ("sensing node of Fogline", "reads its sources, packs the readings, makes them durable in its spool and sends "
                "them to a fog. It lets go of a reading when the cloud says, past the fog and authenticated, that it is "
-               "archived or accounted for. It works without a network, a valid clock or anything above it."),
+               "archived or accounted for. It works without a network, a valid clock or anything above it. Readings become durable "
+               "and are sent once a minute by default, alarms and other events at once, and so is a reading whose sender waits for "
+               "its answer; what a power cut takes in between, and what a shorter commit_ms costs in flash, is in its health."),
     "fog": ("site aggregator of Fogline", "takes records from the devices of a site, makes them durable, acknowledges them and "
             "forwards them to the cloud. It keeps its copies until the cloud has archived them."),
     "cloud": ("collector of Fogline", "takes records from fogs and devices, archives each of them once and keeps the ledger: "

@@ -278,6 +278,33 @@ static void test_shape_arithmetic(void **state)
     onnx_case_close(&c);
 }
 
+/* What is computed at once has a limit for all of it, so that a small file does not cost minutes: what is
+ * beyond stays for the run. */
+static void test_much_to_compute(void **state)
+{
+    enum { SIDE = 256, NODES = 20, AT_ONCE = 15 }; /* a little over 2^25 operations each, 2^29 in all */
+    static const float zeros[SIDE * SIDE];
+    static const int64_t dims[] = {SIDE, SIDE};
+    struct buf g = {0};
+    struct onnx_case c;
+
+    (void)state;
+    onnx_write_floats(&g, "w0", dims, 2, zeros);
+    for (unsigned i = 0; i < NODES; i++) {
+        char in[32], out[16];
+
+        snprintf(in, sizeof in, "w%u w0", i);
+        snprintf(out, sizeof out, "w%u", i + 1);
+        onnx_write_node(&g, "MatMul", NULL, in, out, NULL);
+    }
+    onnx_write_port(&g, 11, "x", ONNX_FLOAT, dims, 2);
+    onnx_write_node(&g, "Add", NULL, "x w20", "y", NULL);
+    onnx_write_port(&g, 12, "y", ONNX_FLOAT, dims, 2);
+    import_case(&c, &g, 13);
+    assert_int_equal(infer_model_graph(c.model)->n_nodes, NODES - AT_ONCE + 1);
+    onnx_case_close(&c);
+}
+
 /* A constant, an input and one value twice as outputs: each has a tensor of its own. */
 static void test_outputs_of_their_own(void **state)
 {
@@ -366,12 +393,13 @@ static void test_quantised_layer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_operator),     cmocka_unit_test(test_needless_node),
-        cmocka_unit_test(test_open_dimensions),      cmocka_unit_test(test_batch),
-        cmocka_unit_test(test_outside_data),         cmocka_unit_test(test_computed_shape),
-        cmocka_unit_test(test_wrong_graphs),         cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_norm_into_conv),       cmocka_unit_test(test_shape_arithmetic),
-        cmocka_unit_test(test_outputs_of_their_own), cmocka_unit_test(test_quantised_layer),
+        cmocka_unit_test(test_unknown_operator), cmocka_unit_test(test_needless_node),
+        cmocka_unit_test(test_open_dimensions),  cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_outside_data),     cmocka_unit_test(test_computed_shape),
+        cmocka_unit_test(test_wrong_graphs),     cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_norm_into_conv),   cmocka_unit_test(test_shape_arithmetic),
+        cmocka_unit_test(test_much_to_compute),  cmocka_unit_test(test_outputs_of_their_own),
+        cmocka_unit_test(test_quantised_layer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
