@@ -247,9 +247,17 @@ void model_tool_hex(const uint8_t *bytes, size_t n, char *ret_text)
         snprintf(ret_text + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static const struct cmd *const cmds[] = {
-    model_tool_import, model_tool_inspect, model_tool_run,    model_tool_bench,
-    model_tool_keygen, model_tool_sign,    model_tool_verify, NULL};
+static const struct cmd *const cmds[] = {model_tool_import,
+                                         model_tool_inspect,
+                                         model_tool_run,
+                                         model_tool_eval,
+                                         model_tool_quantize,
+                                         model_tool_prune,
+                                         model_tool_bench,
+                                         model_tool_keygen,
+                                         model_tool_sign,
+                                         model_tool_verify,
+                                         NULL};
 
 const struct ctl_tier model_tool_tier = {
     .name = "model",

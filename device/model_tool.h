@@ -12,7 +12,8 @@
 #include <limits.h>
 
 extern const struct cmd model_tool_import[], model_tool_inspect[], model_tool_run[], model_tool_bench[],
-    model_tool_keygen[], model_tool_sign[], model_tool_verify[];
+    model_tool_keygen[], model_tool_sign[], model_tool_verify[], model_tool_quantize[], model_tool_prune[],
+    model_tool_eval[];
 extern const struct ctl_tier model_tool_tier;
 
 /* Rows of a table of options: how a CSV file is to be read, and which of its columns the model gets. */
