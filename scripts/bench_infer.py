@@ -1,7 +1,7 @@
 """bench_infer.py - the part `infer` of bench: how long a model takes, ours at each level of the kernels beside ONNX Runtime.
 
-tests/limits/bench_infer measures both in one process, in turn. ONNX Runtime is the shared library inside the npm package
-onnxruntime-node; it is fetched once into ${XDG_CACHE_HOME:-~/.cache}/fogline/onnxruntime. Without it ours is measured alone.
+tests/limits/bench_infer measures both in one process, in turn. ONNX Runtime is the shared library inside the npm package that
+`bench onnx` takes as well. Without npm or network ours is measured alone, and that is said.
 """
 import glob
 import json
@@ -10,41 +10,24 @@ import platform
 import subprocess
 import sys
 
-PACKAGE = "onnxruntime-node@1.30.0"
+import bench_onnx
+
 MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
 
 
-def find_library(folder):
-    machine = MACHINES.get(platform.machine())
-    found = glob.glob(os.path.join(folder, "node_modules", "onnxruntime-node", "bin", "*", "linux", machine or "-", "libonnxruntime.so.1"))
-    return found[0] if found else None
-
-
-def library(given):
-    """The path given, else the fetched one; None, having said why, when there is none."""
+def library(given, build):
+    """The path given, else that in the package; None, having said why, when there is none."""
     if given:
         return given
-    folder = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "fogline", "onnxruntime")
-    path = find_library(folder)
-    if path:
-        return path
-    os.makedirs(folder, exist_ok=True)
-    print(f"fetching {PACKAGE}", file=sys.stderr)
-    try:
-        # Its own install script would fetch more, for graphics cards.
-        p = subprocess.run(["npm", "install", "--prefix", folder, "--no-save", "--ignore-scripts", PACKAGE], timeout=300,
-                           env={**os.environ, "ONNXRUNTIME_NODE_INSTALL": "skip"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                           text=True)
-        said = p.stdout.strip().splitlines()[-1:] or [""]
-    except FileNotFoundError:
-        said = ["there is no npm"]
-    except subprocess.TimeoutExpired:
-        said = ["npm took more than 300 s"]
-    path = find_library(folder)
-    if path is None:
-        print(f"bench infer: without ONNX Runtime: {PACKAGE} cannot be fetched ({said[0]}); --peer LIBRARY names a libonnxruntime.so.1",
-              file=sys.stderr)
-    return path
+    folder, why = bench_onnx.runtime(build)
+    if folder is not None:
+        machine = MACHINES.get(platform.machine(), platform.machine())
+        found = glob.glob(os.path.join(folder, "node_modules", "onnxruntime-node", "bin", "*", "linux", machine, "libonnxruntime.so.1"))
+        if found:
+            return found[0]
+        why = f"{bench_onnx.RUNTIME} has no library for {machine}"
+    print(f"bench infer: measured without ONNX Runtime: {why}; --peer LIBRARY names a libonnxruntime.so.1", file=sys.stderr)
+    return None
 
 
 def table(rows):
@@ -62,7 +45,7 @@ def table(rows):
 
 def run(args, build):
     command = [os.path.join(build, "tests", "limits", "bench_infer"), "--rounds", str(args.rounds)]
-    peer = library(args.peer)
+    peer = library(args.peer, build)
     p = subprocess.run(command + (["--peer", peer] if peer else []), stdout=subprocess.PIPE, text=True, timeout=900)
     if p.returncode != 0:
         sys.exit(p.returncode)

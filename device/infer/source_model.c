@@ -1,6 +1,7 @@
 /* Models (common/infer/model.h) on readings of other sources, as a source. */
 
 #include "device/infer/derived.h"
+#include "device/infer/model_output.h"
 
 #include "infer/feature.h"
 #include "infer/model.h"
@@ -86,47 +87,6 @@ static const struct infer_tensor *output_tensor(const struct model_source *s, si
     return &g->tensors[g->outputs[port].tensor];
 }
 
-static struct cell cell_of(enum infer_type type, const void *values, size_t i)
-{
-    switch (type) {
-    case INFER_F32:
-        return (struct cell){.f64 = (double)((const float *)values)[i]};
-    case INFER_F64:
-        return (struct cell){.f64 = ((const double *)values)[i]};
-    case INFER_I8:
-        return (struct cell){.i64 = ((const int8_t *)values)[i]};
-    case INFER_U8:
-    case INFER_BOOL:
-        return (struct cell){.i64 = ((const uint8_t *)values)[i]};
-    case INFER_I16:
-        return (struct cell){.i64 = ((const int16_t *)values)[i]};
-    case INFER_I32:
-        return (struct cell){.i64 = ((const int32_t *)values)[i]};
-    case INFER_I64:
-        return (struct cell){.i64 = ((const int64_t *)values)[i]};
-    default: {
-        const char *text = (const char *)values + i * INFER_TEXT_BYTES;
-
-        return (struct cell){.text = span_of(text, strnlen(text, INFER_TEXT_BYTES))};
-    }
-    }
-}
-
-static enum column_type column_of(enum infer_type type)
-{
-    switch (type) {
-    case INFER_F32:
-    case INFER_F64:
-        return COLUMN_DOUBLE;
-    case INFER_BOOL:
-        return COLUMN_BOOL;
-    case INFER_TEXT:
-        return COLUMN_TEXT;
-    default:
-        return COLUMN_INT64;
-    }
-}
-
 /* false: not yet, or an input that the model needs was absent. */
 static bool prepare(struct model_source *s, const double *values, const bool *present)
 {
@@ -157,9 +117,10 @@ static bool compute(void *ctx, int64_t time_ns, const double *values, const bool
     for (uint32_t i = 0; i < s->derived.n_outputs; i++) {
         const struct infer_tensor *t = output_tensor(s, s->from[i].port);
 
-        cells[i] = cell_of(t->type, infer_model_output(s->model, s->from[i].port), s->from[i].element);
+        cells[i] =
+            model_output_cell(t->type, infer_model_output(s->model, s->from[i].port), s->from[i].element);
         /* A number that is none says nothing about the plant. */
-        if (column_of(t->type) == COLUMN_DOUBLE && !isfinite(cells[i].f64))
+        if (model_output_type(t->type) == COLUMN_DOUBLE && !isfinite(cells[i].f64))
             cells[i].quality = QUALITY_BAD;
     }
     return true;
@@ -228,41 +189,6 @@ static int check_input(const struct model_source *s, const struct model_config *
     return 0;
 }
 
-/* Item no of a comma-separated list; empty: none. */
-static struct span item_of(struct span list, uint32_t no)
-{
-    const uint8_t *at = list.data, *end = list.data + list.len;
-
-    for (; at < end && no > 0; no--) {
-        const uint8_t *comma = memchr(at, ',', (size_t)(end - at));
-
-        at = comma == NULL ? end : comma + 1;
-    }
-    if (at >= end)
-        return span_of(NULL, 0);
-    const uint8_t *comma = memchr(at, ',', (size_t)(end - at));
-    return span_of(at, (size_t)((comma == NULL ? end : comma) - at));
-}
-
-/* PORT, PORT.LABEL or PORT.NO; what a name may not hold becomes '_'. */
-static void name_output(const struct model_source *s, const char *port, uint32_t element, size_t elements,
-                        char *out)
-{
-    struct span label = item_of(infer_model_text(s->model, "labels"), element);
-    int n;
-
-    if (elements == 1)
-        n = snprintf(out, SOURCE_NAME_BYTES, "%s", port);
-    else if (label.len > 0)
-        n = snprintf(out, SOURCE_NAME_BYTES, "%.40s.%.*s", port, (int)(label.len > 20 ? 20 : label.len),
-                     (const char *)label.data);
-    else
-        n = snprintf(out, SOURCE_NAME_BYTES, "%.50s.%u", port, element);
-    for (int i = 0; i < n && out[i] != '\0'; i++)
-        if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", out[i]) == NULL)
-            out[i] = '_';
-}
-
 static int add_outputs(struct model_source *s, const struct model_config *c, struct errmsg *err)
 {
     const struct infer_graph *g = infer_model_graph(s->model);
@@ -279,8 +205,8 @@ static int add_outputs(struct model_source *s, const struct model_config *c, str
                                   c->file, DERIVED_OUTPUTS_MAX);
             s->from[s->derived.n_outputs].port = (uint16_t)port;
             s->from[s->derived.n_outputs].element = i;
-            name_output(s, g->outputs[port].name, i, elements, name);
-            derived_add_output(&s->derived, name, "", column_of(t->type));
+            model_output_name(s->model, port, i, name);
+            derived_add_output(&s->derived, name, "", model_output_type(t->type));
         }
     }
     return 0;
