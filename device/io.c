@@ -416,6 +416,9 @@ static void on_round(void *ctx)
     io_close_packs(io, false, clock_mono_ns(&io->daemon->clock));
     io_run_commands(io);
     now_ms = loop_now_ms(io->daemon->loop);
+    /* A reload may have made it sooner. */
+    if (io->health_at_ms > now_ms + io->config->health_s * 1000)
+        io->health_at_ms = now_ms + io->config->health_s * 1000;
     if (now_ms >= io->health_at_ms) {
         io->health_at_ms = now_ms + io->config->health_s * 1000;
         /* What a report says is durable. */
