@@ -17,10 +17,10 @@ static const struct config_row rows[] = {
     CTL_ROWS_STORE(struct device_config, settings, "/var/lib/fogline/device", "/run/fogline/device", "64 MiB",
                    "4 MiB"),
     CTL_ROWS_UP(struct device_config, settings),
-    {"commit_ms", CONFIG_MS, AT(commit_ms), .max = "10 min", .def = "1 min", .reloadable = true,
+    {"commit_ms", CONFIG_MS, AT(commit_ms), .max = "10 min", .def = "90 s", .reloadable = true,
      .help = "How often what was read is made durable and sent: so much a power cut takes, and so late "
-             "readings are above. Each commit writes some 30 KiB to flash, however little is in it: 51 MiB a "
-             "day at 1 min, 2.6 GB at 1 s. For a live view: 1 s. 0: as soon as the last commit has ended. "
+             "readings are above. Each commit writes some 30 KiB to flash, however little is in it: 34 MiB a "
+             "day at 90 s, 2.6 GB at 1 s. For a live view: 1 s. 0: as soon as the last commit has ended. "
              "Events, "
              "and readings whose sender waits for an answer, are committed at once, with all that was read "
              "until a second before."},

@@ -98,6 +98,7 @@ static void finish(struct io *io)
 {
     int64_t until_ms = loop_now_ms(io->daemon->loop) + STOP_MS;
     struct feed_event e;
+    bool all_told;
     unsigned source;
 
     act_stop(io->act);
@@ -106,8 +107,9 @@ static void finish(struct io *io)
     do {
         io_drain(io);
         io_commit(io);
+        all_told = io->decide == NULL || decide_finish(io->decide);
         /* What is left of a replay that finds no room will be read again. */
-    } while (io->error == 0 && io->has_more && loop_now_ms(io->daemon->loop) < until_ms);
+    } while (io->error == 0 && (io->has_more || !all_told) && loop_now_ms(io->daemon->loop) < until_ms);
     for (uint32_t group = 0; io->error == 0 && keeper_finish(sampler_keeper(io->sampler), group); group++)
         io_drain(io);
     if (io->error != 0)

@@ -32,7 +32,7 @@ import time
 HOST = "127.0.0.1"
 TIERS = ("cloud", "fog", "device")
 STORE_MAP = {"cloud": "1 GiB", "fog": "256 MiB", "device": "32 MiB"}
-# A device commits once a minute unless told otherwise: who watches a whole system does not want to wait so long.
+# A device commits every 90 seconds unless told otherwise: who watches a whole system does not want to wait so long.
 DEVICE_PACE = {"commit_ms": "1 s", "pack.ms": "1 s"}
 PR_SET_PDEATHSIG = 1
 CHUNK = 256 * 1024

@@ -36,16 +36,24 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Times may lie further apart than the type holds. */
+static int64_t difference_ns(int64_t from, int64_t to)
+{
+    int64_t d;
+
+    return !__builtin_sub_overflow(to, from, &d) ? d : to > from ? INT64_MAX : INT64_MIN;
+}
+
 static int measure_times(struct what_if *w)
 {
     uint64_t n = w->table->n_rows - 1;
     owned(free_ptr) int64_t *steps = calloc(n, sizeof *steps);
-    int64_t span = w->table->time_ns[n] - w->table->time_ns[0];
+    int64_t span = difference_ns(w->table->time_ns[0], w->table->time_ns[n]);
 
     if (steps == NULL)
         return -ENOMEM;
     for (uint64_t i = 0; i < n; i++)
-        steps[i] = w->table->time_ns[i + 1] - w->table->time_ns[i];
+        steps[i] = difference_ns(w->table->time_ns[i], w->table->time_ns[i + 1]);
     qsort(steps, n, sizeof *steps, by_value);
     w->about.interval_ns = steps[n / 2] > 0 ? steps[n / 2] : 1;
     if (w->about.max_silence_ns == 0)
@@ -53,7 +61,7 @@ static int measure_times(struct what_if *w)
                                   : w->about.interval_ns < INT64_MAX / WHAT_IF_SILENCE_READINGS
                                       ? WHAT_IF_SILENCE_READINGS * w->about.interval_ns
                                       : INT64_MAX;
-    w->about.days = (double)(span + w->about.interval_ns) / (86400.0 * (double)NS_PER_S);
+    w->about.days = ((double)span + (double)w->about.interval_ns) / (86400.0 * (double)NS_PER_S);
     return span > 0 ? 0 : -ENODATA;
 }
 
@@ -93,6 +101,7 @@ int what_if_new(struct what_if **ret_w, const struct what_if_options *options)
         return -ENOMEM;
     w->table = options->table;
     w->block_rows = options->block_rows;
+    w->pack_ns = options->pack_ns;
     w->about.max_silence_ns = options->max_silence_ns;
     w->about.rows = w->table->n_rows;
     if (w->table->n_rows < 2)
@@ -101,6 +110,7 @@ int what_if_new(struct what_if **ret_w, const struct what_if_options *options)
         if (options->only_column < 0 || options->only_column == (int)i)
             note_column(w, i);
     w->about.n_columns = w->n;
+    w->about.range = w->n == 1 ? w->range[0] : 0;
     if (w->n == 0 || w->about.samples == 0)
         return -ENODATA;
     rc = measure_times(w);
@@ -170,7 +180,7 @@ unsigned what_if_ladder(const struct what_if *w, struct what_if_policy out[WHAT_
             name);
     }
     for (size_t i = 0; i < sizeof windows / sizeof windows[0] && w->n <= WHAT_IF_WINDOW_COLUMNS_MAX; i++) {
-        if (windows[i].s * NS_PER_S < 5 * w->about.interval_ns || n_windows == WHAT_IF_AGGREGATES_MAX)
+        if (windows[i].s * NS_PER_S / 5 < w->about.interval_ns || n_windows == WHAT_IF_AGGREGATES_MAX)
             continue;
         n_windows++;
         snprintf(name, sizeof name, "aggregate %s", windows[i].name);
@@ -213,6 +223,18 @@ static int64_t lowest_time(const struct block *b)
     return lowest;
 }
 
+/* Rows of the block that begins at this one. */
+static uint32_t rows_of_block(const struct what_if *w, uint64_t from)
+{
+    const int64_t *time_ns = w->sent->time_ns;
+    uint32_t n = 1;
+
+    while (n < w->block_rows && from + n < w->sent->n_rows &&
+           (w->pack_ns == 0 || (uint64_t)time_ns[from + n] - (uint64_t)time_ns[from] < (uint64_t)w->pack_ns))
+        n++;
+    return n;
+}
+
 /* Every block there and back: what w->sent holds then is what a reader has. */
 static int code(struct what_if *w, const struct block_starts *starts, struct what_if_result *r)
 {
@@ -229,7 +251,7 @@ static int code(struct what_if *w, const struct block_starts *starts, struct wha
                                     .only_column = -1,
                                     .starts = starts};
 
-        codec_table_block(w->sent, row, w->block_rows, columns, &b);
+        codec_table_block(w->sent, row, rows_of_block(w, row), columns, &b);
         buf_reset(&body);
         rc = block_encode(w->coder, BLOCK_ENCODING_SMALL, starts, &b, &body);
         r->blocks++;

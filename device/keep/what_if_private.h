@@ -9,6 +9,7 @@ enum { WHAT_IF_WINDOW_COLUMNS_MAX = BLOCK_COLUMNS_MAX / KEEP_WINDOW_CELLS };
 struct what_if {
     const struct codec_table *table;
     uint32_t block_rows, n;
+    int64_t pack_ns;
     uint32_t column[BLOCK_COLUMNS_MAX]; /* of the table */
     double range[BLOCK_COLUMNS_MAX];
     struct what_if_recording about;

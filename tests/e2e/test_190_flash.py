@@ -1,4 +1,4 @@
-"""What a device writes to its flash by default: readings wait for the commit of the minute, alarms and answers do not, and nothing
+"""What a device writes to its flash by default: readings wait for the commit that is due, alarms and answers do not, and nothing
 that the device does for itself makes a commit of its own."""
 import json
 import os
