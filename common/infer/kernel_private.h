@@ -63,14 +63,19 @@ static inline int32_t kernel_round(float v)
 
 /* What is less than a bound or more is the bound, what is no number is 0: in this order, which vector
  * instructions can follow. */
-static inline int8_t kernel_saturate(float v, int32_t zero, int32_t lowest)
+static inline int32_t kernel_saturate_to(float v, int32_t zero, int32_t lowest, int32_t highest)
 {
-    float low = (float)(lowest - zero), high = (float)(127 - zero);
+    float low = (float)(lowest - zero), high = (float)(highest - zero);
 
     v = v == v ? v : 0;
     v = v > low ? v : low;
     v = v < high ? v : high;
-    return (int8_t)(kernel_round(v) + zero);
+    return kernel_round(v) + zero;
+}
+
+static inline int8_t kernel_saturate(float v, int32_t zero, int32_t lowest)
+{
+    return (int8_t)kernel_saturate_to(v, zero, lowest, INT8_MAX);
 }
 
 #endif

@@ -1,4 +1,5 @@
 /* Greatest and mean of windows. */
+#include "infer/kernel_loops.h"
 #include "infer/op_window.h"
 
 #include <math.h>
@@ -177,14 +178,15 @@ int op_global_pool_check(struct op_check *c)
 void op_global_average_pool_run(const struct op_call *c)
 {
     size_t n = op_elements(c->out[0]), plane = op_span(&c->in[0]->shape, 2, c->in[0]->shape.rank);
-    const float *x = c->x[0];
+    float *y = c->y[0];
 
-    for (size_t i = 0; i < n; i++) {
-        double sum = 0;
+    for (size_t i = 0; i < n; i += KERNEL_LINES) {
+        size_t part = n - i < KERNEL_LINES ? n - i : KERNEL_LINES;
+        double sum[KERNEL_LINES] = {0};
 
-        for (size_t k = 0; k < plane; k++)
-            sum += *x++;
-        ((float *)c->y[0])[i] = (float)(sum / (double)plane);
+        kernel_add_lines((const float *)c->x[0] + i * plane, plane, 1, part, plane, sum);
+        for (size_t k = 0; k < part; k++)
+            y[i + k] = (float)(sum[k] / (double)plane);
     }
 }
 

@@ -119,11 +119,14 @@ static void each_element(const struct op_call *c,
 
 void op_quantize_run(const struct op_call *c)
 {
-    bool is_one = op_elements(c->in[1]) == 1;
+    bool is_plain = op_elements(c->in[1]) == 1 && c->in[0]->type == INFER_F32;
 
-    if (is_one && c->in[0]->type == INFER_F32 && c->out[0]->type == INFER_I8)
+    if (is_plain && c->out[0]->type == INFER_I8)
         kernel_best()->quantize_i8(c->x[0], op_elements(c->in[0]), *(const float *)c->x[1],
                                    c->x[2] == NULL ? 0 : *(const int8_t *)c->x[2], c->y[0]);
+    else if (is_plain && c->out[0]->type == INFER_I16)
+        kernel_quantize_i16(c->x[0], op_elements(c->in[0]), *(const float *)c->x[1],
+                            c->x[2] == NULL ? 0 : *(const int16_t *)c->x[2], c->y[0]);
     else
         each_element(c, quantize);
 }

@@ -1,4 +1,5 @@
 /* What takes many elements to one: reductions, and softmax, which needs them. */
+#include "infer/kernel_loops.h"
 #include "infer/op_private.h"
 
 #include <math.h>
@@ -81,27 +82,31 @@ int op_reduce_check(struct op_check *c)
     return 0;
 }
 
-/* Outputs whose elements are walked side by side. */
-enum { SIDE_BY_SIDE = 8 };
+/* NaN comes through. */
+static void find_greatest(const float *x, size_t n, size_t step, size_t n_lines, size_t apart, float *most)
+{
+    for (size_t i = 0; i < n; i++, x += step)
+        for (size_t k = 0; k < n_lines; k++)
+            most[k] = x[k * apart] <= most[k] ? most[k] : x[k * apart];
+}
 
-/* n outputs, at most SIDE_BY_SIDE; their first elements are `step` apart. */
-static void reduce_some(const struct op_call *c, const float *x, size_t step, size_t n,
+/* n outputs, at most KERNEL_LINES; their first elements are `apart`. */
+static void reduce_some(const struct op_call *c, const float *x, size_t apart, size_t n,
                         const struct infer_shape *inner, const size_t *strides, float *y)
 {
     size_t n_inner = infer_shape_elements(inner), at[INFER_RANK_MAX] = {0}, offset = 0;
-    double sum[SIDE_BY_SIDE] = {0};
-    float most[SIDE_BY_SIDE];
+    unsigned last = inner->rank - 1U;
+    size_t line = inner->rank == 0 ? 1 : inner->dim[last], step = inner->rank == 0 ? 0 : strides[last];
+    double sum[KERNEL_LINES] = {0};
 
     for (size_t k = 0; k < n; k++)
-        most[k] = -INFINITY;
-    for (size_t i = 0; i < n_inner; i++) {
-        for (size_t k = 0; k < n; k++) {
-            float v = x[offset + k * step];
-
-            sum[k] += v;
-            most[k] = v <= most[k] ? most[k] : v; /* NaN comes through */
-        }
-        for (unsigned d = inner->rank; d-- > 0;) {
+        y[k] = -INFINITY;
+    for (size_t done = 0; done < n_inner; done += line) {
+        if (c->node->op == INFER_REDUCE_MAX)
+            find_greatest(x + offset, line, step, n, apart, y);
+        else
+            kernel_add_lines(x + offset, line, step, n, apart, sum);
+        for (unsigned d = inner->rank == 0 ? 0 : last; d-- > 0;) {
             offset += strides[d];
             if (++at[d] < inner->dim[d])
                 break;
@@ -109,12 +114,8 @@ static void reduce_some(const struct op_call *c, const float *x, size_t step, si
             offset -= strides[d] * inner->dim[d];
         }
     }
-    for (size_t k = 0; k < n; k++) {
-        if (c->node->op == INFER_REDUCE_MAX)
-            y[k] = most[k];
-        else
-            y[k] = (float)(c->node->op == INFER_REDUCE_MEAN ? sum[k] / (double)n_inner : sum[k]);
-    }
+    for (size_t k = 0; k < n && c->node->op != INFER_REDUCE_MAX; k++)
+        y[k] = (float)(c->node->op == INFER_REDUCE_MEAN ? sum[k] / (double)n_inner : sum[k]);
 }
 
 void op_reduce_run(const struct op_call *c)
@@ -138,8 +139,8 @@ void op_reduce_run(const struct op_call *c)
     }
     op_walk_init(&w, &outer, 1, outer_strides);
     for (size_t i = 0; i < w.n_rows; i++, op_walk_next(&w, 1))
-        for (size_t k = 0; k < w.row; k += SIDE_BY_SIDE) {
-            size_t n = w.row - k < SIDE_BY_SIDE ? w.row - k : SIDE_BY_SIDE;
+        for (size_t k = 0; k < w.row; k += KERNEL_LINES) {
+            size_t n = w.row - k < KERNEL_LINES ? w.row - k : KERNEL_LINES;
 
             reduce_some(c, (const float *)c->x[0] + w.offset[0] + k * w.step[0], w.step[0], n, &inner,
                         inner_strides, y);

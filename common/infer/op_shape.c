@@ -1,4 +1,5 @@
 /* Copies in another order. */
+#include "infer/kernel_loops.h"
 #include "infer/op_private.h"
 
 int op_reshape_check(struct op_check *c)
@@ -92,11 +93,30 @@ int op_transpose_check(struct op_check *c)
     return 0;
 }
 
+/* Of bytes, the last two axes change places and no others: channels first become channels last. */
+static bool is_plain_transpose(const struct op_call *c)
+{
+    size_t rank = c->in[0]->shape.rank;
+
+    for (size_t i = 0; i + 2 < rank; i++)
+        if ((size_t)c->node->ints[i] != i)
+            return false;
+    return rank >= 2 && (size_t)c->node->ints[rank - 1] == rank - 2 && infer_type_bytes(c->in[0]->type) == 1;
+}
+
 void op_transpose_run(const struct op_call *c)
 {
     const struct infer_shape *x = &c->in[0]->shape;
     ptrdiff_t strides[INFER_RANK_MAX] = {0};
 
+    if (is_plain_transpose(c)) {
+        size_t rows = x->dim[x->rank - 2], columns = x->dim[x->rank - 1], n = op_span(x, 0, x->rank - 2U);
+
+        for (size_t i = 0; i < n; i++)
+            kernel_transpose_8((const uint8_t *)c->x[0] + i * rows * columns, rows, columns,
+                               (uint8_t *)c->y[0] + i * rows * columns);
+        return;
+    }
     for (size_t i = 0; i < x->rank; i++)
         strides[i] = (ptrdiff_t)op_span(x, (size_t)c->node->ints[i] + 1, x->rank);
     copy_by_strides(c, 0, strides);

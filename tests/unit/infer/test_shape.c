@@ -80,6 +80,38 @@ static void transpose(void **state)
     }
 }
 
+/* The last two axes change places: what channels become. */
+static void bytes_are_turned(void **state)
+{
+    static int8_t bytes[MAX], turned[MAX];
+    struct rng rng = {7};
+
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        struct infer_shape x = {.rank = 3}, y;
+        struct run_op t;
+        uint32_t rows, columns;
+
+        x.dim[0] = 1 + (uint32_t)rng_below(&rng, 3);
+        x.dim[1] = rows = 1 + (uint32_t)rng_below(&rng, 18);
+        x.dim[2] = columns = 1 + (uint32_t)rng_below(&rng, 18);
+        y = SHAPE(x.dim[0], columns, rows);
+        for (size_t i = 0; i < infer_shape_elements(&x); i++) {
+            size_t c = i % columns, r = i / columns % rows, n = i / columns / rows;
+
+            bytes[i] = (int8_t)((int)rng_below(&rng, 256) - 128);
+            turned[(n * columns + c) * rows + r] = bytes[i];
+        }
+        run_op_init(&t, INFER_TRANSPOSE);
+        t.node.ints[1] = 2;
+        t.node.ints[2] = 1;
+        run_op_input(&t, INFER_I8, x, bytes);
+        run_op_run(&t);
+        run_op_expect(&t, 0, INFER_I8, y, turned);
+        run_op_deinit(&t);
+    }
+}
+
 static void slice(void **state)
 {
     struct rng rng = {2};
@@ -358,6 +390,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(transpose),
+        cmocka_unit_test(bytes_are_turned),
         cmocka_unit_test(slice),
         cmocka_unit_test(pad),
         cmocka_unit_test(concat_and_gather),
