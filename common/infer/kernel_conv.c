@@ -3,10 +3,10 @@
 
 /* ---- scratch ---- */
 
-/* Two tables of an entry a tap, then the floats. */
-static void *behind(const void *tables)
+/* A table of an entry a tap, then the floats. */
+static void *behind(const void *table)
 {
-    return (void *)kernel_round_up((uintptr_t)tables, 64);
+    return (void *)kernel_round_up((uintptr_t)table, 64);
 }
 
 /* Positions that the last tap is behind the first one, in steps. */
@@ -70,9 +70,9 @@ size_t kernel_conv1d_i8_scratch_bytes(const struct kernel_conv1d *c)
     return sum(sum(x, gathered), w);
 }
 
-static size_t tables_bytes(const struct kernel_conv1d *c)
+static size_t table_bytes(const struct kernel_conv1d *c)
 {
-    return kernel_round_up(product(c->kernel, 2 * sizeof(size_t), 0), 64);
+    return kernel_round_up(product(c->kernel, sizeof(size_t), 0), 64);
 }
 
 size_t kernel_conv1d_f32_scratch_bytes(const struct kernel_conv1d *c)
@@ -83,7 +83,7 @@ size_t kernel_conv1d_f32_scratch_bytes(const struct kernel_conv1d *c)
         return SIZE_MAX;
     floats = product(product(row_of(c), c->stride, 0), c->channels, 0);
 
-    return product(floats, sizeof(float), tables_bytes(c));
+    return product(floats, sizeof(float), table_bytes(c));
 }
 
 size_t kernel_conv1d_transpose_f32_scratch_bytes(const struct kernel_conv1d *c)
@@ -95,7 +95,7 @@ size_t kernel_conv1d_transpose_f32_scratch_bytes(const struct kernel_conv1d *c)
     floats = product(transpose_row_of(c), c->channels, 0);
     if (c->stride > 1)
         floats = sum(floats, product((c->n_out + c->stride - 1) / c->stride, c->outputs, 0));
-    return product(floats, sizeof(float), tables_bytes(c));
+    return product(floats, sizeof(float), table_bytes(c));
 }
 
 /* ---- int8, channels last: a window of neighbouring taps lies in one piece ---- */
@@ -203,47 +203,45 @@ static void spread(const float *x, size_t channels, size_t length, size_t before
 void kernel_conv1d_f32(const struct kernel_table *k, const struct kernel_conv1d *c, const float *x,
                        const float *w, const float *bias, float *y, void *scratch)
 {
-    size_t row = row_of(c), *x_at = scratch, *w_at = x_at + c->kernel;
-    float *spread_x = (float *)behind(w_at + c->kernel);
+    size_t row = row_of(c), *x_at = scratch;
+    float *spread_x = (float *)behind(x_at + c->kernel);
     struct kernel_sweep s = {.channels = c->channels,
                              .x_row = row * c->stride,
                              .w_output = c->channels * c->kernel,
                              .w_channel = c->kernel,
+                             .w_tap = 1,
                              .n_taps = c->kernel,
-                             .x_at = x_at,
-                             .w_at = w_at};
+                             .x_at = x_at};
 
     if (c->n_out == 0 || c->outputs == 0)
         return;
-    for (size_t t = 0; t < c->kernel; t++) {
+    for (size_t t = 0; t < c->kernel; t++)
         x_at[t] = t * c->dilation % c->stride * row + t * c->dilation / c->stride;
-        w_at[t] = t;
-    }
     spread(x, c->channels, c->length, c->pad_begin, c->stride, row, spread_x);
     sweep_all(k, &s, spread_x, w, bias, c->outputs, c->n_out, y, c->n_out);
 }
 
 /* Output o gets x[i] by tap t where i * stride = o + pad_begin - t * dilation. So the outputs of one phase,
- * (o + pad_begin) % stride, are a convolution with step 1 and the taps of that phase. */
+ * (o + pad_begin) % stride, are a convolution with step 1 and the taps of that phase, which are equally far
+ * from one another. */
 void kernel_conv1d_transpose_f32(const struct kernel_table *k, const struct kernel_conv1d *c, const float *x,
                                  const float *w, const float *bias, float *y, void *scratch)
 {
     size_t reach = reach_of(c), row = transpose_row_of(c);
-    size_t *x_at = scratch, *w_at = x_at + c->kernel, n_phase = (c->n_out + c->stride - 1) / c->stride;
-    float *spread_x = (float *)behind(w_at + c->kernel), *part = spread_x + c->channels * row;
+    size_t *x_at = scratch, n_phase = (c->n_out + c->stride - 1) / c->stride;
+    float *spread_x = (float *)behind(x_at + c->kernel), *part = spread_x + c->channels * row;
     struct kernel_sweep s = {.channels = c->channels,
                              .x_row = row,
                              .w_output = c->kernel,
                              .w_channel = c->outputs * c->kernel,
-                             .x_at = x_at,
-                             .w_at = w_at};
+                             .x_at = x_at};
 
     if (c->outputs == 0)
         return;
     spread(x, c->channels, c->length, reach, 1, row, spread_x);
     for (size_t first = 0; first < c->stride && first < c->n_out; first++) {
         size_t phase = (first + c->pad_begin) % c->stride, base = (first + c->pad_begin) / c->stride;
-        size_t n = (c->n_out - first + c->stride - 1) / c->stride;
+        size_t n = (c->n_out - first + c->stride - 1) / c->stride, w_first = 0;
 
         s.n_taps = 0;
         for (size_t t = 0; t < c->kernel; t++)
@@ -251,14 +249,17 @@ void kernel_conv1d_transpose_f32(const struct kernel_table *k, const struct kern
                 /* From here on a window may begin beyond x, where all is zero. */
                 size_t at = kernel_min(base, c->length + reach) + reach - t * c->dilation / c->stride;
 
-                x_at[s.n_taps] = at;
-                w_at[s.n_taps++] = t;
+                if (s.n_taps == 0)
+                    w_first = t;
+                else if (s.n_taps == 1)
+                    s.w_tap = t - w_first;
+                x_at[s.n_taps++] = at;
             }
         if (c->stride == 1) {
-            sweep_all(k, &s, spread_x, w, bias, c->outputs, n, y, c->n_out);
+            sweep_all(k, &s, spread_x, w + w_first, bias, c->outputs, n, y, c->n_out);
             return;
         }
-        sweep_all(k, &s, spread_x, w, bias, c->outputs, n, part, n_phase);
+        sweep_all(k, &s, spread_x, w + w_first, bias, c->outputs, n, part, n_phase);
         for (size_t m = 0; m < c->outputs; m++)
             for (size_t i = 0; i < n; i++)
                 y[m * c->n_out + first + i * c->stride] = part[m * n_phase + i];

@@ -186,9 +186,11 @@ void KERNEL_F32(sweep_f32)(const struct kernel_sweep *s, const float *x, const f
         at[m] = there * s->w_output;
         sums[m][0] = sums[m][1] = (lanes){0} + (bias == NULL ? 0 : bias[there]);
     }
-    for (size_t c = 0; c < s->channels; c++)
-        for (size_t t = 0; t < s->n_taps; t++) {
-            const float *from = x + c * s->x_row + s->x_at[t], *weight = w + c * s->w_channel + s->w_at[t];
+    for (size_t c = 0; c < s->channels; c++, x += s->x_row) {
+        const float *weight = w + c * s->w_channel;
+
+        for (size_t t = 0; t < s->n_taps; t++, weight += s->w_tap) {
+            const float *from = x + s->x_at[t];
             lanes a = load_lanes(from), b = load_lanes(from + LANES);
 
 #pragma GCC unroll 4
@@ -200,6 +202,7 @@ void KERNEL_F32(sweep_f32)(const struct kernel_sweep *s, const float *x, const f
                 sums[m][1] += one * b;
             }
         }
+    }
     /* A copy that has an address: the sums themselves stay in registers. */
     memcpy(out, sums, sizeof out);
     for (size_t m = 0; m < n_m; m++, y += y_row)

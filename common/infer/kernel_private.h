@@ -30,11 +30,11 @@ static inline size_t kernel_min(size_t a, size_t b)
 /* ---- float32 ---- */
 
 /* What one sum runs over: n_taps of each channel. Rows of x are x_row apart, tap t begins at x_at[t] in the
- * row of its channel; the weight of output m, channel c, tap t is w[m * w_output + c * w_channel +
- * w_at[t]]. */
+ * row of its channel; the weight of output m, channel c, tap t is w[m * w_output + c * w_channel + t *
+ * w_tap]. */
 struct kernel_sweep {
-    size_t channels, x_row, w_output, w_channel, n_taps;
-    const size_t *x_at, *w_at;
+    size_t channels, x_row, w_output, w_channel, w_tap, n_taps;
+    const size_t *x_at;
 };
 
 #define KERNEL_F32_FUNCTIONS(level)                                                                          \

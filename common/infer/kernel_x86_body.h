@@ -343,16 +343,12 @@ static void prepare_i8(const int8_t *x, size_t n, void *prepared)
         to[i] = conv_value(x[i]);
 }
 
-static inline size_t block_ints(size_t k_count)
+/* Four groups of eight rows, n of which are wanted: lanes of rows become lanes of groups. */
+static inline void put_chunk(const int8_t *const rows[KERNEL_BLOCK], size_t k, size_t n, __m256i *to,
+                             __m256i *excess)
 {
-    return KERNEL_BLOCK + (k_count + GROUP - 1) / GROUP * KERNEL_BLOCK;
-}
-
-/* Four groups of eight rows: lanes of rows become lanes of groups. */
-static void put_chunk(const int8_t *const rows[KERNEL_BLOCK], size_t n_groups, int32_t *to, __m256i *excess)
-{
-    __m256i a = load_chunks(rows[0], rows[4]), b = load_chunks(rows[1], rows[5]);
-    __m256i c = load_chunks(rows[2], rows[6]), d = load_chunks(rows[3], rows[7]);
+    __m256i a = load_chunks(rows[0] + k, rows[4] + k), b = load_chunks(rows[1] + k, rows[5] + k);
+    __m256i c = load_chunks(rows[2] + k, rows[6] + k), d = load_chunks(rows[3] + k, rows[7] + k);
     __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d), groups[4];
 
     groups[0] = _mm256_unpacklo_epi64(ab, cd);
@@ -361,37 +357,42 @@ static void put_chunk(const int8_t *const rows[KERNEL_BLOCK], size_t n_groups, i
     cd = _mm256_unpackhi_epi32(c, d);
     groups[2] = _mm256_unpacklo_epi64(ab, cd);
     groups[3] = _mm256_unpackhi_epi64(ab, cd);
-    for (size_t i = 0; i < n_groups; i++) {
-        _mm256_storeu_si256((__m256i *)(to + i * KERNEL_BLOCK), groups[i]);
-        *excess = _mm256_add_epi32(*excess, excess_of(groups[i]));
-    }
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; i++)
+        if (i < n) {
+            _mm256_storeu_si256(to + i, groups[i]);
+            *excess = _mm256_add_epi32(*excess, excess_of(groups[i]));
+        }
 }
 
 static void pack_i8(const int8_t *w, const int32_t *bias, size_t k_count, size_t m_count, void *packed)
 {
-    static const int8_t zeros[CHUNK];
-    int32_t *to = packed;
+    __m256i *to = packed;
 
-    for (size_t m = 0; m < m_count; m += KERNEL_BLOCK, to += block_ints(k_count)) {
+    for (size_t m = 0; m < m_count; m += KERNEL_BLOCK) {
         size_t n = kernel_min(KERNEL_BLOCK, m_count - m);
-        __m256i excess = _mm256_setzero_si256();
+        __m256i excess = _mm256_setzero_si256(), *sums = to++;
+        const int8_t *rows[KERNEL_BLOCK];
+        int8_t last[KERNEL_BLOCK][CHUNK];
 
-        for (size_t k = 0; k < k_count; k += CHUNK) {
-            size_t part = kernel_min(CHUNK, k_count - k);
-            const int8_t *rows[KERNEL_BLOCK];
-            int8_t copies[KERNEL_BLOCK][CHUNK] = {{0}};
+        /* Rows that are not there are the last one again. */
+        for (size_t r = 0; r < KERNEL_BLOCK; r++)
+            rows[r] = w + (m + kernel_min(r, n - 1)) * k_count;
+        for (size_t k = 0, at = 0; k < k_count; k += CHUNK, at += CHUNK) {
+            size_t part = kernel_min(CHUNK, k_count - k), n_groups = (part + GROUP - 1) / GROUP;
 
-            for (size_t r = 0; r < KERNEL_BLOCK; r++) {
-                rows[r] = r < n ? w + (m + r) * k_count + k : zeros;
-                if (part < CHUNK && r < n) {
-                    memcpy(copies[r], rows[r], part);
-                    rows[r] = copies[r];
+            if (part < CHUNK) {
+                memset(last, 0, sizeof last);
+                for (size_t r = 0; r < KERNEL_BLOCK; r++) {
+                    memcpy(last[r], rows[r] + k, part);
+                    rows[r] = last[r];
                 }
+                at = 0;
             }
-            put_chunk(rows, (part + GROUP - 1) / GROUP, to + KERNEL_BLOCK + k / GROUP * KERNEL_BLOCK,
-                      &excess);
+            put_chunk(rows, at, n_groups, to, &excess);
+            to += n_groups;
         }
-        _mm256_storeu_si256((__m256i *)to, _mm256_sub_epi32(load_ints(bias + m, n), excess));
+        _mm256_storeu_si256(sums, _mm256_sub_epi32(load_ints(bias + m, n), excess));
     }
 }
 
