@@ -11,6 +11,11 @@ const struct kernel_table *kernel_at(enum kernel_level level)
         return __builtin_cpu_supports("avx2") ? &kernel_avx2 : NULL;
     case KERNEL_VNNI:
         return __builtin_cpu_supports("avxvnni") ? &kernel_avx_vnni : NULL;
+    case KERNEL_AVX512:
+        return __builtin_cpu_supports("avx512f") ? &kernel_avx512 : NULL;
+    case KERNEL_AVX512_VNNI:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avxvnni") ? &kernel_avx512_vnni
+                                                                                      : NULL;
 #endif
 #ifdef INFER_HAVE_NEON
     case KERNEL_NEON:
@@ -26,11 +31,10 @@ static const struct kernel_table *best;
 
 const struct kernel_table *kernel_best(void)
 {
-    static const enum kernel_level order[] = {KERNEL_VNNI, KERNEL_AVX2, KERNEL_NEON, KERNEL_PLAIN};
     const struct kernel_table *found = __atomic_load_n(&best, __ATOMIC_RELAXED);
 
-    for (size_t i = 0; found == NULL; i++)
-        found = kernel_at(order[i]);
+    for (unsigned level = KERNEL_LEVELS; found == NULL;)
+        found = kernel_at((enum kernel_level)-- level);
     __atomic_store_n(&best, found, __ATOMIC_RELAXED);
     return found;
 }

@@ -10,8 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum kernel_level { KERNEL_PLAIN = 0, KERNEL_AVX2, KERNEL_VNNI, KERNEL_NEON };
-enum { KERNEL_LEVELS = 4 };
+/* A later one is better. */
+enum kernel_level {
+    KERNEL_PLAIN = 0,
+    KERNEL_AVX2,
+    KERNEL_VNNI,
+    KERNEL_AVX512,
+    KERNEL_AVX512_VNNI, /* AVX-VNNI beside AVX-512 */
+    KERNEL_NEON,
+};
+enum { KERNEL_LEVELS = 6 };
 
 /* What becomes of sums: y = saturate(round half to even(sum * multiplier[m]) + zero, lowest, 127); a product
  * that is no number counts as 0. */
@@ -54,11 +62,11 @@ struct kernel_table {
     /* All outputs of n windows, each k_count values in one piece, x_step values apart. */
     void (*windows_i8)(const void *x, size_t x_step, size_t n, const void *packed, size_t k_count,
                        size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32);
-    /* A block of sums: n_m outputs, KERNEL_SWEEP_OUTPUTS at most, by sweep_positions positions, `room` of
-     * which may be written. */
+    /* A block of sums: n_m outputs, sweep_outputs at most, by sweep_positions positions, `room` of which may
+     * be written. */
     void (*sweep_f32)(const struct kernel_sweep *s, const float *x, const float *w, const float *bias,
                       size_t n_m, float *y, size_t y_row, size_t room);
-    size_t sweep_positions;
+    size_t sweep_outputs, sweep_positions;
 };
 
 /* x [length][channels], w [outputs][kernel][channels], y or y_f32 [n_out][outputs]; bias has the zero point

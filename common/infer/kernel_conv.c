@@ -168,10 +168,10 @@ void kernel_conv1d_i8(const struct kernel_table *k, const struct kernel_conv1d *
 static void sweep_all(const struct kernel_table *k, const struct kernel_sweep *s, const float *x,
                       const float *w, const float *bias, size_t outputs, size_t n, float *y, size_t y_row)
 {
-    for (size_t m = 0; m < outputs; m += KERNEL_SWEEP_OUTPUTS)
+    for (size_t m = 0; m < outputs; m += k->sweep_outputs)
         for (size_t i = 0; i < n; i += k->sweep_positions)
             k->sweep_f32(s, x + i, w + m * s->w_output, bias == NULL ? NULL : bias + m,
-                         kernel_min(KERNEL_SWEEP_OUTPUTS, outputs - m), y + m * y_row + i, y_row, n - i);
+                         kernel_min(k->sweep_outputs, outputs - m), y + m * y_row + i, y_row, n - i);
 }
 
 /* Copies the positions of x that a convolution reads, zeros where there are none: position p stands in row

@@ -4,9 +4,7 @@
  * The order of summing is the same for vectors of any length. Dense: eight sums, sum i of the products i, i +
  * 8, i + 16 ... as long as there are eight more; of what remains the last product goes to the last sum, the
  * one before to the one before (in a row of less than eight: the first to the first). Then
- * ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7)), then the bias. Convolutions: the bias (or 0), then the
- * products by channel and within a channel by tap, each in turn; what is outside of x is a product with 0. A
- * vector is of neighbouring positions there, so nothing is ever summed across one. */
+ * ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7)), then the bias. Convolutions: kernel_sweep_body.h. */
 #include "infer/kernel_private.h"
 
 #ifdef KERNEL_EIGHT_LANES
@@ -14,20 +12,14 @@ enum { LANES = 8, ROWS = 8 };
 #else
 enum { LANES = 4, ROWS = 4 };
 #endif
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+enum { SWEEP_OUTPUTS = 4, SWEEP_VECTORS = 2 };
+#include "infer/kernel_sweep_body.h"
+
 typedef float four __attribute__((vector_size(16)));
 /* Eight sums. */
 typedef struct {
     lanes part[8 / LANES];
 } eight;
-
-static inline lanes load_lanes(const float *p)
-{
-    lanes v;
-
-    memcpy(&v, p, sizeof v);
-    return v;
-}
 
 static inline eight load_eight(const float *p)
 {
@@ -167,47 +159,4 @@ void KERNEL_F32(dense_f32)(const float *x, const float *w, const float *bias, si
         dense_rows(x, w + at * k_count, bias == NULL ? NULL : bias + at, (m_count - at) * k_count, k_count, n,
                    row, y + at);
     }
-}
-
-/* ---- convolution ---- */
-
-/* n_m outputs (those that are not there are the last one again) by two vectors of positions; `room` floats
- * of each output may be written. */
-void KERNEL_F32(sweep_f32)(const struct kernel_sweep *s, const float *x, const float *w, const float *bias,
-                           size_t n_m, float *y, size_t y_row, size_t room)
-{
-    lanes sums[4][2], out[4][2];
-    size_t at[4];
-
-#pragma GCC unroll 4
-    for (size_t m = 0; m < 4; m++) {
-        size_t there = kernel_min(m, n_m - 1);
-
-        at[m] = there * s->w_output;
-        sums[m][0] = sums[m][1] = (lanes){0} + (bias == NULL ? 0 : bias[there]);
-    }
-    for (size_t c = 0; c < s->channels; c++, x += s->x_row) {
-        const float *weight = w + c * s->w_channel;
-
-        for (size_t t = 0; t < s->n_taps; t++, weight += s->w_tap) {
-            const float *from = x + s->x_at[t];
-            lanes a = load_lanes(from), b = load_lanes(from + LANES);
-
-#pragma GCC unroll 4
-            for (size_t m = 0; m < 4; m++) {
-                /* No 0 is added: x - 0 is x, the sign of a 0 included. */
-                lanes one = weight[at[m]] - (lanes){0};
-
-                sums[m][0] += one * a;
-                sums[m][1] += one * b;
-            }
-        }
-    }
-    /* A copy that has an address: the sums themselves stay in registers. */
-    memcpy(out, sums, sizeof out);
-    for (size_t m = 0; m < n_m; m++, y += y_row)
-        if (room >= 2 * LANES)
-            memcpy(y, out[m], sizeof out[m]);
-        else
-            memcpy(y, out[m], room * sizeof *y);
 }

@@ -19,12 +19,6 @@ void kernel_dequantize_i8(const int8_t *restrict x, size_t n, float scale, int32
         y[i] = (float)(x[i] - zero) * scale;
 }
 
-void kernel_quantize_i16(const float *restrict x, size_t n, float scale, int32_t zero, int16_t *restrict y)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] = (int16_t)kernel_saturate_to(x[i] / scale, zero, INT16_MIN, INT16_MAX);
-}
-
 /* ---- transposed ---- */
 
 typedef uint8_t bytes __attribute__((vector_size(16)));

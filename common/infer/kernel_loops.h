@@ -13,8 +13,6 @@ void kernel_add_row(float *y, float a, const float *x, size_t n);
 void kernel_relu_f32(const float *x, size_t n, float *y);
 /* y[i] = (x[i] - zero) * scale */
 void kernel_dequantize_i8(const int8_t *x, size_t n, float scale, int32_t zero, float *y);
-/* y[i] = saturate(round half to even(x[i] / scale) + zero); no number gives the zero. */
-void kernel_quantize_i16(const float *x, size_t n, float scale, int32_t zero, int16_t *y);
 /* y[column * rows + row] = x[row * columns + column] */
 void kernel_transpose_8(const uint8_t *x, size_t rows, size_t columns, uint8_t *y);
 

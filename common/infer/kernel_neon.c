@@ -131,5 +131,6 @@ const struct kernel_table kernel_neon = {
     .pack_i8 = pack_i8,
     .windows_i8 = windows_i8,
     .sweep_f32 = kernel_plain_sweep_f32,
+    .sweep_outputs = 4,
     .sweep_positions = KERNEL_POSITIONS / 2,
 };

@@ -103,5 +103,6 @@ const struct kernel_table kernel_plain = {
     .pack_i8 = pack_i8,
     .windows_i8 = windows_i8,
     .sweep_f32 = kernel_plain_sweep_f32,
-    .sweep_positions = 2 * LANES,
+    .sweep_outputs = SWEEP_OUTPUTS,
+    .sweep_positions = SWEEP_VECTORS * LANES,
 };

@@ -7,14 +7,14 @@
 #include <stdbool.h>
 #include <string.h>
 
-extern const struct kernel_table kernel_plain, kernel_avx2, kernel_avx_vnni, kernel_neon;
+extern const struct kernel_table kernel_plain, kernel_avx2, kernel_avx_vnni, kernel_avx512,
+    kernel_avx512_vnni, kernel_neon;
 
 enum {
     KERNEL_BLOCK = 8,   /* outputs side by side in a vector */
     KERNEL_WINDOWS = 4, /* windows gathered at a time when they do not lie in one piece */
     KERNEL_SLACK_BYTES = 64,
-    KERNEL_POSITIONS = 16, /* of float32, two vectors of the longest */
-    KERNEL_SWEEP_OUTPUTS = 4,
+    KERNEL_POSITIONS = 16, /* of float32, that a sweep does at most */
 };
 
 static inline size_t kernel_round_up(size_t n, size_t unit)
@@ -37,16 +37,17 @@ struct kernel_sweep {
     const size_t *x_at;
 };
 
-#define KERNEL_F32_FUNCTIONS(level)                                                                          \
-    void kernel_##level##_dense_f32(const float *x, const float *w, const float *bias, size_t k_count,       \
-                                    size_t m_count, float *y);                                               \
-    void kernel_##level##_sweep_f32(const struct kernel_sweep *s, const float *x, const float *w,            \
-                                    const float *bias, size_t n_m, float *y, size_t y_row, size_t room)
+typedef void kernel_dense_f32_fn(const float *x, const float *w, const float *bias, size_t k_count,
+                                 size_t m_count, float *y);
+typedef void kernel_sweep_f32_fn(const struct kernel_sweep *s, const float *x, const float *w,
+                                 const float *bias, size_t n_m, float *y, size_t y_row, size_t room);
 
 /* Where another level has nothing better it takes these. */
-KERNEL_F32_FUNCTIONS(plain);
-KERNEL_F32_FUNCTIONS(avx2);
+kernel_dense_f32_fn kernel_plain_dense_f32, kernel_avx2_dense_f32;
+kernel_sweep_f32_fn kernel_plain_sweep_f32, kernel_avx2_sweep_f32, kernel_avx512_sweep_f32;
 void kernel_avx2_quantize_i8(const float *x, size_t n, float scale, int32_t zero, int8_t *y);
+void kernel_avx2_dense_i8(const int8_t *x, const int8_t *w, const int32_t *bias, size_t k_count,
+                          size_t m_count, const struct kernel_requantize *q, int8_t *y, float *y_f32);
 
 /* ---- int8 ---- */
 

@@ -45,40 +45,6 @@ static void rows_become_columns(void **state)
     }
 }
 
-static float a_float(struct rng *rng)
-{
-    static const float odd[] = {0, -0.0F, 0.5F, 1.5F, -2.5F, 1e30F, -1e30F, INFINITY, -INFINITY, NAN};
-
-    return rng_below(rng, 4) == 0 ? odd[rng_below(rng, sizeof odd / sizeof odd[0])]
-                                  : ((float)rng_below(rng, 200001) - 100000) / 16;
-}
-
-static void int16_is_rounded_half_to_even_and_saturated(void **state)
-{
-    struct rng rng = {2};
-
-    (void)state;
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        size_t n = rng_below(&rng, 60);
-        int32_t zero = (int32_t)rng_below(&rng, 65536) - 32768;
-        float scale = (float)(1 + rng_below(&rng, 64)) / 32, *x = room(n * sizeof *x);
-        int16_t *y = room(n * sizeof *y);
-
-        for (size_t i = 0; i < n; i++)
-            x[i] = a_float(&rng);
-        kernel_quantize_i16(x, n, scale, zero, y);
-        for (size_t i = 0; i < n; i++) {
-            float v = x[i] / scale;
-            double r = isnan(v) ? zero : fmin(fmax(nearbyint((double)v), -1e6), 1e6) + zero;
-
-            if (y[i] != (int16_t)fmin(fmax(r, -32768), 32767))
-                fail_msg("round %u: %g / %g + %d is %d", round, (double)x[i], (double)scale, zero, y[i]);
-        }
-        free(x);
-        free(y);
-    }
-}
-
 /* In another order the last digits would be others. */
 static void lines_are_summed_in_turn(void **state)
 {
@@ -111,7 +77,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_become_columns),
-        cmocka_unit_test(int16_is_rounded_half_to_even_and_saturated),
         cmocka_unit_test(lines_are_summed_in_turn),
     };
 

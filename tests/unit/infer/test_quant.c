@@ -59,6 +59,37 @@ static void quantize(void **state)
     run_op_expect_refused(&t, "blocks of 2147483647");
 }
 
+static void int16_is_rounded_half_to_even_and_saturated(void **state)
+{
+    static const float odd[] = {0, -0.0F, 0.5F, 1.5F, -2.5F, 1e30F, -1e30F, INFINITY, -INFINITY, NAN};
+    enum { N = 37 };
+    struct rng rng = {16};
+
+    (void)state;
+    for (unsigned round = 0; round < 300; round++) {
+        int16_t zero = (int16_t)((int)rng_below(&rng, 65536) - 32768), want[N];
+        float scale = (float)(1 + rng_below(&rng, 64)) / 32, x[N];
+        struct run_op t;
+
+        for (size_t i = 0; i < N; i++) {
+            double r;
+
+            x[i] = rng_below(&rng, 4) == 0 ? odd[rng_below(&rng, sizeof odd / sizeof odd[0])]
+                                           : ((float)rng_below(&rng, 200001) - 100000) / 16;
+            r = isnan(x[i]) ? 0 : fmin(fmax(nearbyint((double)(x[i] / scale)), -1e6), 1e6);
+            want[i] = (int16_t)fmin(fmax(r + zero, INT16_MIN), INT16_MAX);
+        }
+        run_op_init(&t, INFER_QUANTIZE);
+        t.node.ints[2] = INFER_I16;
+        run_op_input(&t, INFER_F32, SHAPE(N), x);
+        run_op_input(&t, INFER_F32, SHAPE(), &scale);
+        run_op_input(&t, INFER_I16, SHAPE(), &zero);
+        run_op_run(&t);
+        run_op_expect(&t, 0, INFER_I16, SHAPE(N), want);
+        run_op_deinit(&t);
+    }
+}
+
 static void dequantize(void **state)
 {
     struct run_op t;
@@ -308,6 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quantize),
+        cmocka_unit_test(int16_is_rounded_half_to_even_and_saturated),
         cmocka_unit_test(dequantize),
         cmocka_unit_test(dynamic_quantize),
         cmocka_unit_test(convolutions_of_bytes),
