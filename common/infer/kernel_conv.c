@@ -1,4 +1,5 @@
 /* Convolutions: what all levels have in common around their inner loops. */
+#include "infer/kernel_loops.h"
 #include "infer/kernel_private.h"
 
 /* ---- scratch ---- */
@@ -187,7 +188,7 @@ static void spread(const float *x, size_t channels, size_t length, size_t before
 
         if (step == 1) {
             at = kernel_min(at, row);
-            memcpy(to + at, x, kernel_min(length, row - at) * sizeof *to);
+            kernel_copy_f32(x, kernel_min(length, row - at), to + at);
             continue;
         }
         for (l = 0; l < length && i < row; l++) {

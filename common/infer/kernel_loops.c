@@ -1,6 +1,11 @@
 #include "infer/kernel_loops.h"
 #include "infer/kernel_private.h"
 
+void kernel_copy_f32(const float *restrict x, size_t n, float *restrict y)
+{
+    memcpy(y, x, n * sizeof *y);
+}
+
 void kernel_add_row(float *restrict y, float a, const float *restrict x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -99,13 +104,18 @@ static inline four load_four(const float *p)
     return v;
 }
 
-static inline void add_four(two sum[2], four v)
+static inline two first_half(four v)
 {
     typedef double four_doubles __attribute__((vector_size(32)));
     four_doubles d = __builtin_convertvector(v, four_doubles);
 
-    sum[0] += __builtin_shufflevector(d, d, 0, 1);
-    sum[1] += __builtin_shufflevector(d, d, 2, 3);
+    return __builtin_shufflevector(d, d, 0, 1);
+}
+
+static inline void add_four(two sum[2], four v)
+{
+    sum[0] += first_half(v);
+    sum[1] += first_half(__builtin_shufflevector(v, v, 2, 3, 2, 3));
 }
 
 void kernel_add_lines(const float *x, size_t n, size_t step, size_t n_lines, size_t apart,
