@@ -244,9 +244,7 @@ def start_to_first_sample(folder):
     with c:
         c.add_device("device", site="bench", fogs=[], config={"commit_ms": 0, "pack.rows": 1}, sources=[
             {"type": "plant", "name": "plant", "interval_ms": 10}])
-        c.nodes["device"].key = c.ctl_json("device", "init", "--node", "device", "--site", "bench", "--state-dir",
-                                           c.nodes["device"].state_dir, "--run-dir", c.nodes["device"].run_dir)["key"]
-        c.write_config("device")
+        c.setup()
         # A first start makes the store; what counts is the second.
         c.start("device")
         c.stop("device")
