@@ -5,6 +5,7 @@ predictions, which are scored here. tests/limits/bench_detector runs the same ro
 row takes, and every row that the device judged otherwise is counted.
 """
 import csv
+import itertools
 import json
 import os
 import statistics
@@ -32,7 +33,8 @@ def folder_of(args, name, root):
         folder = os.path.join(parent, name) if parent else None
     if folder is None or not os.path.isdir(folder):
         where = folder or "FOGLINE_DATA_DIR"
-        print(f"bench {name}: skipped: no data at {where}; --data DIR names a folder laid out like the source's", file=sys.stderr)
+        print(f"bench {name}: {'' if args.data else 'skipped: '}no data at {where}; --data DIR names a folder laid out like the source's",
+              file=sys.stderr)
         sys.exit(2 if args.data else 0)
     return folder
 
@@ -130,11 +132,8 @@ def run(args, build, root):
         for n, path in paths.items():
             expected, m = library(program, kind, separator, os.path.join(scratch, "library.csv"), path)
             measured.append(m)
-            if len(told[n]) != len(expected):
-                sys.exit(f"bench {name}: {path} has {len(expected)} rows, the device judged {len(told[n])}; "
-                         f"`devicectl csv inspect {path}` shows lines that cannot be read")
-            n_rows += len(expected)
-            n_differ += sum(a != b for a, b in zip(told[n], expected))
+            n_rows += len(told[n])
+            n_differ += sum(a != b for a, b in itertools.zip_longest(told[n], expected))
     if n_differ:
         print(f"bench {name}: {n_differ} of {n_rows} rows were judged otherwise by the device than by the library", file=sys.stderr)
     out = {"set": name, "kind": kind, **rounded(score(folder, names, told)),

@@ -5,6 +5,7 @@ its own store, and the verdicts are what `devicectl tail` finds there after it h
 """
 import json
 import os
+import shutil
 
 from cluster import ClusterError
 
@@ -16,15 +17,19 @@ SPOOL_BYTES = 16 * 1024 * 1024
 
 
 def add(c, name, path, kind):
-    """A device of the cluster c that replays the file; what its columns are called it is asked itself."""
+    """A device of the cluster c that replays the file; returns how many rows it sees there, and ClusterError when not all."""
     node = c.add_device(name, site="bench", fogs=[], config={
         # Without a fog nothing is let go: all of the recording has to find room.
         "store.map_bytes": SPOOL_BYTES + 4 * os.path.getsize(path), "log.level": "warn"})
-    channels = [x["name"] for x in c.ctl_json(name, "csv", "inspect", path)["channels"] if x["header"] not in LABELS and
-                x["type"] != "text"]
+    seen = c.ctl_json(name, "csv", "inspect", path)
+    if seen["unreadable_rows"]:
+        first = seen["unreadable"][0]
+        raise ClusterError(f"{path}, line {first['line']}: {first['why']}: a prediction is due for each row; correct or remove the line")
+    channels = [x["name"] for x in seen["channels"] if x["header"] not in LABELS and x["type"] != "text"]
     node.sources = [{"type": "csv", "name": RECORDING, "path": path, "speed": "max"},
                     {"type": "detector", "name": WATCH, "method": kind, "inputs": [f"{RECORDING}/{x}" for x in channels]}]
     c.write_config(name)
+    return seen["rows"]
 
 
 def has_ended(c, name):
@@ -57,8 +62,7 @@ def replay(c, paths, kind):
     keys, told = list(paths), {}
     for first in range(0, len(keys), AT_ONCE):
         names = {f"device-{first + i}": key for i, key in enumerate(keys[first:first + AT_ONCE])}
-        for name, key in names.items():
-            add(c, name, paths[key], kind)
+        n_rows = {name: add(c, name, paths[key], kind) for name, key in names.items()}
         c.start(*names)
         for name, key in names.items():
             c.wait_for(f"{name} has replayed {paths[key]}", lambda: has_ended(c, name), DEADLINE_S)
@@ -67,4 +71,7 @@ def replay(c, paths, kind):
                 raise ClusterError(f"{name} ended with {code}; its log ends with:\n{c.nodes[name].log_tail()}")
         for name, key in names.items():
             told[key] = committed(c, name)
+            if len(told[key]) != n_rows[name]:
+                raise ClusterError(f"{paths[key]} has {n_rows[name]} rows, {name} judged {len(told[key])}")
+            shutil.rmtree(c.nodes[name].state_dir)
     return told
