@@ -167,7 +167,7 @@ static int open_sources(struct io *io, const struct device_tier *tier, struct ac
         int rc;
 
         snprintf(s->name, sizeof s->name, "%s", config->name);
-        s->kind = kind->name;
+        s->kind = kind;
         rc = read_cursor(io, s->name, &position);
         if (rc >= 0 && io_reduced_load(io, s) != 0)
             rc = -EIO;
@@ -178,6 +178,7 @@ static int open_sources(struct io *io, const struct device_tier *tier, struct ac
         if (rc != 0)
             return errmsg_set(err, rc, "source %s: %s", s->name,
                               why.text[0] != '\0' ? why.text : strerror(-rc));
+        s->self = out[io->n_sources].self;
         out[io->n_sources].kind = kind;
         out[io->n_sources].name = s->name;
         s->replayable = kind->replayable != NULL && kind->replayable(out[io->n_sources].self);

@@ -30,6 +30,7 @@ enum {
     IO_ALIVE_MS = 10000,        /* the last sign of life is written this often */
     IO_NOT_ACCEPTED_MS = 10000, /* reached, but not accepted, for so long: say what to do */
     IO_OLD_SETS_MAX = 7,
+    IO_HEALTH_NAME_BYTES = 64,
     IO_REDUCED_FACT_BYTES = ID128_BYTES + 2 * 8 * KEEP_REASONS,
 };
 
@@ -63,7 +64,8 @@ struct io_reduced {
 
 struct io_source {
     char name[SOURCE_NAME_BYTES];
-    const char *kind;
+    const struct source_kind *kind;
+    void *self;      /* the act's */
     bool is_derived; /* its rows are computed from those of others */
     bool replayable, has_ended, has_failed;
     bool is_stuck; /* its oldest payload found no room in this commit */
@@ -212,6 +214,13 @@ void io_watch_link(struct io *io, int64_t now_ms);
 
 /* io_health.c: io->measures anew; those of the machine, which cost file reads, only when asked for. */
 void io_measure(struct io *io, bool with_machine);
+/* io_work.c: what computing cost */
+void io_work_facts(const struct io *io, struct json *j);
+enum { IO_WORK_COUNTERS = 3, IO_WORK_MEASURES = 3 }; /* of each source that is computed */
+/* Appends to what a Health says; room for so many of each of SOURCES_MAX. */
+size_t io_work_counters(const struct io *io, Fogline__V1__Counter *ret, char (*names)[IO_HEALTH_NAME_BYTES]);
+size_t io_work_measures(const struct io *io, Fogline__V1__Measure *ret, char (*names)[IO_HEALTH_NAME_BYTES]);
+
 /* io_decide.c: what rules decided */
 /* With what was raised at the last commit of the life before. */
 must_check int io_open_decide(struct io *io, struct errmsg *err);

@@ -112,6 +112,12 @@ struct source_open {
     const struct source_position *resume; /* NULL: from the beginning */
 };
 
+/* What computing cost since the start, and how it went. */
+struct source_work {
+    uint64_t runs, overruns, failures; /* overruns: runs that took longer than allowed */
+    uint64_t p50_us, p99_us, max_us;   /* of a run */
+};
+
 enum { SOURCE_END = 1, SOURCE_WAIT = 2 };
 
 struct source_kind {
@@ -146,6 +152,7 @@ struct source_kind {
     int (*hear_group)(void *self, unsigned source, uint32_t group, const struct source_group *g);
     void (*hear_row)(void *self, unsigned source, const struct source_row *r);
     size_t (*hear_ring_bytes)(void *self, unsigned source);
+    void (*work)(const void *self, struct source_work *ret); /* by any thread */
     /* Do its rows hold only what was just said, so that an absent cell means nothing? */
     bool rows_are_partial;
     /* To be polled for reading; NULL or -1: none. */

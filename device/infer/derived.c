@@ -201,7 +201,7 @@ static bool is_step(struct derived *d, unsigned source, const struct source_row 
 static void note_time(struct derived *d, int64_t took_ns)
 {
     histogram_add(&d->time_ns, (uint64_t)(took_ns < 0 ? 0 : took_ns));
-    atomic_fetch_add_explicit(&d->steps, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&d->runs, 1, memory_order_relaxed);
     if (took_ns <= d->budget_ns)
         return;
     atomic_fetch_add_explicit(&d->overruns, 1, memory_order_relaxed);
@@ -278,4 +278,16 @@ size_t derived_hear_ring_bytes(void *self, unsigned source)
         if (d->inputs[i].source == source)
             return ROW_BYTES + (size_t)d->n_outputs * CELL_BYTES * (d->is_declared ? 1 : 3);
     return 0;
+}
+
+void derived_work(const void *self, struct source_work *ret)
+{
+    const struct derived *d = self;
+
+    *ret = (struct source_work){.runs = atomic_load_explicit(&d->runs, memory_order_relaxed),
+                                .overruns = atomic_load_explicit(&d->overruns, memory_order_relaxed),
+                                .failures = atomic_load_explicit(&d->failures, memory_order_relaxed),
+                                .p50_us = histogram_quantile(&d->time_ns, 0.5) / 1000,
+                                .p99_us = histogram_quantile(&d->time_ns, 0.99) / 1000,
+                                .max_us = histogram_max(&d->time_ns) / 1000};
 }

@@ -89,7 +89,7 @@ struct derived {
     bool is_failure_told;
     struct clock clock;
     struct histogram time_ns; /* of computing */
-    _Atomic uint64_t steps, overruns;
+    _Atomic uint64_t runs, overruns, failures;
     void *ctx;
     /* One step. cells: n_outputs, absent before. false: nothing to say yet. Texts are borrowed until the
      * next. */
@@ -112,5 +112,6 @@ void derived_listen(void *self, const struct source_sink *sink);
 int derived_hear_group(void *self, unsigned source, uint32_t group, const struct source_group *g);
 void derived_hear_row(void *self, unsigned source, const struct source_row *r);
 size_t derived_hear_ring_bytes(void *self, unsigned source);
+void derived_work(const void *self, struct source_work *ret);
 
 #endif

@@ -182,4 +182,5 @@ const struct source_kind source_detector = {
     .hear_group = derived_hear_group,
     .hear_row = derived_hear_row,
     .hear_ring_bytes = derived_hear_ring_bytes,
+    .work = derived_work,
 };

@@ -83,6 +83,27 @@ def test_a_verdict_reaches_the_archive_and_a_rule(make_system):
     assert all((score > 1) <= alarm for (_, score), (_, alarm) in zip(said["score"], said["alarm"]))
 
 
+def test_what_computing_costs_is_in_the_status_and_in_health(make_system):
+    s = one_device(make_system, [detector()], health_s=1)
+    s.start()
+    until("every row had its verdict", lambda: s.fact("dev-1", "inference", [{"runs": 0}])[0]["runs"] == ROWS)
+    work, = s.fact("dev-1", "inference")
+    assert (work["name"], work["kind"], work["runs"], work["failures"]) == ("watch", "detector", ROWS, 0)
+    assert work["p50_us"] <= work["p99_us"] <= work["max_us"]
+    text = s.ctl("dev-1", "status").stdout
+    assert "\ninference\n" in text and "P99" in text
+
+    def told():
+        lines = s.ctl("cloud", "events", "--json", "--health", "--last", "1000").stdout.splitlines()
+        for record in (json.loads(line)["record"] for line in lines):
+            if record.get("counters", {}).get("infer.watch.runs") == ROWS:
+                return record
+        return None
+    record = until("the cloud knows", told)
+    assert record["counters"]["infer.watch.failures"] == 0
+    assert record["measures"]["infer.watch.p50_us"] <= record["measures"]["infer.watch.max_us"]
+
+
 def test_each_row_has_one_verdict_over_kill_9(make_system):
     rng = random.Random(5)
     s = one_device(make_system, [detector(commission_rows=50, settle_rows=5)], speed=400,
