@@ -332,6 +332,24 @@ bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *
     return true;
 }
 
+bool feed_mark(struct feed *f, bool replay)
+{
+    struct head head = {.kind = FEED_MARK};
+    struct ring *ring = replay ? f->replay : f->live;
+    uint8_t *message = ring_reserve(ring, sizeof head);
+
+    if (message == NULL)
+        return false;
+    put(message, &head, sizeof head);
+    ring_publish(ring, sizeof head);
+    return true;
+}
+
+bool feed_is_urgent(const struct feed *f)
+{
+    return f->urgent;
+}
+
 void feed_decision_value(const struct feed_decision *d, char *out, size_t n)
 {
     char number[NUMFMT_DOUBLE_CHARS];
@@ -533,6 +551,8 @@ bool feed_read(struct feed *f, struct ring *ring, struct feed_message *ret_m)
         break;
     case FEED_DECISION:
         get(body, &ret_m->decision, sizeof ret_m->decision);
+        break;
+    case FEED_MARK:
         break;
     }
     return true;

@@ -169,11 +169,12 @@ static int open_sources(struct io *io, const struct device_tier *tier, struct ac
         snprintf(s->name, sizeof s->name, "%s", config->name);
         s->kind = kind;
         rc = read_cursor(io, s->name, &position);
-        if (rc >= 0 && io_reduced_load(io, s) != 0)
+        if (rc >= 0 && (io_reduced_load(io, s) != 0 || io_memory_load(io, s->name, &s->memory) != 0))
             rc = -EIO;
         if (rc < 0)
             return errmsg_set(err, rc, "the spool cannot be read");
         o.resume = rc == 0 ? &position : NULL;
+        o.memory = span_of(s->memory.data, s->memory.len);
         rc = kind->open(&o, &out[io->n_sources].self, &why);
         if (rc != 0)
             return errmsg_set(err, rc, "source %s: %s", s->name,
@@ -182,7 +183,6 @@ static int open_sources(struct io *io, const struct device_tier *tier, struct ac
         out[io->n_sources].kind = kind;
         out[io->n_sources].name = s->name;
         s->replayable = kind->replayable != NULL && kind->replayable(out[io->n_sources].self);
-        s->is_derived = kind->hear_row != NULL;
         others[io->n_sources] = (struct source_other){s->name, s->replayable};
         io->n_sources++;
     }
@@ -231,8 +231,8 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
     struct feed_options fo = {.wake_each = !io->polls_ring};
     struct sampler_options so = {0};
     struct sampler_listener listeners[SAMPLER_LISTENERS_MAX];
-    struct act_hook hook = {.round = decide_round};
-    struct act_options ao = {.clock = &io->daemon->clock, .sources = sources};
+    struct act_hook hooks[ACT_HOOKS_MAX];
+    struct act_options ao = {.clock = &io->daemon->clock, .sources = sources, .hooks = hooks};
     int rc = open_sources(io, tier, sources, err);
 
     if (rc == 0)
@@ -249,11 +249,15 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
         rc = feed_new(&io->feed, &fo);
     if (rc == 0)
         rc = io_open_decide(io, err);
-    if (io->decide != NULL) {
-        hook.ctx = io->decide;
-        ao.hooks = &hook;
-        ao.n_hooks = 1;
-    }
+    if (rc == 0)
+        rc = io_memory_open(io);
+    /* What rules decided in a round stands before its mark. */
+    if (io->decide != NULL)
+        hooks[ao.n_hooks++] = (struct act_hook){io->decide, decide_round};
+    if (io->live_memory != NULL)
+        hooks[ao.n_hooks++] = (struct act_hook){io->live_memory, memory_round};
+    if (io->replay_memory != NULL)
+        hooks[ao.n_hooks++] = (struct act_hook){io->replay_memory, memory_round};
     so.listeners = listeners;
     so.n_listeners = rc == 0 ? add_listeners(io, sources, listeners) : 0;
     so.feed = io->feed;
@@ -359,6 +363,12 @@ struct io *io_free(struct io *io)
         return NULL;
     act_free(io->act);
     decide_free(io->decide);
+    memory_free(io->live_memory);
+    memory_free(io->replay_memory);
+    for (unsigned i = 0; i < io->n_sources; i++) {
+        buf_deinit(&io->sources[i].memory);
+        buf_deinit(&io->sources[i].memory_next);
+    }
     sampler_free(io->sampler);
     feed_free(io->feed);
     ring_free(io->live);
@@ -452,6 +462,11 @@ static void finish(struct io *io)
     } while (io->error == 0 && io->has_more && loop_now_ms(io->daemon->loop) < until_ms);
     for (uint32_t group = 0; io->error == 0 && keeper_finish(sampler_keeper(io->sampler), group); group++)
         io_drain(io);
+    if (io->live_memory != NULL)
+        memory_finish(io->live_memory);
+    if (io->replay_memory != NULL)
+        memory_finish(io->replay_memory);
+    io_drain(io);
     if (io->error != 0)
         return;
     while (feed_take_loss(io->feed, &source, &e))
@@ -477,6 +492,7 @@ int io_run(struct io *io)
     io_measure(io, true);
     io_start_event(io);
     io_clear_orphans(io);
+    io_memory_tell(io);
     rc = act_start(io->act);
     if (rc != 0)
         return rc;

@@ -3,7 +3,9 @@
  * One loop. Rows are packed as they come; closed blocks and everything else that becomes a record wait in a
  * batch, which is written and committed at once (the store has no open transaction in between, as common/hop
  * asks). A replayed source's position goes into the transaction of its last row. At the quota, live readings
- * push out the oldest records (the ledger says so), replayed ones wait. Threads: the main thread. Crash: what
+ * push out the oldest records (the ledger says so), replayed ones wait. Where sources are computed from
+ * replayed ones, nothing of these is committed but up to a mark (infer/memory.h), all of it at once, with
+ * what the computed ones knew then. Threads: the main thread. Crash: what
  * a commit held is there, and for a replayed source nothing else ever was. */
 #ifndef FOGLINE_DEVICE_IO_H
 #define FOGLINE_DEVICE_IO_H
@@ -17,6 +19,7 @@
 #include "device/decide/decide.h"
 #include "device/device_config.h"
 #include "device/health.h"
+#include "device/infer/memory.h"
 #include "device/sampler.h"
 #include "hop/lower_port.h"
 #include "hop/maker.h"
@@ -65,14 +68,15 @@ struct io_reduced {
 struct io_source {
     char name[SOURCE_NAME_BYTES];
     const struct source_kind *kind;
-    void *self;      /* the act's */
-    bool is_derived; /* its rows are computed from those of others */
+    void *self; /* the act's */
     bool replayable, has_ended, has_failed;
     bool is_stuck; /* its oldest payload found no room in this commit */
     uint64_t rows, samples;
     uint32_t last_group;                     /* of its last row */
     uint64_t last_entry;                     /* of the batch: its last block */
     struct io_reduced reduced, reduced_next; /* durable; with the commit under way */
+    struct buf memory, memory_next;          /* what it knows: durable; with the next commit */
+    bool memory_is_new, memory_is_refused;
 };
 
 /* A set that is no longer in use, but that blocks which are still held may name. */
@@ -120,6 +124,9 @@ struct io {
     struct ring *live, *replay; /* replay: NULL without such a source */
     struct feed *feed;
     struct sampler *sampler;
+    struct memory *live_memory, *replay_memory; /* NULL: none of its sources is computed */
+    bool memory_is_written;                     /* in the open transaction */
+    uint64_t mark_no; /* of the batch: the last entry of replayed sources that may be committed */
     struct act *act;
     struct decide *decide;
     struct decide_raised alarms[DECIDE_INSTANCES_MAX]; /* raised now, as far as is known here */
@@ -172,17 +179,34 @@ void io_fail(struct io *io, int error);
 /* io_rows.c: from the ring to the batch */
 void io_drain(struct io *io);
 void io_close_packs(struct io *io, bool all, int64_t now_mono_ns);
-int64_t io_oldest_pack_ns(const struct io *io); /* INT64_MAX: none has a row */
+/* Of those that wait for no mark; INT64_MAX: none has a row. */
+int64_t io_oldest_pack_ns(const struct io *io);
+bool io_waits_for_mark(const struct io *io, const struct io_group *g); /* its block is closed by marks */
+void io_close_pack(struct io *io, struct io_group *g);
 
 /* io_reduced.c: samples that were not sent */
 must_check int io_reduced_load(struct io *io, struct io_source *s);
 /* In the open transaction, after the records: the totals, and the positions of rows of which nothing was
  * left. */
 must_check int io_keep_reduced(struct io *io, const struct source_position **positions);
-void io_reduced_kept(struct io *io);         /* after its commit */
-bool io_reduced_is_due(const struct io *io); /* a commit would say something new */
+void io_reduced_kept(struct io *io);                     /* after its commit */
+void io_reduced_mark(struct io *io, struct io_group *g); /* what is left out of no row, as an entry */
+bool io_reduced_is_due(const struct io *io);             /* a commit would say something new */
 /* Appends what is to be said of it in a Health; list: room for SOURCES_MAX * KEEP_REASONS. */
 size_t io_reduced_list(const struct io *io, Fogline__V1__Reduced *list);
+
+/* io_memory.c: what computed sources know */
+/* Appends what was kept of a source. */
+must_check int io_memory_load(struct io *io, const char *source, struct buf *ret);
+must_check int io_memory_open(struct io *io); /* after the sources, the rings and the feed */
+void io_memory_tell(struct io *io);           /* of what is too large to be kept */
+/* A mark was read. */
+void io_mark(struct io *io, bool is_replay);
+/* Does it stand behind the last mark? */
+bool io_is_behind_mark(const struct io *io, const struct batch_entry *e);
+/* In the open transaction, when all up to the mark is in it; and after its commit. */
+must_check int io_keep_memory(struct io *io);
+void io_memory_kept(struct io *io);
 
 /* io_sets.c: descriptor sets */
 /* The record of the group's set into the batch, where it is wanted: it stands in each epoch before the first

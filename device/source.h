@@ -110,6 +110,7 @@ struct source_open {
     const void *config;                   /* struct of the kind; borrowed until open returns */
     const char *run_dir;                  /* borrowed likewise */
     const struct source_position *resume; /* NULL: from the beginning */
+    struct span memory; /* what `remember` gave last, of all rows up to the start; empty: nothing */
 };
 
 /* What computing cost since the start, and how it went. */
@@ -153,6 +154,9 @@ struct source_kind {
     void (*hear_row)(void *self, unsigned source, const struct source_row *r);
     size_t (*hear_ring_bytes)(void *self, unsigned source);
     void (*work)(const void *self, struct source_work *ret); /* by any thread */
+    /* What it has to know after a restart, between two rows: writes it when it is at most `room` bytes, and
+     * gives its length; 0: what was kept last is still right. */
+    size_t (*remember)(const void *self, uint8_t *out, size_t room);
     /* Do its rows hold only what was just said, so that an absent cell means nothing? */
     bool rows_are_partial;
     /* To be polled for reading; NULL or -1: none. */

@@ -4,9 +4,9 @@
  * own at the same times, before the row that led to it: so rules on it are decided in the same round. A step
  * is a row of the group that holds the first input, or with an interval the first such row in each multiple
  * of it since 1970; of the other inputs the latest reading counts. Inputs come from live sources or from
- * replayed ones, not from both; of replayed ones each step is said once, also after a crash (its rows carry
- * their time as read position). Threads: as source.h says; counters are atomic. All memory is taken in
- * derived_open. */
+ * replayed ones, not from both. What it knows outlives the process (derived_remember); of replayed inputs it
+ * is durable together with the rows it knows and those it said (memory.h), so that after any crash it goes on
+ * as if nothing had been. Threads: as source.h says; counters are atomic. All memory is taken in open. */
 #ifndef FOGLINE_DEVICE_INFER_DERIVED_H
 #define FOGLINE_DEVICE_INFER_DERIVED_H
 
@@ -80,12 +80,12 @@ struct derived {
     struct derived_output outputs[DERIVED_OUTPUTS_MAX];
     uint32_t n_outputs; /* 0: it failed and says nothing */
     int64_t interval_ns, stale_ns, budget_ns;
-    bool replayable, is_declared, has_resume, has_step, is_slow_told;
-    int64_t resume_ns; /* of the last step that is durable */
-    int64_t step_no;   /* time over interval */
+    bool replayable, is_declared, has_step, is_slow_told;
+    int64_t step_no; /* time over interval */
     uint32_t group;
     const struct source_sink *sink;
     char failure[200]; /* why it says nothing; empty: it works */
+    char note[200];    /* to be told once; empty: nothing */
     bool is_failure_told;
     struct clock clock;
     struct histogram time_ns; /* of computing */
@@ -95,6 +95,10 @@ struct derived {
      * next. */
     bool (*compute)(void *ctx, int64_t time_ns, const double *values, const bool *present,
                     struct cell *cells);
+    /* What it knows itself, as source.h says of remember; restore: -EINVAL with a sentence, and it is as new.
+     * NULL: nothing. */
+    size_t (*save)(const void *ctx, uint8_t *out, size_t room);
+    int (*restore)(void *ctx, struct span image, struct errmsg *err);
 };
 
 /* Fills d (zeroed) but for outputs, ctx and compute. -EINVAL with a sentence: an input of an unknown source,
@@ -102,6 +106,9 @@ struct derived {
 must_check int derived_open(struct derived *d, const struct source_open *o, struct errmsg *err);
 /* Its channel is NAME_OF_THE_SOURCE.name: channels of a device have one name space above. */
 void derived_add_output(struct derived *d, const char *name, const char *unit, enum column_type type);
+
+/* Takes up what was kept, at the end of open; what does not fit is told. */
+void derived_recall(struct derived *d, struct span kept);
 
 /* Members of the kind. `self` is a struct that begins with a struct derived. */
 bool derived_replayable(const void *self);
@@ -112,6 +119,7 @@ void derived_listen(void *self, const struct source_sink *sink);
 int derived_hear_group(void *self, unsigned source, uint32_t group, const struct source_group *g);
 void derived_hear_row(void *self, unsigned source, const struct source_row *r);
 size_t derived_hear_ring_bytes(void *self, unsigned source);
+size_t derived_remember(const void *self, uint8_t *out, size_t room);
 void derived_work(const void *self, struct source_work *ret);
 
 #endif

@@ -130,6 +130,23 @@ static bool compute(void *ctx, int64_t time_ns, const double *values, const bool
     return true;
 }
 
+static size_t save(const void *ctx, uint8_t *out, size_t room)
+{
+    const struct detector_source *s = ctx;
+    size_t n = detector_state_bytes(&s->spec);
+
+    if (n <= room)
+        detector_save(s->state, out);
+    return n;
+}
+
+static int restore(void *ctx, struct span image, struct errmsg *err)
+{
+    struct detector_source *s = ctx;
+
+    return detector_restore(s->state, &s->spec, image, err);
+}
+
 static void detector_source_close(void *self)
 {
     struct detector_source *s = self;
@@ -161,6 +178,9 @@ static int detector_source_open(const struct source_open *o, void **ret_self, st
     derived_add_output(&s->derived, "cause", "", COLUMN_TEXT);
     s->derived.ctx = s;
     s->derived.compute = compute;
+    s->derived.save = save;
+    s->derived.restore = restore;
+    derived_recall(&s->derived, o->memory);
     *ret_self = s;
     return 0;
 }
@@ -183,4 +203,5 @@ const struct source_kind source_detector = {
     .hear_row = derived_hear_row,
     .hear_ring_bytes = derived_hear_ring_bytes,
     .work = derived_work,
+    .remember = derived_remember,
 };

@@ -165,6 +165,23 @@ static bool compute(void *ctx, int64_t time_ns, const double *values, const bool
     return true;
 }
 
+static size_t save(const void *ctx, uint8_t *out, size_t room)
+{
+    const struct model_source *s = ctx;
+    struct span image = s->features != NULL ? feature_image(s->features) : span_of(NULL, 0);
+
+    if (image.len > 0 && image.len <= room)
+        memcpy(out, image.data, image.len);
+    return image.len;
+}
+
+static int restore(void *ctx, struct span image, struct errmsg *err)
+{
+    struct model_source *s = ctx;
+
+    return s->features == NULL || feature_restore(s->features, image, err) == 0 ? 0 : -EINVAL;
+}
+
 static int check_signature(const struct model_source *s, const struct model_config *c, struct errmsg *err)
 {
     uint8_t keys[KEYS_MAX][32];
@@ -327,10 +344,13 @@ static int model_source_open(const struct source_open *o, void **ret_self, struc
     }
     s->derived.ctx = s;
     s->derived.compute = compute;
+    s->derived.save = save;
+    s->derived.restore = restore;
     if (open_model(s, o->config, &why) != 0) {
         s->derived.n_outputs = 0;
         snprintf(s->derived.failure, sizeof s->derived.failure, "the model gives nothing: %.170s", why.text);
     }
+    derived_recall(&s->derived, o->memory);
     *ret_self = s;
     return 0;
 }
@@ -351,4 +371,5 @@ const struct source_kind source_model = {
     .hear_row = derived_hear_row,
     .hear_ring_bytes = derived_hear_ring_bytes,
     .work = derived_work,
+    .remember = derived_remember,
 };

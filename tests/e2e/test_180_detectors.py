@@ -5,6 +5,8 @@ import os
 import random
 import time
 
+import pytest
+
 from system import FIRST_S, replay, until
 
 ROWS, SHIFT_AT, LEARN = 1200, 900, 400
@@ -25,10 +27,17 @@ def detector(**more):
     return {"type": "detector", "name": "watch", "inputs": ["replay/pressure", "replay/flow"], **more}
 
 
-def archived(s, source):
+ODD = {"type": "equals", "name": "odd", "channel": "watch/watch.alarm", "value": "true", "severity": "error"}
+JUDGES = [detector(commission_rows=300, clear=0.01),
+          {"type": "detector", "name": "slow", "inputs": ["replay/flow", "watch/watch.score"], "method": "pca",
+           "commission_rows": 60, "settle_rows": 2, "interval_ms": "3 s"},
+          {"type": "detector", "name": "med", "inputs": ["replay/pressure"], "method": "hampel", "commission_rows": 100}]
+
+
+def archived(s, source, device="dev-1"):
     """{output: [(time in seconds, value), ...]} of what a source said, in the order of times."""
     path, out = os.path.join(s.dir, "archive.jsonl"), {}
-    s.export(path, "jsonl", ["--select", f"s/dev-1/{source}.*", "--time", "unix_ns"])
+    s.export(path, "jsonl", ["--select", f"s/{device}/{source}.*", "--time", "unix_ns"])
     with open(path) as f:
         for row in map(json.loads, f):
             for channel, value in row["values"].items():
@@ -42,13 +51,13 @@ def alarms(s):
             if str(t["record"].get("event", "")).startswith("alarm_")]
 
 
-def one_device(make_system, sources, speed="max", **config):
+def one_device(make_system, sources, speed="max", keep="raw", **config):
     s = make_system()
     path = write_pump(os.path.join(s.dir, "pump.csv"))
     sources = sources(s) if callable(sources) else sources
     s.add_cloud()
     s.add_fog("fog-a", "s")
-    s.add_device("dev-1", "s", ["fog-a"], [replay(path, speed), *sources], config)
+    s.add_device("dev-1", "s", ["fog-a"], [{**replay(path, speed), "channels": [{"name": "*", "keep": keep}]}, *sources], config)
     s.inputs["dev-1"] = path
     s.setup()
     return s
@@ -104,10 +113,15 @@ def test_what_computing_costs_is_in_the_status_and_in_health(make_system):
     assert record["measures"]["infer.watch.p50_us"] <= record["measures"]["infer.watch.max_us"]
 
 
-def test_each_row_has_one_verdict_over_kill_9(make_system):
+@pytest.mark.parametrize("keep", ["raw", "local"])
+def test_kill_9_changes_no_verdict(make_system, keep):
+    """dev-1 is killed again and again, dev-2 has the same to do and is left alone. With `local` rows of the recording leave
+    nothing but their read positions."""
     rng = random.Random(5)
-    s = one_device(make_system, [detector(commission_rows=50, settle_rows=5)], speed=400,
-                   **{"commit_ms": "20 ms", "pack.ms": "100 ms", "pack.rows": 30})
+    config = {"commit_ms": "20 ms", "pack.ms": "100 ms", "pack.rows": 30, "rules": [ODD]}
+    s = one_device(make_system, JUDGES, speed=400, keep=keep, **config)
+    s.add_device("dev-2", "s", ["fog-a"], [{**replay(s.inputs["dev-1"]), "channels": [{"name": "*", "keep": keep}]}, *JUDGES], config)
+    s.inputs["dev-2"] = s.inputs["dev-1"]
     s.start()
     kills = 0
     while not has_ended(s) and kills < 30:
@@ -117,9 +131,48 @@ def test_each_row_has_one_verdict_over_kill_9(make_system):
         s.start("dev-1")
     assert kills >= 4
     finish(s)
-    for rows in archived(s, "watch").values():
-        assert [at for at, _ in rows] == [FIRST_S + i for i in range(ROWS)]
-    assert {len(rows) for rows in archived(s, "replay").values()} <= {ROWS}
+    for judge in JUDGES:
+        said, undisturbed = (archived(s, judge["name"], device) for device in ("dev-1", "dev-2"))
+        assert said == undisturbed
+        times = [FIRST_S + i for i in range(ROWS) if judge["name"] != "slow" or i == 0 or (FIRST_S + i) % 3 == 0]
+        for rows in said.values():
+            assert [at for at, _ in rows] == times
+    assert [a[0] for a in alarms(s) if a[1] == "watch/watch.alarm"] == ["alarm_raised"] * 2
+    for device in ("dev-1", "dev-2"):
+        j = s.judge(device)
+        assert (j["missing"], j["archived_twice"]) == (0 if keep == "raw" else ROWS, 0)
+
+
+def events_of(s, kind):
+    lines = s.ctl("cloud", "events", "--json", "--last", "1000").stdout.splitlines()
+    return [r["text"] for r in (json.loads(line)["record"] for line in lines) if r.get("event") == kind]
+
+
+def test_what_was_learnt_is_taken_up_and_other_settings_learn_anew(make_system):
+    s = one_device(make_system, [detector(commission_rows=1000)])
+    s.start()
+    finish(s)
+    s.stop("dev-1")
+    learnt = archived(s, "watch")["learning"]
+    assert learnt[998:1000] == [(FIRST_S + 998, True), (FIRST_S + 999, False)]
+    with open(s.inputs["dev-1"], "a") as f:  # the recording goes on
+        f.writelines(f"{FIRST_S + ROWS + i}.0,5.0,20\n" for i in range(10))
+    s.start("dev-1")
+    finish(s)
+    assert [v for _, v in archived(s, "watch")["learning"][ROWS:]] == [False] * 10
+    s.stop("dev-1")
+    path = s.nodes["dev-1"].yaml
+    with open(path) as f:
+        text = f.read()
+    assert "commission_rows: 1000" in text
+    with open(path, "w") as f:
+        f.write(text.replace("commission_rows: 1000", "commission_rows: 1001"))
+    with open(s.inputs["dev-1"], "a") as f:
+        f.write(f"{FIRST_S + ROWS + 10}.0,5.0,20\n")
+    s.start("dev-1")
+    finish(s)
+    assert [v for _, v in archived(s, "watch")["learning"][ROWS + 10:]] == [True]
+    assert [t for t in events_of(s, "note") if "learn anew" in t] == ["ewma: the saved state is of other settings; let it learn anew"]
 
 
 def test_a_model_that_cannot_be_used_is_told_and_hurts_nobody(make_system):
