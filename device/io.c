@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "ctl/daemon_store.h"
+#include "device/infer/worker.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -162,7 +163,9 @@ static int open_sources(struct io *io, const struct device_tier *tier, struct ac
                                 .n_others = io->n_sources,
                                 .name = s->name,
                                 .config = config,
-                                .run_dir = io->daemon->paths.run_dir};
+                                .run_dir = io->daemon->paths.run_dir,
+                                .budget_us = io->config->budget_us,
+                                .worker = io->worker};
         struct errmsg why = {""};
         int rc;
 
@@ -233,7 +236,10 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
     struct sampler_listener listeners[SAMPLER_LISTENERS_MAX];
     struct act_hook hooks[ACT_HOOKS_MAX];
     struct act_options ao = {.clock = &io->daemon->clock, .sources = sources, .hooks = hooks};
-    int rc = open_sources(io, tier, sources, err);
+    int rc = worker_new(&io->worker);
+
+    if (rc == 0)
+        rc = open_sources(io, tier, sources, err);
 
     if (rc == 0)
         rc = ring_new(&io->live, io->config->ring_bytes);
@@ -324,6 +330,13 @@ static int watch(struct io *io)
     return rc;
 }
 
+static void on_reload(void *ctx, const void *old_values, const void *new_values)
+{
+    (void)old_values;
+    (void)new_values;
+    io_tend(ctx, true);
+}
+
 int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier, struct errmsg *err)
 {
     struct io *io = calloc(1, sizeof *io);
@@ -353,6 +366,8 @@ int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
         io_free(io);
         return rc;
     }
+    d->on_reload = on_reload;
+    d->reload_ctx = io;
     *ret_io = io;
     return 0;
 }
@@ -361,6 +376,9 @@ struct io *io_free(struct io *io)
 {
     if (io == NULL)
         return NULL;
+    if (io->act != NULL)
+        act_stop(io->act);
+    worker_free(io->worker);
     act_free(io->act);
     decide_free(io->decide);
     memory_free(io->live_memory);
@@ -439,6 +457,7 @@ static void on_round(void *ctx)
     if (now_ms >= io->status_at_ms) {
         io->status_at_ms = now_ms + STATUS_MS;
         io_watch_link(io, now_ms);
+        io_tend(io, false);
         io_write_status(io);
         db_check_readers(spool_db(io->spool));
     }

@@ -128,6 +128,7 @@ struct io {
     bool memory_is_written;                     /* in the open transaction */
     uint64_t mark_no; /* of the batch: the last entry of replayed sources that may be committed */
     struct act *act;
+    struct worker *worker;
     struct decide *decide;
     struct decide_raised alarms[DECIDE_INSTANCES_MAX]; /* raised now, as far as is known here */
     unsigned n_alarms;
@@ -238,9 +239,11 @@ void io_watch_link(struct io *io, int64_t now_ms);
 
 /* io_health.c: io->measures anew; those of the machine, which cost file reads, only when asked for. */
 void io_measure(struct io *io, bool with_machine);
-/* io_work.c: what computing cost */
+/* io_work.c: what computing cost, and files of models */
+/* Each second, and when asked to look at files again: what is wrong becomes an event. */
+void io_tend(struct io *io, bool is_asked);
 void io_work_facts(const struct io *io, struct json *j);
-enum { IO_WORK_COUNTERS = 3, IO_WORK_MEASURES = 3 }; /* of each source that is computed */
+enum { IO_WORK_COUNTERS = 4, IO_WORK_MEASURES = 3 }; /* of each source that is computed */
 /* Appends to what a Health says; room for so many of each of SOURCES_MAX. */
 size_t io_work_counters(const struct io *io, Fogline__V1__Counter *ret, char (*names)[IO_HEALTH_NAME_BYTES]);
 size_t io_work_measures(const struct io *io, Fogline__V1__Measure *ret, char (*names)[IO_HEALTH_NAME_BYTES]);

@@ -49,10 +49,10 @@ struct derived_config {
          .help = "A reading of another group that is older than this counts as absent; 0: however old."},    \
     {                                                                                                        \
         "budget_us", CONFIG_I64, DERIVED_AT(budget_us),                                                      \
-            .min = "1", .max = "10000000", .def = "1000", .unit = "us",                                      \
-            .help = "Time that a step may take on the thread that reads sensors. Steps that take longer "    \
-                    "are counted, and "                                                                      \
-                    "told once."                                                                             \
+            .max = "10000000", .def = "0", .unit = "us",                                                     \
+            .help = "Time that a step may take on the thread that reads sensors; 0: act.budget_us. Longer "  \
+                    "ones are "                                                                              \
+                    "counted; a model of live inputs then runs aside."                                       \
     }
 /* Complains of inputs that are no names. */
 void derived_config_check(const struct derived_config *config, const char *field, struct config_check *c);
@@ -60,6 +60,15 @@ void derived_config_check(const struct derived_config *config, const char *field
 struct derived_output {
     char name[SOURCE_NAME_BYTES], unit[SOURCE_NAME_BYTES];
     enum column_type type;
+};
+
+/* What a step came to. */
+enum derived_said {
+    DERIVED_NOTHING, /* not yet */
+    DERIVED_LATER,   /* it runs aside */
+    DERIVED_ROW,
+    DERIVED_ODD,   /* a row, but with cells of bad quality */
+    DERIVED_FAILED /* it could not be computed */
 };
 
 struct derived_input {
@@ -87,14 +96,20 @@ struct derived {
     char failure[200]; /* why it says nothing; empty: it works */
     char note[200];    /* to be told once; empty: nothing */
     bool is_failure_told;
+    unsigned n_failing;                /* steps in succession that came to nothing good */
+    char trouble[120];                 /* why, for the event: set by compute */
+    int64_t last[DERIVED_OUTPUTS_MAX]; /* values of outputs that are no doubles, said last */
+    bool has_said;
     struct clock clock;
     struct histogram time_ns; /* of computing */
-    _Atomic uint64_t runs, overruns, failures;
+    _Atomic uint64_t runs, overruns, skipped, failures;
+    atomic_bool is_aside; /* steps run on the worker */
     void *ctx;
-    /* One step. cells: n_outputs, absent before. false: nothing to say yet. Texts are borrowed until the
-     * next. */
-    bool (*compute)(void *ctx, int64_t time_ns, const double *values, const bool *present,
-                    struct cell *cells);
+    /* One step, led to by that row. cells: n_outputs, absent before. Texts are borrowed until the next. */
+    enum derived_said (*compute)(void *ctx, const struct source_row *cause, const double *values,
+                                 const bool *present, struct cell *cells);
+    /* Steps take longer than the budget: false: nothing can be done. NULL: neither. */
+    bool (*step_aside)(void *ctx);
     /* What it knows itself, as source.h says of remember; restore: -EINVAL with a sentence, and it is as new.
      * NULL: nothing. */
     size_t (*save)(const void *ctx, uint8_t *out, size_t room);
@@ -107,6 +122,12 @@ must_check int derived_open(struct derived *d, const struct source_open *o, stru
 /* Its channel is NAME_OF_THE_SOURCE.name: channels of a device have one name space above. */
 void derived_add_output(struct derived *d, const char *name, const char *unit, enum column_type type);
 
+/* How long a step took, wherever. */
+void derived_note_time(struct derived *d, int64_t took_ns);
+/* What a step came to, with the times of what led to it. */
+void derived_say(struct derived *d, int64_t time_ns, uint64_t mono_ns, enum derived_said said,
+                 struct cell *cells);
+void derived_tell(struct derived *d, uint32_t type, const char *text);
 /* Takes up what was kept, at the end of open; what does not fit is told. */
 void derived_recall(struct derived *d, struct span kept);
 

@@ -114,20 +114,21 @@ struct detector_source {
 
 enum { OUT_SCORE, OUT_ALARM, OUT_CHANGEPOINT, OUT_LEARNING, OUT_CAUSE };
 
-static bool compute(void *ctx, int64_t time_ns, const double *values, const bool *present, struct cell *cells)
+static enum derived_said compute(void *ctx, const struct source_row *cause, const double *values,
+                                 const bool *present, struct cell *cells)
 {
     struct detector_source *s = ctx;
     struct detector_verdict v;
-    const char *cause;
+    const char *why;
 
-    detector_step(s->state, time_ns, values, present, &v);
+    detector_step(s->state, cause->time_ns, values, present, &v);
     cells[OUT_SCORE] = (struct cell){.f64 = v.score};
     cells[OUT_ALARM] = (struct cell){.i64 = v.is_alarm};
     cells[OUT_CHANGEPOINT] = (struct cell){.i64 = v.is_changepoint};
     cells[OUT_LEARNING] = (struct cell){.i64 = v.is_commissioning};
-    cause = v.is_alarm && v.channel < s->derived.n_inputs ? s->derived.inputs[v.channel].channel : "";
-    cells[OUT_CAUSE] = (struct cell){.text = span_str(cause)};
-    return true;
+    why = v.is_alarm && v.channel < s->derived.n_inputs ? s->derived.inputs[v.channel].channel : "";
+    cells[OUT_CAUSE] = (struct cell){.text = span_str(why)};
+    return DERIVED_ROW;
 }
 
 static size_t save(const void *ctx, uint8_t *out, size_t room)

@@ -3,11 +3,13 @@ be used leaves everything else alone."""
 import json
 import os
 import random
+import signal
+import subprocess
 import time
 
 import pytest
 
-from system import FIRST_S, replay, until
+from system import FIRST_S, build_dir, replay, until
 
 ROWS, SHIFT_AT, LEARN = 1200, 900, 400
 
@@ -34,15 +36,21 @@ JUDGES = [detector(commission_rows=300, clear=0.01),
           {"type": "detector", "name": "med", "inputs": ["replay/pressure"], "method": "hampel", "commission_rows": 100}]
 
 
-def archived(s, source, device="dev-1"):
-    """{output: [(time in seconds, value), ...]} of what a source said, in the order of times."""
+def readings(s, device="dev-1", select="*"):
+    """{channel: [(ns, value), ...]} in the order of times."""
     path, out = os.path.join(s.dir, "archive.jsonl"), {}
-    s.export(path, "jsonl", ["--select", f"s/{device}/{source}.*", "--time", "unix_ns"])
+    s.export(path, "jsonl", ["--select", f"s/{device}/{select}", "--time", "unix_ns"])
     with open(path) as f:
         for row in map(json.loads, f):
             for channel, value in row["values"].items():
-                out.setdefault(channel[len(source) + 1:], []).append((row["time"] // 10**9, value))
+                out.setdefault(channel, []).append((row["time"], value))
     return {k: sorted(v) for k, v in out.items()}
+
+
+def archived(s, source, device="dev-1"):
+    """{output: [(time in seconds, value), ...]} of what a source said, in the order of times."""
+    said = readings(s, device, f"{source}.*")
+    return {k[len(source) + 1:]: [(at // 10**9, value) for at, value in v] for k, v in said.items()}
 
 
 def alarms(s):
@@ -173,6 +181,65 @@ def test_what_was_learnt_is_taken_up_and_other_settings_learn_anew(make_system):
     finish(s)
     assert [v for _, v in archived(s, "watch")["learning"][ROWS + 10:]] == [True]
     assert [t for t in events_of(s, "note") if "learn anew" in t] == ["ewma: the saved state is of other settings; let it learn anew"]
+
+
+def write_model(path, kind, gain):
+    """One of tests/unit/device/device_model.h, put in place as a whole."""
+    tool = os.path.join(build_dir(), "tests", "unit", "device", "make_device_model")
+    subprocess.run([tool, kind, str(gain), path + ".new"], check=True)
+    os.replace(path + ".new", path)
+    return path
+
+
+def live_device(make_system, kind, interval_ms, **config):
+    """A pump read each interval_ms, and a model on two of its channels that follows."""
+    s = make_system()
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    model = {"type": "model", "name": "m", "file": write_model(os.path.join(s.dir, "m.fgm"), kind, 1), "allow_unsigned": True,
+             "inputs": ["pump/flow", "pump/pressure"]}
+    s.add_device("dev-1", "s", ["fog-a"], [{"type": "plant", "name": "pump", "interval_ms": interval_ms}, model], config)
+    s.setup()
+    s.start()
+    return s
+
+
+def test_a_slow_model_delays_no_reading_and_rules_hear_it(make_system):
+    def enough(found):
+        return found if len(found.get("m.y", [])) >= 10 else None
+    late = {}
+    for kind in "sum", "slow":
+        s = live_device(make_system, kind, "10 ms", rules=[
+            {"type": "above", "name": "wear", "channel": "m/m.y", "limit": -1e9, "severity": "info"}])
+        work = until("it ran often", lambda: next((w for w in s.fact("dev-1", "inference", []) if w["runs"] >= 20), None), 60)
+        assert work["aside"] == (kind == "slow")
+        assert [a[:2] for a in until("the rule heard it", lambda: alarms(s))] == [("alarm_raised", "m/m.y")]
+        late[kind] = s.fact("dev-1", "health")["tick_late_p50_us"], s.counter("dev-1", "act.ticks_missed")
+        if kind == "slow":
+            assert work["p50_us"] > 10_000 and work["skipped"] > work["runs"]
+            all_of = until("it is in the archive", lambda: enough(readings(s)))
+            flow, pressure = dict(all_of["flow"]), dict(all_of["pressure"])
+            for at, value in all_of["m.y"]:  # each stands at the time of what it was computed from
+                assert abs(value - flow[at] - pressure[at]) < 1e-3 * abs(value)
+        s.stop("dev-1")
+    # On the act thread each run would have made every reading within it late, by most of the run.
+    assert late["slow"][0] < 5_000 and late["slow"][1] <= late["sum"][1] + 20, late
+
+
+def test_another_model_takes_over_at_sighup_and_a_bad_one_does_not(make_system):
+    s = live_device(make_system, "sum", "20 ms")
+    path = os.path.join(s.dir, "m.fgm")
+    until("it runs", lambda: s.fact("dev-1", "inference", [{"runs": 0}])[0]["runs"] > 5)
+    write_model(path, "two", 1)
+    s.signal("dev-1", signal.SIGHUP)
+    told = until("the bad one is refused", lambda: [t for t in events_of(s, "note") if "not taken" in t])
+    assert told == [f"not taken, the model before it runs on: {path} gives other channels: restart the device to take it"]
+    write_model(path, "sum", -1)
+    s.signal("dev-1", signal.SIGHUP)
+    told = until("the good one runs", lambda: [t for t in events_of(s, "note") if " runs, before it " in t])
+    assert len(told) == 1
+    signs = until("it said something", lambda: (lambda x: x if any(x) else None)([v < 0 for _, v in readings(s)["m.y"]]))
+    assert signs == sorted(signs) and signs[0] is False
 
 
 def test_a_model_that_cannot_be_used_is_told_and_hurts_nobody(make_system):
