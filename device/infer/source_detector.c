@@ -95,15 +95,35 @@ static int spec_of(const struct detector_config *c, struct detector_spec *ret, s
     return detector_check(ret, err);
 }
 
+/* The parameter that the configuration gives and a sentence names; NULL: none. */
+static const char *named_in(const struct detector_config *c, const char *sentence)
+{
+    size_t n;
+    const struct detector_param *params = detector_params(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        const char *at = strstr(sentence, params[i].name);
+
+        if (at != NULL && (at == sentence || at[-1] == ' ') && !isnan(given(c, params[i].name)))
+            return params[i].name;
+    }
+    return NULL;
+}
+
 static void detector_source_check(const void *config, const char *field, struct config_check *c)
 {
     const struct detector_config *d = config;
     struct detector_spec spec;
     struct errmsg err;
+    char at[CONFIG_FIELD_CHARS];
+    const char *name;
 
     derived_config_check(&d->derived, field, c);
-    if (d->derived.inputs.n > 0 && spec_of(d, &spec, &err) != 0)
-        config_complain(c, field, "`devicectl config doc` says what each method takes.", "%s", err.text);
+    if (d->derived.inputs.n == 0 || spec_of(d, &spec, &err) == 0)
+        return;
+    name = named_in(d, err.text);
+    snprintf(at, sizeof at, "%s%s%s", field, name != NULL ? "." : "", name != NULL ? name : "");
+    config_complain(c, at, "`devicectl config doc` says what each method takes.", "%s", err.text);
 }
 
 struct detector_source {
