@@ -59,9 +59,11 @@ int learner_new(struct learner **ret_l, const struct learner_options *options)
     return 0;
 }
 
+/* Between looks a learner holds nothing: of many groups it would be most of what the device holds. */
 static void drop_rows(struct learner *l)
 {
     l->rows = packer_free(l->rows);
+    buf_deinit(&l->encoded);
     l->budget->left_bytes += l->rows_bytes;
     l->rows_bytes = 0;
     l->is_full = false;
@@ -73,7 +75,6 @@ struct learner *learner_free(struct learner *l)
         return NULL;
     drop_rows(l);
     buf_deinit(&l->learnt);
-    buf_deinit(&l->encoded);
     free(l);
     return NULL;
 }

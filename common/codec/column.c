@@ -1,11 +1,17 @@
 #include "codec/column.h"
 
+#include "codec/place.h"
+
 const struct column_start column_start_cold;
 
 const struct sequence_start *column_sequence_start(const struct column_start *start,
                                                    const struct column_plan *p)
 {
-    return column_format_as_started(start, p) ? &start->sequence : &column_start_cold.sequence;
+    /* Steps in another place are as far from each other. */
+    bool is_bounded = p->type == COLUMN_DOUBLE && p->format.kind == NUMBER_BOUNDED && start->sequence.warm &&
+                      start->format.kind == NUMBER_BOUNDED;
+
+    return is_bounded || column_format_as_started(start, p) ? &start->sequence : &column_start_cold.sequence;
 }
 
 void column_plan_empty(struct block_coder *c, enum column_type type, uint32_t n_cells,
@@ -164,11 +170,16 @@ static void split_texts(struct block_coder *c, const struct column_start *start,
 
 /* ---- doubles ---- */
 
-static void split_as(struct block_coder *c, double error_bound, const struct number_format *f,
-                     const double *values, size_t n, struct column_plan *p)
+static void split_as(struct block_coder *c, const struct column_start *start, struct number_format f,
+                     bool thorough, const double *values, size_t n, struct column_plan *p)
 {
-    p->format = *f;
-    p->n_exceptions = (uint32_t)number_split(f, error_bound, values, n, c->integers, c->ulps, c->exceptions);
+    uint8_t usual = start->format.kind == NUMBER_BOUNDED ? start->format.exponent : 0;
+
+    if (f.kind == NUMBER_BOUNDED)
+        f.exponent = place_of(values, n, start->error_bound, usual, thorough, c->integers);
+    p->format = f;
+    p->n_exceptions =
+        (uint32_t)number_split(&f, start->error_bound, values, n, c->integers, c->ulps, c->exceptions);
 }
 
 static void split_doubles(struct block_coder *c, const struct column_start *start, bool thorough,
@@ -179,10 +190,10 @@ static void split_doubles(struct block_coder *c, const struct column_start *star
 
     if (!warm)
         f = number_choose(values, n, start->error_bound, thorough, !thorough);
-    split_as(c, start->error_bound, &f, values, n, p);
+    split_as(c, start, f, thorough, values, n, p);
     if (p->n_exceptions > n / 8 && (warm || !thorough)) {
         f = number_choose(values, n, start->error_bound, true, !thorough);
-        split_as(c, start->error_bound, &f, values, n, p);
+        split_as(c, start, f, thorough, values, n, p);
     }
     /* The first integers of a column should not be told by an exception. */
     if (p->n_exceptions > 0 && p->n_exceptions < n) {

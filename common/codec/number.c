@@ -65,7 +65,7 @@ bool number_format_ok(const struct number_format *f, double error_bound)
     case NUMBER_BITS:
         return f->exponent <= NUMBER_BITS_EXPONENT_MAX && !f->has_ulps;
     case NUMBER_BOUNDED:
-        return error_bound > 0 && f->exponent == 0 && !f->has_ulps;
+        return error_bound > 0 && f->exponent < NUMBER_PLACES && !f->has_ulps;
     default:
         return false;
     }
@@ -100,14 +100,19 @@ static inline bool split_bits(unsigned exponent, double v, int64_t *ret_integer)
     return (order & ((INT64_C(1) << exponent) - 1)) == 0 && !minus_zero(v);
 }
 
-static inline bool split_bounded(double error_bound, double v, int64_t *ret_integer)
+static inline double bounded_value(unsigned exponent, double step, int64_t integer)
+{
+    return ((double)integer + (double)exponent / NUMBER_PLACES) * step;
+}
+
+static inline bool split_bounded(unsigned exponent, double error_bound, double v, int64_t *ret_integer)
 {
     double step = number_step(error_bound), scaled = v / step;
 
     if (!(fabs(scaled) < 9007199254740992.0))
         return false;
-    *ret_integer = llrint(scaled);
-    return fabs((double)*ret_integer * step - v) <= error_bound;
+    *ret_integer = llrint(scaled - (double)exponent / NUMBER_PLACES);
+    return fabs(bounded_value(exponent, step, *ret_integer) - v) <= error_bound;
 }
 
 static inline bool split_one(const struct number_format *f, double error_bound, double v,
@@ -117,7 +122,7 @@ static inline bool split_one(const struct number_format *f, double error_bound, 
     if (f->kind == NUMBER_BITS)
         return split_bits(f->exponent, v, ret_integer);
     if (f->kind == NUMBER_BOUNDED)
-        return split_bounded(error_bound, v, ret_integer);
+        return split_bounded(f->exponent, error_bound, v, ret_integer);
     return split_decimal(f->kind, f->has_ulps, powers[f->exponent], v, ret_integer, ret_ulps);
 }
 
@@ -165,7 +170,7 @@ void number_join(const struct number_format *f, double error_bound, const int64_
         break;
     default:
         for (i = 0; i < n; i++)
-            values[i] = (double)integers[i] * step;
+            values[i] = bounded_value(f->exponent, step, integers[i]);
     }
     if (f->has_ulps)
         for (i = 0; i < n; i++)

@@ -14,12 +14,14 @@ enum number_kind {
     NUMBER_FLOAT = 1,   /* the same, rounded to single precision */
     NUMBER_BITS = 2,    /* the bits in the order of the numbers, with `exponent` low zero bits dropped */
     NUMBER_INTEGER = 3, /* int64, bool, indices of texts, times: no double at all */
-    NUMBER_BOUNDED = 4, /* integer x step, where half a step is the bound */
+    NUMBER_BOUNDED = 4, /* (integer + exponent / NUMBER_PLACES) x step, where half a step is the bound */
     NUMBER_KINDS = 5,
 
     NUMBER_DECIMAL_EXPONENT_MAX = 17,
     NUMBER_BITS_EXPONENT_MAX = 52,
     NUMBER_ULPS_MAX = 8,
+    NUMBER_PLACE_BITS = 4,
+    NUMBER_PLACES = 1 << NUMBER_PLACE_BITS,
 };
 
 struct number_format {

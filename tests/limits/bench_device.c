@@ -69,7 +69,7 @@ static void trace_close(void *self)
 {
     struct trace_source *t = self;
 
-    free(t->trace.v);
+    trace_free(&t->trace);
     free(t);
 }
 

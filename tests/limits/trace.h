@@ -12,8 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { TRACE_CHANNELS = 8 };
+enum { TRACE_CHANNELS = 8, TRACE_ROWS_MAX = 1 << 20 };
 #define TRACE_T0_MS INT64_C(1700000000000)
 
 struct trace {
@@ -40,6 +41,24 @@ static inline double trace_round6(double x)
     return (double)q / scale;
 }
 
+/* Shared memory: the rows belong to the measurement, and are not to be found in the RssAnon of the device
+ * that is measured, nor in what its allocator does. Pages that no row touches do not exist. */
+static inline void trace_room(struct trace *t)
+{
+    t->n = 0;
+    t->v = mmap(NULL, TRACE_ROWS_MAX * sizeof *t->v, PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (t->v == MAP_FAILED) {
+        perror("trace");
+        exit(1);
+    }
+}
+
+static inline void trace_free(struct trace *t)
+{
+    munmap(t->v, TRACE_ROWS_MAX * sizeof *t->v);
+}
+
 static inline void trace_walk(struct trace *t)
 {
     static const double mid[TRACE_CHANNELS] = {0.2, 0.3, 2.1, 0.4, 90, 27, 239, 122};
@@ -47,7 +66,6 @@ static inline void trace_walk(struct trace *t)
     double at[TRACE_CHANNELS];
 
     t->n = 40000;
-    t->v = calloc(t->n, sizeof *t->v);
     memcpy(at, mid, sizeof at);
     for (size_t i = 0; i < t->n; i++)
         for (int c = 0; c < TRACE_CHANNELS; c++) {
@@ -61,9 +79,9 @@ static inline struct trace trace_load(void)
     struct trace t = {0, NULL};
     const char *dir = getenv("FOGLINE_TRACE_DIR");
     char pattern[1024], line[1024];
-    size_t cap = 0;
     glob_t g;
 
+    trace_room(&t);
     snprintf(pattern, sizeof pattern, "%s/*/*.csv", dir != NULL ? dir : "");
     if (dir == NULL || glob(pattern, 0, NULL, &g) != 0) {
         trace_walk(&t);
@@ -72,16 +90,12 @@ static inline struct trace trace_load(void)
     for (size_t f = 0; f < g.gl_pathc; f++) {
         FILE *in = fopen(g.gl_pathv[f], "r");
 
-        while (in != NULL && fgets(line, sizeof line, in) != NULL) {
+        while (in != NULL && t.n < TRACE_ROWS_MAX && fgets(line, sizeof line, in) != NULL) {
             char *p = strchr(line, ';');
             int c = 0;
 
             if (p == NULL || line[0] == 'd')
                 continue;
-            if (t.n == cap) {
-                cap = cap > 0 ? cap * 2 : 65536;
-                t.v = realloc(t.v, cap * sizeof *t.v);
-            }
             for (; c < TRACE_CHANNELS && p != NULL; c++, p = strchr(p, ';'))
                 t.v[t.n][c] = strtod(p + 1, &p);
             t.n += c == TRACE_CHANNELS;

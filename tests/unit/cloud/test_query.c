@@ -363,18 +363,17 @@ static void last_value_may_stand_in_a_block_that_reaches_far(void **state)
 
 /* ---- export ---- */
 
-static char *export_text(struct filled *w, enum export_format format, size_t *ret_len,
-                         struct export_counts *counts)
+/* The caller frees *ret_text. */
+static void export_text(struct filled *w, enum export_format format, char **ret_text, size_t *ret_len,
+                        struct export_counts *counts)
 {
     struct export_options o = {
         .format = format, .pattern = "**", .range = {INT64_MIN, INT64_MAX}, .unix_ns = true};
-    char *text = NULL;
 
-    o.out = open_memstream(&text, ret_len);
+    o.out = open_memstream(ret_text, ret_len);
     assert_non_null(o.out);
     assert_int_equal(export_run(w->f.view, &o, counts), 0);
     fclose(o.out);
-    return text;
 }
 
 /* Takes the next CSV field off *at into out (unquoted). */
@@ -431,9 +430,11 @@ static void csv_brings_every_sample_back_to_its_bits(void **state)
     struct export_counts counts;
     uint64_t n = 0, present = 0;
     size_t len;
-    char *text = export_text(w, EXPORT_CSV, &len, &counts), f[9][300];
-    const char *at = strchr(text, '\n') + 1;
+    char *text, f[9][300];
+    const char *at;
 
+    export_text(w, EXPORT_CSV, &text, &len, &counts);
+    at = strchr(text, '\n') + 1;
     while (*at != 0) {
         struct truth *t;
         unsigned c = 0;
@@ -467,8 +468,9 @@ static void jsonl_has_an_object_for_each_row_with_a_value(void **state)
     struct filled *w = *state;
     struct export_counts counts;
     size_t len, lines = 0, rows = 0;
-    char *text = export_text(w, EXPORT_JSONL, &len, &counts);
+    char *text;
 
+    export_text(w, EXPORT_JSONL, &text, &len, &counts);
     for (size_t i = 0; i < len; i++)
         lines += text[i] == '\n';
     for (size_t i = 0; i < w->n; i++) {

@@ -106,6 +106,57 @@ static void a_bound_makes_noise_shorter(void **state)
     block_starts_free(starts);
 }
 
+static size_t length_of(double at, double spread, double bound)
+{
+    static double v[ROWS];
+    struct column c = {.type = COLUMN_DOUBLE, .f64 = v};
+    struct block b = {ROWS, 1, times, &c};
+    struct block_starts *starts = bounded_by(bound);
+    struct rng rng = {8};
+    size_t i;
+
+    for (i = 0; i < ROWS; i++)
+        v[i] = at + spread * (2 * rng_unit(&rng) - 1);
+    assert_true(round_trip_same(&b, there_and_back(&b, BLOCK_ENCODING_SMALL, starts, stores[0]), &bound));
+    block_starts_free(starts);
+    return body.len;
+}
+
+/* Wherever they hover: a spread within the bound is one integer and some exceptions from the rounding at
+ * most. */
+static void readings_that_hover_between_two_steps_are_one_integer(void **state)
+{
+    double at;
+
+    (void)state;
+    for (at = 20; at < 20.2; at += 0.013)
+        if (length_of(at, 0.04, 0.05) > 24)
+            fail_msg("around %g: %zu bytes", at, body.len);
+    /* A cell within a step of zero keeps the steps where zero is one of them. */
+    assert_true(length_of(0.05, 0.04, 0.05) > 40);
+}
+
+static void zero_stays_zero_under_a_bound(void **state)
+{
+    static double v[ROWS];
+    struct column c = {.type = COLUMN_DOUBLE, .f64 = v};
+    struct block b = {ROWS, 1, times, &c};
+    struct block_starts *starts = bounded_by(0.05);
+    struct rng rng = {9};
+    size_t e, i;
+
+    (void)state;
+    for (i = 0; i < ROWS; i++)
+        v[i] = i % 40 == 0 ? 0 : 20.05 + 0.04 * rng_unit(&rng);
+    for (e = 0; e < 2; e++) {
+        const struct block *back = there_and_back(&b, encodings[e], starts, stores[0]);
+
+        for (i = 0; i < ROWS; i += 40)
+            assert_true(back->columns[0].f64[i] == 0);
+    }
+    block_starts_free(starts);
+}
+
 static void what_is_no_number_is_exact_under_any_bound(void **state)
 {
     static const uint64_t odd[] = {UINT64_C(0x7ff0000000000000), UINT64_C(0xfff0000000000000),
@@ -162,13 +213,31 @@ static void bounds_that_cannot_be_are_refused(void **state)
     }
 }
 
+static void places_are_sixteenths(void **state)
+{
+    static const uint8_t last[] = {1, 4, 15, 1, 0, 0, 0}, beyond[] = {1, 4, 16, 1, 0, 0, 0};
+    struct span learnt = span_of(last, sizeof last);
+    double bound = 0.5;
+    struct block_start_bytes bytes = {&bound, &learnt, {0}};
+    struct block_starts *starts;
+
+    (void)state;
+    assert_int_equal(block_starts_new(&starts, types, 1, &bytes), 0);
+    block_starts_free(starts);
+    learnt = span_of(beyond, sizeof beyond);
+    assert_int_equal(block_starts_new(&starts, types, 1, &bytes), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_cell_is_further_off_than_its_bound_and_twice_is_as_once),
         cmocka_unit_test(a_bound_makes_noise_shorter),
+        cmocka_unit_test(readings_that_hover_between_two_steps_are_one_integer),
+        cmocka_unit_test(zero_stays_zero_under_a_bound),
         cmocka_unit_test(what_is_no_number_is_exact_under_any_bound),
         cmocka_unit_test(bounds_that_cannot_be_are_refused),
+        cmocka_unit_test(places_are_sixteenths),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
