@@ -151,6 +151,30 @@ def test_kill_9_changes_no_verdict(make_system, keep):
         assert (j["missing"], j["archived_twice"]) == (0 if keep == "raw" else ROWS, 0)
 
 
+def test_a_full_store_and_kill_9_cost_no_verdict(make_system):
+    """What stands up to a mark waits for room as a whole."""
+    rows, s = 60_000, make_system()
+    path = write_pump(os.path.join(s.dir, "pump.csv"), rows)
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    s.add_device("dev-1", "s", ["fog-a"], [replay(path), detector()], {"store.quota_bytes": "384 KiB", "pack.rows": 20})
+    s.inputs["dev-1"] = path
+    s.setup()
+    s.start("cloud", "dev-1")
+    until("there is no room", lambda: s.fact("dev-1", "replay_waits_for_room"))
+    for _ in range(3):
+        s.kill("dev-1")
+        s.start("dev-1")
+        until("there is no room", lambda: s.fact("dev-1", "replay_waits_for_room"))
+    s.start("fog-a")
+    finish(s)
+    j = s.judge("dev-1")
+    assert (j["missing"], j["archived_twice"]) == (0, 0)
+    for said in archived(s, "watch").values():
+        assert [at for at, _ in said] == [FIRST_S + i for i in range(rows)]
+    assert [v for _, v in archived(s, "watch")["learning"]] == [True] * (LEARN - 1) + [False] * (rows - LEARN + 1)
+
+
 def events_of(s, kind):
     lines = s.ctl("cloud", "events", "--json", "--last", "1000").stdout.splitlines()
     return [r["text"] for r in (json.loads(line)["record"] for line in lines) if r.get("event") == kind]

@@ -54,7 +54,6 @@ static void open_source(struct bench *b, const struct source_kind *kind, const c
                             .run_dir = "/tmp",
                             .others = &other,
                             .n_others = 1,
-                            .worker = b->worker,
                             .budget_us = b->budget_us,
                             .memory = memory};
     char yaml[PATH_MAX + 300];
@@ -65,6 +64,8 @@ static void open_source(struct bench *b, const struct source_kind *kind, const c
              kind == &source_model ? tmpdir_path(&b->dir, "m.fgm") : "", more);
     config = recorder_config(kind, yaml);
     o.config = config;
+    assert_int_equal(worker_new(&b->worker), 0);
+    o.worker = b->worker;
     if (kind->open(&o, &b->self, &err) != 0)
         fail_msg("%s", err.text);
     recorder_config_free(kind, config);
@@ -77,6 +78,7 @@ static void open_source(struct bench *b, const struct source_kind *kind, const c
 
 static void close_source(struct bench *b)
 {
+    b->worker = worker_free(b->worker);
     b->kind->close(b->self);
     recorder_deinit(&b->recorder);
 }
@@ -85,12 +87,10 @@ static void begin(struct bench *b)
 {
     *b = (struct bench){.budget_us = 1000 * 1000};
     tmpdir_init(&b->dir);
-    assert_int_equal(worker_new(&b->worker), 0);
 }
 
 static void end(struct bench *b)
 {
-    worker_free(b->worker);
     close_source(b);
     tmpdir_deinit(&b->dir);
 }
