@@ -244,9 +244,12 @@ void io_measure(struct io *io, bool with_machine);
 void io_tend(struct io *io, bool is_asked);
 void io_work_facts(const struct io *io, struct json *j);
 enum { IO_WORK_COUNTERS = 4, IO_WORK_MEASURES = 3 }; /* of each source that is computed */
-/* Appends to what a Health says; room for so many of each of SOURCES_MAX. */
-size_t io_work_counters(const struct io *io, Fogline__V1__Counter *ret, char (*names)[IO_HEALTH_NAME_BYTES]);
-size_t io_work_measures(const struct io *io, Fogline__V1__Measure *ret, char (*names)[IO_HEALTH_NAME_BYTES]);
+struct io_number {
+    char name[IO_HEALTH_NAME_BYTES];
+    uint64_t value;
+};
+/* What a Health says of them; room for so many of each of SOURCES_MAX. */
+size_t io_work_numbers(const struct io *io, bool measures, struct io_number *ret);
 
 /* io_decide.c: what rules decided */
 /* With what was raised at the last commit of the life before. */

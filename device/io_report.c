@@ -219,12 +219,12 @@ enum { OWN_COUNTERS_MAX = 192 };
 /* A Health and what it points to. */
 struct health_record {
     Fogline__V1__Health m;
+    struct io_number numbers[OWN_COUNTERS_MAX + SOURCES_MAX * IO_WORK_COUNTERS];
     Fogline__V1__Counter counters[OWN_COUNTERS_MAX + SOURCES_MAX * IO_WORK_COUNTERS];
     Fogline__V1__Counter *counter_list[OWN_COUNTERS_MAX + SOURCES_MAX * IO_WORK_COUNTERS];
-    char counter_names[OWN_COUNTERS_MAX + SOURCES_MAX * IO_WORK_COUNTERS][IO_HEALTH_NAME_BYTES];
+    struct io_number work[SOURCES_MAX * IO_WORK_MEASURES];
     Fogline__V1__Measure measures[HEALTH_MEASURES + SOURCES_MAX * IO_WORK_MEASURES];
     Fogline__V1__Measure *measure_list[HEALTH_MEASURES + SOURCES_MAX * IO_WORK_MEASURES];
-    char measure_names[SOURCES_MAX * IO_WORK_MEASURES][IO_HEALTH_NAME_BYTES];
     Fogline__V1__Reductions reductions;
     Fogline__V1__Reduced reduced[SOURCES_MAX * KEEP_REASONS], *reduced_list[SOURCES_MAX * KEEP_REASONS];
 };
@@ -236,39 +236,44 @@ static void add_counters(struct io *io, struct health_record *h)
 
     read_numbers(io, &numbers);
     for (unsigned s = 0; s < SETS; s++)
-        for (size_t i = 0; i < numbers.set[s].n && n < OWN_COUNTERS_MAX; i++) {
-            fogline__v1__counter__init(&h->counters[n]);
-            snprintf(h->counter_names[n], IO_HEALTH_NAME_BYTES, "%s.%s", numbers.set[s].prefix,
+        for (size_t i = 0; i < numbers.set[s].n && n < OWN_COUNTERS_MAX; i++, n++) {
+            snprintf(h->numbers[n].name, IO_HEALTH_NAME_BYTES, "%s.%s", numbers.set[s].prefix,
                      numbers.set[s].info[i].name);
-            h->counters[n].name = h->counter_names[n];
-            h->counters[n].value = numbers.set[s].value[i];
-            n++;
+            h->numbers[n].value = numbers.set[s].value[i];
         }
-    n += io_work_counters(io, h->counters + n, h->counter_names + n);
-    for (size_t i = 0; i < n; i++)
+    n += io_work_numbers(io, false, h->numbers + n);
+    for (size_t i = 0; i < n; i++) {
+        fogline__v1__counter__init(&h->counters[i]);
+        h->counters[i].name = h->numbers[i].name;
+        h->counters[i].value = h->numbers[i].value;
         h->counter_list[i] = &h->counters[i];
+    }
     h->m.n_counters = n;
     h->m.counters = h->counter_list;
 }
 
+static void add_measure(struct health_record *h, const char *name, double value)
+{
+    Fogline__V1__Measure *m = &h->measures[h->m.n_measures];
+
+    if (!isfinite(value))
+        return;
+    fogline__v1__measure__init(m);
+    m->name = (char *)name;
+    m->value = value;
+    h->measure_list[h->m.n_measures++] = m;
+}
+
 static void add_measures(struct io *io, struct health_record *h)
 {
-    size_t n = 0;
+    size_t n = io_work_numbers(io, true, h->work);
 
     io_measure(io, true);
-    for (unsigned i = 0; i < HEALTH_MEASURES; i++) {
-        if (!isfinite(io->measures[i]))
-            continue;
-        fogline__v1__measure__init(&h->measures[n]);
-        h->measures[n].name = (char *)health_info[i].name;
-        h->measures[n].value = io->measures[i];
-        n++;
-    }
-    n += io_work_measures(io, h->measures + n, h->measure_names);
-    for (size_t i = 0; i < n; i++)
-        h->measure_list[i] = &h->measures[i];
-    h->m.n_measures = n;
     h->m.measures = h->measure_list;
+    for (unsigned i = 0; i < HEALTH_MEASURES; i++)
+        add_measure(h, health_info[i].name, io->measures[i]);
+    for (size_t i = 0; i < n; i++)
+        add_measure(h, h->work[i].name, (double)h->work[i].value);
 }
 
 void io_health(struct io *io)

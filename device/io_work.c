@@ -2,7 +2,19 @@
  * measures "infer.NAME.WHAT". */
 #include "device/io.h"
 
+#include <stddef.h>
 #include <stdio.h>
+
+/* What is said of each: counters first, then measures. */
+static const struct {
+    const char *name;
+    size_t offset; /* in struct source_work */
+} numbers[IO_WORK_COUNTERS + IO_WORK_MEASURES] = {
+    {"runs", offsetof(struct source_work, runs)},       {"overruns", offsetof(struct source_work, overruns)},
+    {"skipped", offsetof(struct source_work, skipped)}, {"failures", offsetof(struct source_work, failures)},
+    {"p50_us", offsetof(struct source_work, p50_us)},   {"p99_us", offsetof(struct source_work, p99_us)},
+    {"max_us", offsetof(struct source_work, max_us)},
+};
 
 static bool work_of(const struct io *io, unsigned source, struct source_work *ret)
 {
@@ -12,6 +24,11 @@ static bool work_of(const struct io *io, unsigned source, struct source_work *re
         return false;
     s->kind->work(s->self, ret);
     return true;
+}
+
+static uint64_t number(const struct source_work *w, unsigned no)
+{
+    return *(const uint64_t *)(const void *)((const char *)w + numbers[no].offset);
 }
 
 void io_tend(struct io *io, bool is_asked)
@@ -43,60 +60,27 @@ void io_work_facts(const struct io *io, struct json *j)
         json_object(j);
         json_kstr(j, "name", io->sources[i].name);
         json_kstr(j, "kind", io->sources[i].kind->name);
-        json_ku64(j, "runs", w.runs);
-        json_ku64(j, "overruns", w.overruns);
-        json_ku64(j, "skipped", w.skipped);
-        json_ku64(j, "failures", w.failures);
-        json_ku64(j, "p50_us", w.p50_us);
-        json_ku64(j, "p99_us", w.p99_us);
-        json_ku64(j, "max_us", w.max_us);
+        for (unsigned k = 0; k < IO_WORK_COUNTERS + IO_WORK_MEASURES; k++)
+            json_ku64(j, numbers[k].name, number(&w, k));
         json_kbool(j, "aside", w.is_aside);
         json_object_end(j);
     }
     json_array_end(j);
 }
 
-static char *name_of(const struct io *io, unsigned source, const char *what, char name[IO_HEALTH_NAME_BYTES])
+size_t io_work_numbers(const struct io *io, bool measures, struct io_number *ret)
 {
-    snprintf(name, IO_HEALTH_NAME_BYTES, "infer.%s.%s", io->sources[source].name, what);
-    return name;
-}
-
-size_t io_work_counters(const struct io *io, Fogline__V1__Counter *ret, char (*names)[IO_HEALTH_NAME_BYTES])
-{
-    static const char *const what[IO_WORK_COUNTERS] = {"runs", "overruns", "skipped", "failures"};
+    unsigned first = measures ? IO_WORK_COUNTERS : 0,
+             end = measures ? IO_WORK_COUNTERS + IO_WORK_MEASURES : IO_WORK_COUNTERS;
     struct source_work w;
     size_t n = 0;
 
     for (unsigned i = 0; i < io->n_sources; i++) {
-        if (!work_of(io, i, &w))
+        if (!work_of(io, i, &w) || (measures && w.runs == 0))
             continue;
-        const uint64_t value[IO_WORK_COUNTERS] = {w.runs, w.overruns, w.skipped, w.failures};
-
-        for (unsigned k = 0; k < IO_WORK_COUNTERS; k++, n++) {
-            fogline__v1__counter__init(&ret[n]);
-            ret[n].name = name_of(io, i, what[k], names[n]);
-            ret[n].value = value[k];
-        }
-    }
-    return n;
-}
-
-size_t io_work_measures(const struct io *io, Fogline__V1__Measure *ret, char (*names)[IO_HEALTH_NAME_BYTES])
-{
-    static const char *const what[IO_WORK_MEASURES] = {"p50_us", "p99_us", "max_us"};
-    struct source_work w;
-    size_t n = 0;
-
-    for (unsigned i = 0; i < io->n_sources; i++) {
-        if (!work_of(io, i, &w) || w.runs == 0)
-            continue;
-        const uint64_t value[IO_WORK_MEASURES] = {w.p50_us, w.p99_us, w.max_us};
-
-        for (unsigned k = 0; k < IO_WORK_MEASURES; k++, n++) {
-            fogline__v1__measure__init(&ret[n]);
-            ret[n].name = name_of(io, i, what[k], names[n]);
-            ret[n].value = (double)value[k];
+        for (unsigned k = first; k < end; k++, n++) {
+            snprintf(ret[n].name, sizeof ret[n].name, "infer.%s.%s", io->sources[i].name, numbers[k].name);
+            ret[n].value = number(&w, k);
         }
     }
     return n;
