@@ -1,8 +1,10 @@
 #include "device/channel.h"
 
 #include "base/clock.h"
+#include "wire/wire.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define AT(member) CONFIG_AT(struct channel_config, member)
 
@@ -114,6 +116,30 @@ static void complain(const struct keep_check *k, const char *key, const char *re
     config_complain(k->check, at, remedy, "%s", what);
 }
 
+void channel_unit_check(const char *unit, const char *field, struct config_check *c)
+{
+    char at[CONFIG_FIELD_CHARS + 32], mended[NAME_PART_CHARS + 1];
+
+    snprintf(mended, sizeof mended, "%s", unit);
+    wire_text_mend(mended);
+    snprintf(at, sizeof at, "%s.unit", field);
+    if (strcmp(mended, unit) != 0 || strpbrk(unit, "\n\t") != NULL)
+        config_complain(c, at, "Remove them.", "has line breaks or other control characters");
+}
+
+static void check_name(const struct keep_check *k)
+{
+    char pattern[sizeof k->one->name + 8];
+    struct errmsg why;
+
+    snprintf(pattern, sizeof pattern, "*/*/%s", k->one->name);
+    if (strpbrk(k->one->name, "/=") != NULL)
+        complain(k, "name", "Write the name of a channel alone, with * and {a,b}.",
+                 "has a character that no channel's name has");
+    else if (pattern_check(pattern, &why) != 0)
+        complain(k, "name", NULL, why.text);
+}
+
 static void check_change(const struct keep_check *k)
 {
     const struct channel_config *one = k->one;
@@ -166,6 +192,8 @@ void channel_config_check(const struct config_list *channels, const char *field,
         if (one->scale == 0)
             config_complain(c, at, "Leave it out for 1.", "is 0: every reading would be the offset");
         snprintf(at, sizeof at, "%s.channels[%zu]", field, i);
+        channel_unit_check(one->unit, at, c);
+        check_name(&(struct keep_check){one, at, c});
         check_keep(&(struct keep_check){one, at, c});
     }
 }

@@ -28,8 +28,12 @@ const struct channel_config *channel_config_of(const struct config_list *channel
 double channel_bound(const struct config_list *channels, const char *channel); /* 0 without an entry */
 /* What of the channel is sent; channel: as it comes from the sampler. */
 void channel_keep_rule(const struct channel_config *c, enum column_type type, struct keep_rule *ret_rule);
-/* Complains of what single values cannot show: limits the wrong way round,
- * settings of one policy in another. field: "sources[2]". */
+/* Complains of what single values cannot show: names that match nothing, limits the wrong way round, settings
+ * of one policy in another. field: "sources[2]". */
 void channel_config_check(const struct config_list *channels, const char *field, struct config_check *c);
+
+/* Complains of a unit that no reader takes: then no descriptor with it would be read either. field:
+ * "sources[2].channels[0]", whose key `unit` it is. */
+void channel_unit_check(const char *unit, const char *field, struct config_check *c);
 
 #endif

@@ -104,6 +104,7 @@ static must_check int make_columns(struct codec_table *t, const struct csv_shape
     if (t->types == NULL || t->about == NULL || t->columns == NULL || t->time_ns == NULL)
         return -ENOMEM;
     t->n_columns = s->n_channels;
+    t->has_time = s->form != CSV_TIME_NONE;
     for (uint32_t i = 0; i < s->n_channels; i++)
         t->has_text |= s->columns[s->channel[i]].type == COLUMN_TEXT;
     for (uint32_t i = 0; i < s->n_channels && r == 0; i++)

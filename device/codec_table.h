@@ -23,7 +23,7 @@ struct codec_table {
     struct column *columns; /* n_rows entries each */
     int64_t *time_ns;
     char time_header[CSV_HEADER_CHARS + 1];
-    bool has_text;
+    bool has_text, has_time;   /* without times all are 0: csv_options.may_lack_time */
     struct codec_texts *texts; /* where the texts are */
 };
 

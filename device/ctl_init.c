@@ -158,6 +158,9 @@ static int print_result(struct ctl *ctl, const struct device_config *config, con
             fprintf(ctl->out, "1. On the fog's machine:\n  fogctl enroll accept %s %s\n",
                     config->settings.node, key);
         fprintf(ctl->out, "%s. Here:\n  fogline-device -c %s\n", alone ? "1" : "2", ctl->config_path);
+        fputs("Readings are made durable and sent every 90 seconds, alarms at once: commit_ms in the file "
+              "says how often, and what it costs.\n",
+              ctl->out);
         if (alone)
             fprintf(
                 ctl->out,

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAR_CHARS = 40, SILENCE_S_MAX = 30 * 86400 };
+enum { BAR_CHARS = 40, SILENCE_S_MAX = 30 * 86400, PACK_MS_MAX = 600000 };
 
 struct ladder {
     struct what_if *w;
@@ -42,7 +42,8 @@ static void put_error(struct json *j, const char *key, double parts)
         json_null(j);
 }
 
-static int show_json(struct ctl *ctl, const struct ladder *l, const char *file, uint32_t block_rows)
+static int show_json(struct ctl *ctl, const struct ladder *l, const char *file,
+                     const struct what_if_options *o)
 {
     const struct what_if_recording *about = what_if_recording(l->w);
     owned(json_freep) struct json *j = NULL;
@@ -57,7 +58,8 @@ static int show_json(struct ctl *ctl, const struct ladder *l, const char *file, 
     json_ku64(j, "channels", about->n_columns);
     json_ki64(j, "interval_ns", about->interval_ns);
     json_kdouble(j, "days", about->days);
-    json_ku64(j, "block_rows", block_rows);
+    json_ku64(j, "block_rows", o->block_rows);
+    json_ki64(j, "pack_ms", o->pack_ns / NS_PER_MS);
     json_ki64(j, "max_silence_ms", about->max_silence_ns / NS_PER_MS);
     json_key(j, "policies");
     json_array(j);
@@ -106,7 +108,43 @@ static void bytes_cell(struct table *t, double bytes)
         table_cellf(t, "%.0f MB", bytes / 1e6);
 }
 
-static int show_text(struct ctl *ctl, const struct ladder *l, uint32_t block_rows)
+/* What a step of the ladder is in the configuration. */
+static void show_percent(struct ctl *ctl, const struct what_if_recording *about)
+{
+    if (about->range > 0)
+        fprintf(ctl->out,
+                "1 %% is %.4g in the unit of the channel, as the keys deadband and bound want it.\n",
+                about->range / 100);
+    else
+        fprintf(
+            ctl->out,
+            "The keys deadband and bound want the unit of a channel: --column says what 1 %% of one is.\n");
+}
+
+/* How long blocks wait to be closed is most of what a slow channel costs. */
+static void show_packing(struct ctl *ctl, const struct what_if_recording *about,
+                         const struct what_if_options *o)
+{
+    double full_s = (double)o->block_rows * (double)about->interval_ns / (double)NS_PER_S;
+
+    if (o->pack_ns > 0)
+        fprintf(ctl->out, "Blocks are closed when their first row is %.4g s old, as with pack.ms.\n\n",
+                (double)o->pack_ns / (double)NS_PER_S);
+    else if (full_s * 1000 <= PACK_MS_MAX)
+        fprintf(ctl->out,
+                "Blocks are closed by their rows alone: of raw readings for that pack.ms is to be %.4g s or "
+                "more. "
+                "Try yours with --pack-ms.\n\n",
+                full_s);
+    else
+        fprintf(ctl->out,
+                "Blocks are closed by their rows alone: of raw readings after %.4g s, when a device has "
+                "closed them "
+                "long since (pack.ms, %d s at most). Try yours with --pack-ms.\n\n",
+                full_s, PACK_MS_MAX / 1000);
+}
+
+static int show_text(struct ctl *ctl, const struct ladder *l, const struct what_if_options *o)
 {
     static const struct table_column columns[] = {{"POLICY", false}, {"A DAY", true}, {"SAMPLES", true},
                                                   {"WORST", true},   {"RMS", true},   {"BYTES", false}};
@@ -119,9 +157,11 @@ static int show_text(struct ctl *ctl, const struct ladder *l, uint32_t block_row
             "%" PRIu64 " rows, %" PRIu64
             " samples of %u channels, %.4g s apart; blocks of %u rows; change at "
             "least every %.4g s; errors in "
-            "percent of a channel's range\n\n",
+            "percent of a channel's range\n",
             about->rows, about->samples, about->n_columns, (double)about->interval_ns / (double)NS_PER_S,
-            block_rows, (double)about->max_silence_ns / (double)NS_PER_S);
+            o->block_rows, (double)about->max_silence_ns / (double)NS_PER_S);
+    show_percent(ctl, about);
+    show_packing(ctl, about, o);
     if (table_new(&t, columns, sizeof columns / sizeof columns[0]) != 0)
         return ctl_fail(ctl, CTL_FAILED, "no memory");
     for (unsigned i = 0; i < l->n; i++)
@@ -179,7 +219,7 @@ static int run_keep(struct ctl *ctl)
     struct what_if_options o = {.only_column = -1};
     struct ladder l = {0};
     struct errmsg err = {""};
-    long rows, silence_s;
+    long rows, silence_s, pack_ms;
     int code;
 
     if (file == NULL)
@@ -187,6 +227,8 @@ static int run_keep(struct ctl *ctl)
     code = take_number(ctl, "rows", BLOCK_ROWS_MAX, 100, &rows);
     if (code == CTL_OK)
         code = take_number(ctl, "max-silence", SILENCE_S_MAX, 0, &silence_s);
+    if (code == CTL_OK)
+        code = take_number(ctl, "pack-ms", PACK_MS_MAX, 0, &pack_ms);
     if (code != CTL_OK)
         return code;
     csv.time_columns = times;
@@ -202,17 +244,19 @@ static int run_keep(struct ctl *ctl)
     o.table = l.table = table;
     o.block_rows = (uint32_t)rows;
     o.max_silence_ns = silence_s * NS_PER_S;
+    o.pack_ns = pack_ms * NS_PER_MS;
     code = try_all(ctl, &l, &o, file);
     w = l.w;
     if (code != CTL_OK)
         return code;
-    return ctl->json ? show_json(ctl, &l, file, o.block_rows) : show_text(ctl, &l, o.block_rows);
+    return ctl->json ? show_json(ctl, &l, file, &o) : show_text(ctl, &l, &o);
 }
 
 static const struct cmd_option options[] = {
     {"what-if", 0, "FILE", "the recording, a CSV file"},
     {"column", 0, "COL", "one channel only"},
     {"rows", 0, "N", "rows in a block, as pack.rows (100)"},
+    {"pack-ms", 0, "MS", "a block is closed when its first row is so old, as pack.ms (by its rows alone)"},
     {"max-silence", 0, "SECONDS", "of the policies by change (a minute, or 60 readings)"},
     {"time", 0, "COL", "column that is the time"},
     {"tz", 0, "ZONE", "zone of times that do not say theirs (UTC)"},

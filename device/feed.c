@@ -1,7 +1,5 @@
-#include "device/feed.h"
+#include "device/feed_private.h"
 
-#include "base/numfmt.h"
-#include "rule/rule.h"
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -9,19 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { ABSENT = 0xff, HEAD_HAS_POSITION = 1, HEAD_HAS_REDUCED = 2, HEAD_IS_ACCOUNT = 4 };
-
-struct head {
-    uint8_t kind, flags, source, pad;
-    uint16_t group, n;
-};
-
-struct row_head {
-    struct head head;
-    int64_t time_ns;
-    uint64_t mono_ns;
-};
 
 /* What one source has lost since it was last told. */
 struct loss {
@@ -36,25 +21,6 @@ struct sink_of {
     struct ring *ring;
     struct source_sink sink;
     struct loss loss;
-};
-
-/* Types of the columns of each group: the producer's to write rows, the consumer's to read them. */
-struct shape {
-    uint32_t n;
-    bool all_fixed; /* no text column */
-    uint8_t type[BLOCK_COLUMNS_MAX];
-};
-
-struct feed {
-    struct ring *live, *replay;
-    bool wake_each, urgent;
-    unsigned n_sources;
-    struct sink_of *sinks;
-    uint32_t n_groups;
-    struct shape *made, *known; /* SOURCE_GROUPS_MAX each: producer's, consumer's */
-    struct feed_counters counters;
-    struct feed_channel channels[BLOCK_COLUMNS_MAX]; /* of the group read last */
-    struct cell cells[BLOCK_COLUMNS_MAX];            /* of the row read last */
 };
 
 int feed_new(struct feed **ret_f, const struct feed_options *options)
@@ -116,10 +82,10 @@ static int sink_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
 {
     struct sink_of *s = ctx;
     struct feed *f = s->feed;
-    size_t need = sizeof(struct head);
-    struct shape *shape;
+    size_t need = sizeof(struct feed_head);
+    struct feed_shape *shape;
     uint8_t *message, *at;
-    struct head head = {.kind = FEED_GROUP, .source = (uint8_t)s->source};
+    struct feed_head head = {.kind = FEED_GROUP, .source = (uint8_t)s->source};
 
     if (f->n_groups == SOURCE_GROUPS_MAX)
         return -ENOSPC;
@@ -175,7 +141,7 @@ static void lose(struct sink_of *s, const struct source_row *r)
 
 static bool tell_loss(struct sink_of *s, int64_t wall_unix_ns);
 
-static uint8_t *put_cells(uint8_t *at, const struct shape *shape, const struct cell *cells,
+static uint8_t *put_cells(uint8_t *at, const struct feed_shape *shape, const struct cell *cells,
                           uint32_t *ret_samples)
 {
     uint8_t *quality = at;
@@ -185,7 +151,7 @@ static uint8_t *put_cells(uint8_t *at, const struct shape *shape, const struct c
     for (uint32_t i = 0; i < shape->n; i++) {
         const struct cell *c = &cells[i];
 
-        quality[i] = c->absent ? ABSENT : c->quality;
+        quality[i] = c->absent ? FEED_ABSENT : c->quality;
         if (c->absent)
             continue;
         samples++;
@@ -199,9 +165,9 @@ static uint8_t *put_cells(uint8_t *at, const struct shape *shape, const struct c
     return at;
 }
 
-static size_t row_bytes(const struct shape *shape, const struct source_row *r)
+static size_t row_bytes(const struct feed_shape *shape, const struct source_row *r)
 {
-    size_t need = sizeof(struct row_head) + sizeof(struct source_position) + sizeof(struct keep_counts) +
+    size_t need = sizeof(struct feed_row_head) + sizeof(struct source_position) + sizeof(struct keep_counts) +
                   (size_t)shape->n * 9;
 
     for (uint32_t i = 0; !shape->all_fixed && i < shape->n && i < r->n_cells; i++)
@@ -232,8 +198,8 @@ static int sink_row(void *ctx, const struct source_row *r)
 {
     struct sink_of *s = ctx;
     struct feed *f = s->feed;
-    const struct shape *shape;
-    struct row_head head = {
+    const struct feed_shape *shape;
+    struct feed_row_head head = {
         .head = {.kind = FEED_ROW, .source = (uint8_t)s->source, .group = (uint16_t)r->group},
         .time_ns = r->time_ns,
         .mono_ns = r->mono_ns};
@@ -254,8 +220,8 @@ static int sink_row(void *ctx, const struct source_row *r)
     }
     head.head.n = (uint16_t)shape->n;
     head.head.flags =
-        (uint8_t)((r->position != NULL ? HEAD_HAS_POSITION : 0) |
-                  (r->reduced != NULL ? HEAD_HAS_REDUCED : 0) | (r->is_account ? HEAD_IS_ACCOUNT : 0));
+        (uint8_t)((r->position != NULL ? FEED_HAS_POSITION : 0) |
+                  (r->reduced != NULL ? FEED_HAS_REDUCED : 0) | (r->is_account ? FEED_IS_ACCOUNT : 0));
     at = put(message, &head, sizeof head);
     if (r->position != NULL)
         at = put(at, r->position, sizeof *r->position);
@@ -275,7 +241,7 @@ static int sink_row(void *ctx, const struct source_row *r)
 static int sink_receipt(void *ctx, const struct source_receipt *r)
 {
     struct sink_of *s = ctx;
-    struct head head = {.kind = FEED_RECEIPT, .source = (uint8_t)s->source};
+    struct feed_head head = {.kind = FEED_RECEIPT, .source = (uint8_t)s->source};
     struct feed_receipt receipt = {.fd = r->fd, .samples = r->samples, .address_bytes = r->address_bytes};
     uint8_t *message;
 
@@ -293,7 +259,7 @@ static int sink_receipt(void *ctx, const struct source_receipt *r)
 
 static bool put_event(struct feed *f, unsigned source, const struct feed_event *e)
 {
-    struct head head = {.kind = FEED_EVENT, .source = (uint8_t)source};
+    struct feed_head head = {.kind = FEED_EVENT, .source = (uint8_t)source};
     struct ring *ring = f->sinks[source].ring;
     uint8_t *message = ring_reserve(ring, sizeof head + sizeof *e);
 
@@ -320,7 +286,7 @@ bool feed_event(struct feed *f, unsigned source, const struct feed_event *e)
 
 bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *d)
 {
-    struct head head = {.kind = FEED_DECISION, .source = (uint8_t)source};
+    struct feed_head head = {.kind = FEED_DECISION, .source = (uint8_t)source};
     struct ring *ring = f->sinks[source].ring;
     uint8_t *message = ring_reserve(ring, sizeof head + sizeof *d);
 
@@ -334,7 +300,7 @@ bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *
 
 bool feed_mark(struct feed *f, bool replay)
 {
-    struct head head = {.kind = FEED_MARK};
+    struct feed_head head = {.kind = FEED_MARK};
     struct ring *ring = replay ? f->replay : f->live;
     uint8_t *message = ring_reserve(ring, sizeof head);
 
@@ -348,27 +314,6 @@ bool feed_mark(struct feed *f, bool replay)
 bool feed_is_urgent(const struct feed *f)
 {
     return f->urgent;
-}
-
-void feed_decision_value(const struct feed_decision *d, char *out, size_t n)
-{
-    char number[NUMFMT_DOUBLE_CHARS];
-
-    switch ((enum rule_type)d->type) {
-    case RULE_DOUBLE:
-        numfmt_double(d->f64, number);
-        snprintf(out, n, "%s", number);
-        break;
-    case RULE_INTEGER:
-        snprintf(out, n, "%" PRId64, d->i64);
-        break;
-    case RULE_BOOL:
-        snprintf(out, n, "%s", d->i64 != 0 ? "true" : "false");
-        break;
-    case RULE_TEXT:
-        snprintf(out, n, "%.*s", (int)d->text_bytes, (const char *)d->text);
-        break;
-    }
 }
 
 static int sink_event(void *ctx, const struct source_event *e)
@@ -446,114 +391,4 @@ void feed_flush(struct feed *f, int64_t wall_unix_ns)
     if (f->replay != NULL)
         wake(f, f->replay);
     f->urgent = false;
-}
-
-/* ---- consumer ---- */
-
-static const uint8_t *get(const uint8_t *at, void *out, size_t n)
-{
-    memcpy(out, at, n);
-    return at + n;
-}
-
-static const uint8_t *get_name(const uint8_t *at, char out[SOURCE_NAME_BYTES])
-{
-    size_t n = *at++;
-
-    out[n] = '\0';
-    return get(at, out, n);
-}
-
-static void read_group(struct feed *f, const uint8_t *at, const struct head *head, struct feed_message *m)
-{
-    struct shape *shape = &f->known[head->group];
-
-    shape->n = head->n;
-    for (uint32_t i = 0; i < head->n; i++) {
-        struct feed_channel *c = &f->channels[i];
-
-        shape->type[i] = *at;
-        c->type = (enum column_type) * at++;
-        at = get_name(at, c->name);
-        at = get_name(at, c->unit);
-    }
-    m->channels = f->channels;
-    m->n_channels = head->n;
-}
-
-static void read_row(struct feed *f, const uint8_t *at, struct feed_message *m)
-{
-    const struct shape *shape;
-    struct row_head head;
-    const uint8_t *quality;
-
-    at = get(at, &head, sizeof head);
-    shape = &f->known[head.head.group];
-    m->time_ns = head.time_ns;
-    m->mono_ns = head.mono_ns;
-    m->has_position = (head.head.flags & HEAD_HAS_POSITION) != 0;
-    if (m->has_position)
-        at = get(at, &m->position, sizeof m->position);
-    m->reduced = (struct keep_counts){0};
-    if ((head.head.flags & HEAD_HAS_REDUCED) != 0)
-        at = get(at, &m->reduced, sizeof m->reduced);
-    m->is_account = (head.head.flags & HEAD_IS_ACCOUNT) != 0;
-    m->n_samples = m->n_cells = 0;
-    if (m->is_account)
-        return;
-    quality = at;
-    at += shape->n;
-    for (uint32_t i = 0; i < shape->n; i++) {
-        struct cell *c = &f->cells[i];
-
-        if (quality[i] == ABSENT) {
-            *c = (struct cell){.absent = true};
-            continue;
-        }
-        m->n_samples++;
-        c->absent = false;
-        c->quality = quality[i];
-        if (shape->type[i] == COLUMN_TEXT) {
-            c->text = span_of(at + 1, *at);
-            at += 1 + *at;
-        } else {
-            at = get(at, &c->i64, sizeof c->i64);
-        }
-    }
-    m->cells = f->cells;
-    m->n_cells = shape->n;
-}
-
-bool feed_read(struct feed *f, struct ring *ring, struct feed_message *ret_m)
-{
-    size_t n;
-    const uint8_t *at = ring_peek(ring, &n), *body;
-    struct head head;
-
-    if (at == NULL)
-        return false;
-    body = get(at, &head, sizeof head);
-    ret_m->kind = (enum feed_kind)head.kind;
-    ret_m->source = head.source;
-    ret_m->group = head.group;
-    switch (ret_m->kind) {
-    case FEED_GROUP:
-        read_group(f, body, &head, ret_m);
-        break;
-    case FEED_ROW:
-        read_row(f, at, ret_m);
-        break;
-    case FEED_EVENT:
-        get(body, &ret_m->event, sizeof ret_m->event);
-        break;
-    case FEED_RECEIPT:
-        get(body, &ret_m->receipt, sizeof ret_m->receipt);
-        break;
-    case FEED_DECISION:
-        get(body, &ret_m->decision, sizeof ret_m->decision);
-        break;
-    case FEED_MARK:
-        break;
-    }
-    return true;
 }

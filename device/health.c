@@ -23,8 +23,9 @@ const struct health_info health_info[HEALTH_MEASURES] = {
     [HEALTH_RSS_BYTES] = {"rss_bytes", "Resident memory of this process"},
     [HEALTH_MEMORY_AVAILABLE_BYTES] = {"memory_available_bytes", "Memory of the machine that is to be had"},
     [HEALTH_DISK_FREE_BYTES] = {"disk_free_bytes", "Free room where the store lies"},
-    [HEALTH_FLASH_WRITTEN_BYTES] = {"flash_written_bytes",
-                                    "Bytes that this process had written to disks since its start"},
+    [HEALTH_FLASH_WRITTEN_BYTES] =
+        {"flash_written_bytes",
+         "Bytes that this process had written to disks since its start, as the kernel counts"},
     [HEALTH_FLASH_BYTES_PER_DAY] = {"flash_bytes_per_day", "The same, at the pace since the start"},
     [HEALTH_TEMPERATURE_CEL] = {"temperature_cel", "The hottest thermal zone"},
     [HEALTH_BATTERY_PERCENT] = {"battery_percent", "Charge of the emptiest battery"},

@@ -28,9 +28,10 @@ enum {
     IO_BATCH_BYTES = 512 * 1024, /* payloads that wait at most before a commit is due */
     IO_RECEIPTS_MAX = 256,
     IO_COMMANDS_MAX = 8,
-    IO_APPLY_MS = 2000,         /* settled records are let go this late when nothing else is committed */
+    IO_APPLY_MS = 2000,         /* settled records are let go at the first boundary of commit_ms after this */
+    IO_LEFT_OPEN_MS = 1000,     /* a commit that is made at once leaves no block open that is older */
     IO_RETRY_MS = 1000,         /* a full store is tried again */
-    IO_ALIVE_MS = 10000,        /* the last sign of life is written this often */
+    IO_ALIVE_MS = 10000,        /* the last sign of life is written this often, into commits that there are */
     IO_NOT_ACCEPTED_MS = 10000, /* reached, but not accepted, for so long: say what to do */
     IO_OLD_SETS_MAX = 7,
     IO_HEALTH_NAME_BYTES = 64,
@@ -158,7 +159,10 @@ struct io {
     bool urgent;            /* commit in this round */
     bool is_reduced_untold; /* totals of what was not sent are durable and in no Health yet */
     bool own_is_stuck;      /* a record of the device itself found no room */
-    int64_t batch_since_ms, apply_since_ms, retry_at_ms, replay_at_ms, health_at_ms, status_at_ms,
+    bool waits;             /* something new waits for a commit */
+    int64_t began_ms;       /* what boundaries count from */
+    int64_t looked_ms;      /* when the round before this one was: boundaries after it are of this one */
+    int64_t apply_at_ms, retry_at_ms, replay_at_ms, health_at_ms, status_at_ms,
         alive_at_ms;         /* INT64_MAX: none */
     int64_t batch_oldest_ns; /* when the first reading of the batch was taken, monotonic; INT64_MAX: none */
     struct pack_clock clock;
@@ -170,16 +174,30 @@ struct io {
     uint64_t counter[IO_COUNTERS];
 };
 
-/* io.c */
+/* io_open.c: what it is made of */
 must_check int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
                       struct errmsg *err);
-struct io *io_free(struct io *io);    /* accepts NULL */
+struct io *io_free(struct io *io); /* accepts NULL */
+
+/* io.c: its rounds */
 must_check int io_run(struct io *io); /* until a signal or a fatal error; ends with the last commit */
 void io_fail(struct io *io, int error);
+/* What is done every so often is done at multiples of its period since the start, so that blocks, reports and
+ * deletions share one commit. The first one that is not before at_ms; at_ms when the period is 0. */
+int64_t io_boundary_ms(const struct io *io, int64_t period_ms, int64_t at_ms);
+/* Does one fall into the round that is now? What comes after that round waits for the next, however late it
+ * comes: it would make a commit of its own. */
+bool io_is_boundary(const struct io *io, int64_t period_ms, int64_t now_ms);
+
+int64_t io_pack_ms(const struct io *io); /* between two times at which all blocks are closed */
 
 /* io_rows.c: from the ring to the batch */
 void io_drain(struct io *io);
-void io_close_packs(struct io *io, bool all, int64_t now_mono_ns);
+/* Those whose time has come; when a commit is made at once, also those that would be left open for long:
+ * what a commit costs does not depend on what is in it. */
+void io_close_packs(struct io *io, int64_t now_ms);
+void io_close_all_packs(struct io *io);
+int64_t io_next_pack_ms(const struct io *io); /* when the next block is to be closed; INT64_MAX: none */
 /* Of those that wait for no mark; INT64_MAX: none has a row. */
 int64_t io_oldest_pack_ns(const struct io *io);
 bool io_waits_for_mark(const struct io *io, const struct io_group *g); /* its block is closed by marks */

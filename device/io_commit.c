@@ -12,7 +12,8 @@ bool io_commit_is_due(const struct io *io, int64_t now_ms)
     if (io->retry_at_ms != INT64_MAX)
         return io->retry_at_ms <= now_ms;
     return io->urgent || batch_bytes(io->batch) >= io->stuck_bytes + IO_BATCH_BYTES ||
-           io_next_commit_ms(io) <= now_ms;
+           (io->waits && io_is_boundary(io, io->config->commit_ms, now_ms)) || io->apply_at_ms <= now_ms ||
+           (io->is_stuck && io->replay_at_ms <= now_ms);
 }
 
 int64_t io_next_commit_ms(const struct io *io)
@@ -21,11 +22,9 @@ int64_t io_next_commit_ms(const struct io *io)
 
     if (io->retry_at_ms != INT64_MAX)
         return io->retry_at_ms;
-    if (io->batch_since_ms != INT64_MAX && io->batch_since_ms + io->config->commit_ms < next)
-        next = io->batch_since_ms + io->config->commit_ms;
-    if (io->apply_since_ms != INT64_MAX && io->apply_since_ms + IO_APPLY_MS < next)
-        next = io->apply_since_ms + IO_APPLY_MS;
-    return next;
+    if (io->waits && io_boundary_ms(io, io->config->commit_ms, io->looked_ms + 1) < next)
+        next = io_boundary_ms(io, io->config->commit_ms, io->looked_ms + 1);
+    return io->apply_at_ms < next ? io->apply_at_ms : next;
 }
 
 /* Replayed rows leave a share of the quota to what cannot be read again. */
@@ -233,7 +232,7 @@ static void note_stuck(struct io *io, int64_t now_ms)
         io->is_stuck |= io->sources[i].is_stuck;
     if (io->is_stuck || io->replay_memory != NULL)
         io->stuck_bytes = batch_bytes(io->batch);
-    io->batch_since_ms = INT64_MAX;
+    io->waits = false;
     io->batch_oldest_ns = INT64_MAX;
     io->replay_at_ms = now_ms + IO_RETRY_MS;
     io->retry_at_ms = io->own_is_stuck ? now_ms + IO_RETRY_MS : INT64_MAX;
@@ -270,7 +269,7 @@ static void on_committed(struct io *io, const struct io_loss *loss, int64_t now_
     io->counter[IO_COMMITS]++;
     io->counter[IO_SAMPLES_REFUSED] += loss->samples - io->loss.samples;
     if (outbox_more_to_apply(io->outbox))
-        io->apply_since_ms = now_ms - IO_APPLY_MS;
+        io->apply_at_ms = now_ms;
     io_sets_kept(io);
     io_reduced_kept(io);
     io_memory_kept(io);
@@ -296,7 +295,7 @@ void io_commit(struct io *io)
     int rc;
 
     io->urgent = io->memory_is_written = false;
-    io->apply_since_ms = INT64_MAX;
+    io->apply_at_ms = INT64_MAX;
     rc = write_all(io, &loss, now_ms);
     if (rc > 0)
         rc = spool_rollback(io->spool) == 0 ? DB_FULL : -EIO;

@@ -75,6 +75,7 @@ int io_keep_decision(struct io *io, const struct batch_entry *e)
 static bool is_configured(const struct io *io, const struct decide_raised *r)
 {
     char source[DECIDE_CHANNEL_CHARS];
+    bool has_source = false;
     char *slash;
 
     snprintf(source, sizeof source, "%s", r->channel);
@@ -82,7 +83,10 @@ static bool is_configured(const struct io *io, const struct decide_raised *r)
     if (slash == NULL)
         return false;
     *slash = '\0';
-    for (size_t i = 0; i < io->config->rules.n; i++) {
+    for (unsigned i = 0; i < io->n_sources; i++)
+        has_source |= strcmp(io->sources[i].name, source) == 0;
+    /* A pattern may be for a source that is no more. */
+    for (size_t i = 0; has_source && i < io->config->rules.n; i++) {
         const struct rule_config *c = io->config->rules.at[i].value;
 
         if (strcmp(c->name, r->rule) == 0 && rule_watches(c, source, slash + 1))
@@ -134,6 +138,17 @@ static void say_ms(struct buf *text, int64_t ms)
         buf_printf(text, "%" PRId64 " s", ms / 1000);
     else
         buf_printf(text, "%" PRId64 " ms", ms);
+}
+
+/* Clocks are set, and replayed times may be anything: then there is nothing to say. */
+static void say_how_long(struct buf *text, const struct feed_decision *d)
+{
+    int64_t ns;
+
+    if (__builtin_sub_overflow(d->time_ns, d->since_ns, &ns) || ns < 0)
+        return;
+    buf_printf(text, ", was raised for ");
+    say_ms(text, ns / NS_PER_MS);
 }
 
 static void say_raised(struct buf *text, const struct decide_who *who, const char *value)
@@ -233,10 +248,11 @@ void io_decision(struct io *io, unsigned source, const struct feed_decision *d)
     if (d->raised) {
         say_raised(&text, &who, value);
     } else {
-        buf_printf(&text, "cleared%s%s, was raised for ", value[0] != '\0' ? " at " : "", value);
-        say_ms(&text, (d->time_ns - d->since_ns) / NS_PER_MS);
+        buf_printf(&text, "cleared%s%s", value[0] != '\0' ? " at " : "", value);
+        say_how_long(&text, d);
     }
     snprintf(event.text, sizeof event.text, "%.*s", (int)text.len, (const char *)text.data);
+    wire_text_mend(event.text);
     set_alarm(io, &who, d);
     add_event(io, &e, &event, who.channel);
 }

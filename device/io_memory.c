@@ -51,8 +51,7 @@ static int memory_of(struct io *io, bool is_replay, struct memory **ret)
     struct memory_options o = {.feed = io->feed,
                                .ring = is_replay ? io->replay : io->live,
                                .is_replay = is_replay,
-                               .every_ns =
-                                   is_replay ? io->config->pack_ms * NS_PER_MS : LIVE_EVERY_S * NS_PER_S};
+                               .every_ns = is_replay ? io_pack_ms(io) * NS_PER_MS : LIVE_EVERY_S * NS_PER_S};
 
     return *ret != NULL ? 0 : memory_new(ret, &o);
 }
@@ -119,6 +118,9 @@ void io_mark(struct io *io, bool is_replay)
 {
     struct memory *m = is_replay ? io->replay_memory : io->live_memory;
 
+    /* Of a replay nothing else may be committed. */
+    io->urgent |= is_replay;
+    io->waits = true;
     if (is_replay)
         close_replayed(io);
     for (unsigned i = 0; i < io->n_sources; i++) {
@@ -132,8 +134,6 @@ void io_mark(struct io *io, bool is_replay)
         s->memory_is_new = s->memory_next.error == 0;
     }
     memory_release(m);
-    if (io->batch_since_ms == INT64_MAX)
-        io->batch_since_ms = loop_now_ms(io->daemon->loop);
 }
 
 bool io_is_behind_mark(const struct io *io, const struct batch_entry *e)

@@ -147,19 +147,23 @@ void io_add_entry(struct io *io, const struct batch_entry *like, const ProtobufC
         io_fail(io, rc);
         return;
     }
-    if (io->batch_since_ms == INT64_MAX)
-        io->batch_since_ms = loop_now_ms(io->daemon->loop);
+    io->waits = true;
     io->urgent |= like->lane == LANE_URGENT;
 }
 
 static void add_event(struct io *io, Fogline__V1__Event *m, const struct feed_event *e, const char *subject)
 {
+    char text[FEED_TEXT_BYTES];
+
+    /* It may hold what a program, a broker or a file said, cut somewhere. */
+    snprintf(text, sizeof text, "%s", e->text);
+    wire_text_mend(text);
     m->format = WIRE_FORMAT;
     m->type = (Fogline__V1__EventType)e->type;
     m->severity = e->severity;
     m->time_ns = e->time_ns;
     m->subject = (char *)subject;
-    m->text = (char *)e->text;
+    m->text = text;
     m->count = e->count;
     m->blind_from_ns = e->blind_from_ns;
     m->blind_to_ns = e->blind_to_ns;

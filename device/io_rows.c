@@ -29,12 +29,6 @@ static const struct pack_clock *clock_now(struct io *io)
     return &io->clock;
 }
 
-static void added(struct io *io)
-{
-    if (io->batch_since_ms == INT64_MAX)
-        io->batch_since_ms = loop_now_ms(io->daemon->loop);
-}
-
 void io_close_pack(struct io *io, struct io_group *g)
 {
     struct batch_entry e = {
@@ -69,7 +63,7 @@ void io_close_pack(struct io *io, struct io_group *g)
     io->counter[IO_COLUMN_BYTES] += block.column_bytes;
     if (since_ns < io->batch_oldest_ns)
         io->batch_oldest_ns = since_ns;
-    added(io);
+    io->waits = true;
 }
 
 bool io_waits_for_mark(const struct io *io, const struct io_group *g)
@@ -139,8 +133,7 @@ static void note_reduced(struct io *io, struct io_group *g, const struct feed_me
     if (g->pending_has_position)
         g->pending_position = m->position;
     /* Counts of a live source go with whatever is committed next. */
-    if (g->pending_has_position)
-        added(io);
+    io->waits |= g->pending_has_position;
 }
 
 static void on_row(struct io *io, const struct feed_message *m)
@@ -205,7 +198,7 @@ static void on_event(struct io *io, struct io_source *s, const struct feed_event
     /* A source's last rows are durable before its end is told. */
     if (e->type == FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_ENDED) {
         s->has_ended = true;
-        io_close_packs(io, true, 0);
+        io_close_all_packs(io);
     }
     io_event(io, e, subject);
 }
@@ -287,17 +280,34 @@ void io_drain(struct io *io)
         memory_want(io->replay_memory);
 }
 
-void io_close_packs(struct io *io, bool all, int64_t now_mono_ns)
+static void close_packs(struct io *io, int64_t before_ns, bool with_marked)
 {
-    int64_t age_ns = io->config->pack_ms * NS_PER_MS;
-
     for (uint32_t i = 0; i < io->n_groups && io->error == 0; i++) {
         struct io_group *g = &io->groups[i];
 
-        if (g->pack != NULL && pack_rows(g->pack) > 0 && (all || !io_waits_for_mark(io, g)) &&
-            (all || now_mono_ns - pack_since_mono_ns(g->pack) >= age_ns))
+        if (g->pack != NULL && pack_rows(g->pack) > 0 && pack_since_mono_ns(g->pack) <= before_ns &&
+            (with_marked || !io_waits_for_mark(io, g)))
             io_close_pack(io, g);
     }
+}
+
+void io_close_all_packs(struct io *io)
+{
+    close_packs(io, INT64_MAX, true);
+}
+
+void io_close_packs(struct io *io, int64_t now_ms)
+{
+    if (io_is_boundary(io, io_pack_ms(io), now_ms))
+        close_packs(io, INT64_MAX, false);
+    else if (io->urgent)
+        close_packs(io, (now_ms - IO_LEFT_OPEN_MS) * NS_PER_MS, false);
+}
+
+int64_t io_next_pack_ms(const struct io *io)
+{
+    return io_oldest_pack_ns(io) == INT64_MAX ? INT64_MAX
+                                              : io_boundary_ms(io, io_pack_ms(io), io->looked_ms + 1);
 }
 
 int64_t io_oldest_pack_ns(const struct io *io)

@@ -1,7 +1,7 @@
 /* pack.h - rows of one group become the payloads of block records.
  *
- * A block is closed when it has pack.rows rows, pack.bytes bytes (as raw columns), or when its first row is
- * pack.ms old; the last is asked by the owner. A payload never passes WIRE_PAYLOAD_MAX_BYTES: a block whose
+ * A block is full when it has pack.rows rows or pack.bytes bytes (as raw columns); when else it is closed is
+ * its owner's to say. A payload never passes WIRE_PAYLOAD_MAX_BYTES: a block whose
  * columns would be longer in its encoding than raw ones is written raw. Starts are learnt from the rows
  * (learn.h); better ones make a new descriptor set, which the blocks after it name. Pure: times are passed
  * in. Threads: one owner. */

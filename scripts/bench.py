@@ -5,11 +5,14 @@
   bench footprint [--json]                          sizes of programs, memory and CPU idle and under load, start times
   bench drain [--rows N] [--json]                   a backlog after a cut, with live rows overtaking it
   bench connections [--devices N] [--json]          what a connected, silent device costs its fog, and ZeroMQ alone
-  bench device [--json]                             from a sample to the output that a rule switches, with a slow disk
+  bench device [--json] [--parts P ...]      from a sample to the output that a rule switches, with a slow disk (output); how late a source is
+                                                    read beside a bad neighbour (late); size, start, memory, CPU (size); bytes written
+                                                    to flash a day (flash): beside their goals
   bench codec [--data DIR] [--rounds 3] [--json]    bytes a sample and speed of the encodings on folders of CSV files
   bench keep [--data DIR] [--json]                  bytes a sample within error bounds beside their goals; policies on a recording
   bench skab [--data DIR] [--predictions OUT] [--kind K] [--json]   a detector of anomalies on the pump loop of SKAB
   bench nab [--data DIR] [--predictions OUT] [--kind K] [--json]    the same on the single series of NAB
+  bench onnx [--data DIR] [--models 220] [--json]    stored tests of ONNX; random models against ONNX Runtime from npm
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
 Input: the CSV files below $FOGLINE_TRACE_DIR (DIR/x/x.csv, `;`), or a seeded walk of the same shape. A row is a time, a source
@@ -31,7 +34,9 @@ from datetime import datetime, timezone
 import bench_codec
 import bench_detect
 import bench_device
+import bench_flash
 import bench_keep
+import bench_onnx
 from cluster import Cluster, ClusterError
 
 BUILD = os.environ.get("FOGLINE_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "build"))
@@ -45,6 +50,7 @@ VARIANTS = {  # rows per message, rate, rows in a run
 }
 TIERS = ("device", "fog", "cloud")
 ENCODINGS = ("small", "fast", "raw")
+DEVICE_PARTS = ("output", "late", "size", "flash")
 
 
 def bare(variant, rows):
@@ -417,10 +423,37 @@ def detect(args):
     bench_detect.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 
+def goals_of_size():
+    """Program, start, memory and CPU of a device alone, each beside its goal. The load is 8 channels at 1 kHz, blocks of 100 ms."""
+    with tempfile.TemporaryDirectory(prefix="fogline-bench-") as d:
+        to = os.path.join(d, "fogline-device")
+        subprocess.run(["strip", "-o", to, os.path.join(BUILD, "device", "fogline-device")], check=True)
+        stripped = os.path.getsize(to)
+        start = start_to_first_sample(os.path.join(d, "start"))
+        load = idle(os.path.join(d, "load"), 1)["device"]
+    return {"stripped_bytes": stripped, "goal_stripped_bytes": 600 * 1024, "start": start, "goal_first_sample_ms": 50,
+            "load_1_khz": load, "goal_rss_anon_mib": 8, "goal_cpu_percent_of_core": 2}
+
+
 def device(args):
-    bench_device.run(args, BUILD)
+    out = {}
+    if "output" in args.parts:
+        out["output"] = bench_device.output(BUILD)
+    if "late" in args.parts:
+        out["late_beside_a_program"] = bench_device.lateness(BUILD)
+    if "size" in args.parts:
+        out["size"] = goals_of_size()
+    if "flash" in args.parts:
+        out["flash"] = bench_flash.run(BUILD)
+    print(json.dumps(out, indent=None if args.json else 1))
+
+
 def keep(args):
     bench_keep.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+
+def onnx(args):
+    bench_onnx.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 
 def main():
@@ -446,6 +479,7 @@ def main():
     q.set_defaults(fn=connections)
     q = sub.add_parser("device")
     q.add_argument("--json", action="store_true")
+    q.add_argument("--parts", nargs="+", choices=DEVICE_PARTS, default=list(DEVICE_PARTS))
     q.set_defaults(fn=device)
     q = sub.add_parser("codec")
     q.add_argument("--json", action="store_true")
@@ -463,6 +497,12 @@ def main():
         q.add_argument("--predictions", metavar="OUT")
         q.add_argument("--kind")
         q.set_defaults(fn=detect)
+    q = sub.add_parser("onnx")
+    q.add_argument("--json", action="store_true")
+    q.add_argument("--data", metavar="DIR")
+    q.add_argument("--models", type=int, default=220)
+    q.add_argument("--from", type=int, default=1, dest="first")
+    q.set_defaults(fn=onnx)
     q = sub.add_parser("peer-line")
     q.add_argument("rows_n", type=int, metavar="ROWS")
     q.set_defaults(fn=peer_line)

@@ -1,4 +1,4 @@
-"""bench_device.py - the part `device` of bench: from a sample to the output it switches, while the disk is slow; and how late a source
+"""bench_device.py - two parts of bench device: from a sample to the output it switches, while the disk is slow; and how late a source
 is read beside a program that floods or is stopped.
 
 A real fogline-device reads 8 channels at 1 kHz; a rule on a noisy one switches a file in memory hundreds of times a second, and
@@ -9,7 +9,6 @@ Lateness: a source of 2 ms notes how long after its tick it was called, to the n
 prints a line a second, one that floods, and one that was stopped after its first line; in turn, in rounds, since the machine has moods. Of
 each the median of the rounds' 99 of 100.
 """
-import json
 import os
 import shutil
 import statistics
@@ -105,7 +104,6 @@ def ms(ns):
     return round(ns / 1e6, 4)
 
 
-def run(args, build):
-    out = {"seconds": SECONDS, "goal_p99_ms": GOAL_P99_MS, "disk_as_it_is": one(build, 0), "disk_slow_ms": SLOW_MS,
-           "disk_slow": one(build, SLOW_MS), "late_beside_a_program": lateness(build)}
-    print(json.dumps(out, indent=None if args.json else 1))
+def output(build):
+    return {"seconds": SECONDS, "goal_p99_ms": GOAL_P99_MS, "disk_as_it_is": one(build, 0), "disk_slow_ms": SLOW_MS,
+            "disk_slow": one(build, SLOW_MS)}

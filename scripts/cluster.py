@@ -32,6 +32,8 @@ import time
 HOST = "127.0.0.1"
 TIERS = ("cloud", "fog", "device")
 STORE_MAP = {"cloud": "1 GiB", "fog": "256 MiB", "device": "32 MiB"}
+# A device commits every 90 seconds unless told otherwise: who watches a whole system does not want to wait so long.
+DEVICE_PACE = {"commit_ms": "1 s", "pack.ms": "1 s"}
 PR_SET_PDEATHSIG = 1
 CHUNK = 256 * 1024
 
@@ -530,7 +532,8 @@ class Cluster:
             self.write_config(node.name)
 
     def write_config(self, name):
-        """Writes the file anew from node.config and node.sources; a running daemon does not see it by itself."""
+        """Writes the file anew from node.config and node.sources; a running daemon does not see it by itself. None for a value:
+        the default of the program."""
         node = self.nodes[name]
         c = {"node": node.name}
         if node.site:
@@ -543,7 +546,10 @@ class Cluster:
             c["up.keys"] = [u.link_key for u in ups]
         if node.pair:
             c["listen.host"], c["listen.port"] = HOST, node.pair.port
+        if node.tier == "device":
+            c.update(DEVICE_PACE)
         c.update(node.config)
+        c = {k: v for k, v in c.items() if v is not None}
         if node.sources is not None:
             c["sources"] = node.sources
         with open(node.yaml + ".new", "w") as f:

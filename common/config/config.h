@@ -197,6 +197,9 @@ void config_changes_deinit(struct config_changes *c); /* accepts zero */
  * kind differs, the list as a whole is the change. Appends. 0 or -ENOMEM. */
 must_check int config_diff_reloadable(const struct config_schema *s, const void *old_values,
                                       const void *new_values, struct config_changes *changes);
+/* Exchanges what is reloadable. All the rest, with its lists and their items, stays where it is: a tier may
+ * hold pointers into it, in other threads too. new_values is to be freed as before. */
+void config_take_reloadable(const struct config_schema *s, void *values, void *new_values);
 
 /* Is the table itself sound: paths, sizes, defaults within their ranges, help everywhere? For each schema's
  * unit test. 0, or -EINVAL with *err filled. */

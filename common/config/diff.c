@@ -1,4 +1,4 @@
-/* diff.c - what a reload would change. */
+/* diff.c - what a reload would change, and the change itself. */
 #include "config/schema.h"
 #include "config/text.h"
 #include "config/value.h"
@@ -125,4 +125,39 @@ int config_diff_reloadable(const struct config_schema *s, const void *old_values
     struct row_table table = table_of_schema(s);
 
     return diff_table(&table, (struct pair){old_values, new_values}, "", changes);
+}
+
+static void exchange(uint8_t *a, uint8_t *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t kept = a[i];
+
+        a[i] = b[i];
+        b[i] = kept;
+    }
+}
+
+static void take_table(const struct row_table *t, void *values, void *new_values)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const struct config_row *row = table_row(t, i);
+        struct config_list *a = row_field(row, values), *b = row_field(row, new_values);
+
+        if (row->reloadable) {
+            exchange(row_field(row, values), row_field(row, new_values), row->size);
+        } else if (row->type == CONFIG_LIST && kinds_equal(a, b)) {
+            for (size_t k = 0; k < a->n; k++) {
+                struct row_table items = table_of_kind(&row->kinds[a->at[k].kind]);
+
+                take_table(&items, a->at[k].value, b->at[k].value);
+            }
+        }
+    }
+}
+
+void config_take_reloadable(const struct config_schema *s, void *values, void *new_values)
+{
+    struct row_table table = table_of_schema(s);
+
+    take_table(&table, values, new_values);
 }

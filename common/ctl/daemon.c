@@ -145,9 +145,9 @@ static void swap_values(struct daemon *d, void *values)
     log_set_level((enum log_level)s->log_level);
     if (d->on_reload != NULL)
         d->on_reload(d->reload_ctx, d->values, values);
-    /* In place, because tiers hold pointers into the struct; the lists inside move along. */
-    config_free_values(d->tier->schema, d->values);
-    memcpy(d->values, values, d->tier->schema->size);
+    /* In place, because tiers and their threads hold pointers into the struct and the lists inside. */
+    config_take_reloadable(d->tier->schema, d->values, values);
+    config_free_values(d->tier->schema, values);
 }
 
 static void on_hup(void *ctx)

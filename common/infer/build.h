@@ -8,6 +8,7 @@
 #include "infer/op.h"
 
 struct infer_build;
+struct infer_model;
 
 struct infer_build *infer_build_new(void); /* NULL: no memory */
 void infer_build_free(struct infer_build *b);
@@ -31,6 +32,8 @@ const struct infer_graph *infer_build_graph(const struct infer_build *b);
 must_check int infer_build_text(struct infer_build *b, const char *key, const char *text,
                                 struct errmsg *err); /* replaces */
 must_check int infer_build_recipe(struct infer_build *b, struct span recipe, struct errmsg *err);
+/* Texts and recipe of a model that this one is made of; a text ends at its first NUL. */
+must_check int infer_build_about(struct infer_build *b, const struct infer_model *from, struct errmsg *err);
 
 /* Appends the model file. What no output needs is left out. The same graph gives the same bytes. */
 must_check int infer_build_write(const struct infer_build *b, struct buf *out, struct errmsg *err);

@@ -208,6 +208,14 @@ const uint8_t *infer_model_hash(const struct infer_model *model)
     return model->body.data + model->body.len - MODEL_CHECKSUM_BYTES;
 }
 
+static void read_text(struct reader *r, struct span *ret_key, struct span *ret_text)
+{
+    ret_key->len = reader_u8(r);
+    ret_key->data = reader_take(r, ret_key->len);
+    ret_text->len = reader_le32(r);
+    ret_text->data = reader_take(r, ret_text->len);
+}
+
 struct span infer_model_text(const struct infer_model *model, const char *key)
 {
     struct reader r = reader_of(model->texts);
@@ -215,14 +223,23 @@ struct span infer_model_text(const struct infer_model *model, const char *key)
     for (unsigned n = model->texts.len == 0 ? 0 : reader_le16(&r); n > 0; n--) {
         struct span k, text;
 
-        k.len = reader_u8(&r);
-        k.data = reader_take(&r, k.len);
-        text.len = reader_le32(&r);
-        text.data = reader_take(&r, text.len);
+        read_text(&r, &k, &text);
         if (span_equal(k, span_str(key)))
             return text;
     }
     return span_of(NULL, 0);
+}
+
+bool infer_model_text_at(const struct infer_model *model, size_t i, struct span *ret_key,
+                         struct span *ret_text)
+{
+    struct reader r = reader_of(model->texts);
+
+    if (i >= (model->texts.len == 0 ? 0U : reader_le16(&r)))
+        return false;
+    for (size_t k = 0; k <= i; k++)
+        read_text(&r, ret_key, ret_text);
+    return true;
 }
 
 struct span infer_model_recipe(const struct infer_model *model)

@@ -41,6 +41,10 @@ enum infer_signature {
 enum infer_signature infer_model_signature(const struct infer_model *model, const uint8_t (*public_keys)[32],
                                            size_t n_keys);
 
+/* The public key, 32 bytes, that stands in the signature; NULL: not signed. Whether the signature is right
+ * says infer_model_signature. */
+const uint8_t *infer_model_signer(const struct infer_model *model);
+
 const struct infer_graph *infer_model_graph(const struct infer_model *model);
 size_t infer_model_file_bytes(const struct infer_model *model);
 size_t infer_model_arena_bytes(const struct infer_model *model);
@@ -50,6 +54,9 @@ infer_model_hash(const struct infer_model *model); /* 32 bytes, its id: BLAKE2b 
 /* Text that came with it, "name", "version", "labels", "source", ...; empty span: none. Any bytes: whoever
  * prints it takes care. Borrowed from the file. */
 struct span infer_model_text(const struct infer_model *model, const char *key);
+/* Text number i, in the order of the file; false: there are no more. */
+bool infer_model_text_at(const struct infer_model *model, size_t i, struct span *ret_key,
+                         struct span *ret_text);
 /* The feature recipe (recipe.h), empty: none. Borrowed from the file. */
 struct span infer_model_recipe(const struct infer_model *model);
 

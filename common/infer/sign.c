@@ -41,6 +41,11 @@ enum infer_signature infer_model_signature(const struct infer_model *model, cons
     return INFER_SIGNATURE_OTHER_KEY;
 }
 
+const uint8_t *infer_model_signer(const struct infer_model *model)
+{
+    return model->signature.len == 0 ? NULL : model->signature.data + MAGIC_BYTES;
+}
+
 int infer_sign(struct buf *file, const uint8_t secret_key[64], struct errmsg *err)
 {
     struct reader r = reader_of(span_of(file->data, file->len));

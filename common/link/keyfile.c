@@ -4,6 +4,7 @@
  *     end-secret <64 digits>           public <64 digits>
  *     transport-public <64 digits>
  *     end-public <64 digits>
+ * and "fogline-model-keys 1" as that of the operator.
  * The public lines follow from the secret ones; they are there so that a damaged file is noticed.
  * A crash while saving leaves no file or the whole file, and maybe a `path.tmp-PID` of mode 0400. */
 #include "link/keys.h"
@@ -216,9 +217,10 @@ static int save(const char *path, const char *header, const struct line *lines, 
     return 0;
 }
 
-/* ---- the two kinds ---- */
+/* ---- the kinds ---- */
 
-static const char node_header[] = "fogline-node-keys 1", operator_header[] = "fogline-operator-keys 1";
+static const char node_header[] = "fogline-node-keys 1", operator_header[] = "fogline-operator-keys 1",
+                  model_header[] = "fogline-model-keys 1";
 
 static size_t node_lines(struct node_keys *k, struct line out[LINES_MAX])
 {
@@ -258,29 +260,30 @@ int node_keys_load(const char *path, struct node_keys *ret_k, struct errmsg *err
     return 0;
 }
 
-static size_t operator_lines(uint8_t *seed, uint8_t *public_key, struct line out[LINES_MAX])
+static size_t signing_lines(uint8_t *seed, uint8_t *public_key, struct line out[LINES_MAX])
 {
     out[0] = (struct line){"seed", seed};
     out[1] = (struct line){"public", public_key};
     return 2;
 }
 
-int operator_keys_save(const char *path, const struct operator_keys *k, struct errmsg *err)
+static int signing_save(const char *path, const char *header, const struct operator_keys *k,
+                        struct errmsg *err)
 {
     owned(operator_keys_wipe) struct operator_keys copy = *k;
     struct line lines[LINES_MAX];
     /* An Ed25519 secret key of libsodium is seed, then public key. */
-    size_t n = operator_lines(copy.secret_key, copy.public_key, lines);
-    return save(path, operator_header, lines, n, err);
+    size_t n = signing_lines(copy.secret_key, copy.public_key, lines);
+    return save(path, header, lines, n, err);
 }
 
-int operator_keys_load(const char *path, struct operator_keys *ret_k, struct errmsg *err)
+static int signing_load(const char *path, const char *header, struct operator_keys *ret_k, struct errmsg *err)
 {
     owned(operator_keys_wipe) struct operator_keys k = {0};
     uint8_t public_key[KEY_BYTES];
     struct line lines[LINES_MAX];
-    size_t n = operator_lines(k.secret_key, public_key, lines);
-    int r = load(path, operator_header, lines, n, err);
+    size_t n = signing_lines(k.secret_key, public_key, lines);
+    int r = load(path, header, lines, n, err);
     if (r < 0)
         return r;
     uint8_t seed[KEY_BYTES];
@@ -292,4 +295,24 @@ int operator_keys_load(const char *path, struct operator_keys *ret_k, struct err
                           "%s is damaged: its public and secret lines do not fit; bring back a copy", path);
     *ret_k = k;
     return 0;
+}
+
+int operator_keys_save(const char *path, const struct operator_keys *k, struct errmsg *err)
+{
+    return signing_save(path, operator_header, k, err);
+}
+
+int operator_keys_load(const char *path, struct operator_keys *ret_k, struct errmsg *err)
+{
+    return signing_load(path, operator_header, ret_k, err);
+}
+
+int model_keys_save(const char *path, const struct operator_keys *k, struct errmsg *err)
+{
+    return signing_save(path, model_header, k, err);
+}
+
+int model_keys_load(const char *path, struct operator_keys *ret_k, struct errmsg *err)
+{
+    return signing_load(path, model_header, ret_k, err);
 }

@@ -59,6 +59,9 @@ void node_keys_wipe(struct node_keys *k);
 void operator_keys_generate(struct operator_keys *ret_k);
 must_check int operator_keys_save(const char *path, const struct operator_keys *k, struct errmsg *err);
 must_check int operator_keys_load(const char *path, struct operator_keys *ret_k, struct errmsg *err);
+/* The same for a pair that signs models, of which the operator may have several (`fogline-model keygen`). */
+must_check int model_keys_save(const char *path, const struct operator_keys *k, struct errmsg *err);
+must_check int model_keys_load(const char *path, struct operator_keys *ret_k, struct errmsg *err);
 void operator_keys_wipe(struct operator_keys *k);
 void operator_sign(const struct operator_keys *k, struct span message,
                    uint8_t ret_signature[KEY_SIGNATURE_BYTES]);

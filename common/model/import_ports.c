@@ -56,8 +56,9 @@ static int port_shape(struct import *im, const struct onnx_port *p, struct infer
         if (dim_given(im, place, &dims[i]) || (dim[0] != '\0' && dim_given(im, dim, &dims[i])))
             continue;
         if (i > 0)
-            return import_refuse(im, "dimension %u of input \"%s\"%s%s is open; give it a number: --dim %s=N",
-                                 i, name, dim[0] != '\0' ? ", called " : "", dim,
+            return import_refuse(im,
+                                 "dimension %u of input \"%s\"%s%s%s is open; give it a number: --dim %s=N",
+                                 i, name, dim[0] != '\0' ? ", called " : "", dim, dim[0] != '\0' ? "," : "",
                                  dim[0] != '\0' ? dim : place);
         dims[i] = im->options->batch == 0 ? 1 : im->options->batch;
     }

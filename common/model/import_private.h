@@ -47,6 +47,7 @@ struct import {
     struct import_value **slots; /* by name: open addressing */
     size_t n_slots;
     struct import_node *node; /* the one at work */
+    uint64_t folded_operations;
     int64_t opset, opset_ml;
     const struct onnx_attribute *wrong; /* an attribute of another type than the operator's */
     struct errmsg err;                  /* without the node's name, which the walk puts in front */

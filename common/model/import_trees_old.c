@@ -204,38 +204,44 @@ int import_tree_regressor(struct import *im, struct import_node *n)
     return r != 0 ? r : import_trees_emit(im, &o.t, x, n->out[0]);
 }
 
-/* Two classes and weights for one of them alone: ONNX Runtime makes the other score from the one. */
-static int binary(struct import *im, struct old *o, struct infer_node *node, int32_t post)
+/* Two classes, and weights for the first alone: its score is that of the second, and the other is made of it,
+ * as ONNX Runtime does and exporters expect. */
+static void binary(struct old *o, struct infer_node *node, bool positive)
 {
-    bool positive = true;
-
-    for (size_t i = 0; i < o->t.n_weights; i++) {
-        positive &= !(o->t.weight[i] < 0);
-        o->t.target[i] = 0;
-    }
-    if (o->t.n_base == 2) {
-        if (post == INFER_POST_SOFTMAX || post == INFER_POST_SOFTMAX_ZERO)
-            return import_refuse(im, "a softmax over one score and two base values, which is not supported");
-        o->t.base++;
-        o->t.n_base = 1;
-        node->ints[2] = 2;
-    } else {
-        node->ints[2] = positive ? 1 : 2;
-    }
     node->ints[0] = 1;
+    node->ints[2] = positive && node->ints[1] != INFER_POST_LOGISTIC ? 1 : 2;
     node->floats[0] = positive ? 0.5f : 0;
     o->t.n_targets = 1;
-    return 0;
+}
+
+/* Weights for the second alone, none of them negative: it is taken from one half on, not from 0, by the same
+ * authority. */
+static int half(struct import *im, struct import_value *scores, struct import_value *labels,
+                struct import_value *label)
+{
+    struct infer_node slice = {.op = INFER_SLICE, .ints = {[1] = 1, [6] = 1, [7] = 1, [13] = 1}};
+    struct infer_node node = {.op = INFER_CLASSIFY, .ints = {[0] = 1, [2] = 1}, .floats = {0.5f}};
+    struct import_value *second = import_temp(im);
+    int r;
+
+    if (second == NULL)
+        return import_no_memory(im);
+    slice.ints[12] = (int32_t)scores->shape.dim[0];
+    r = import_emit1(im, &slice, &scores, 1, second);
+    return r != 0 ? r : import_emit1(im, &node, (struct import_value *[]){second, labels}, 2, label);
 }
 
 int import_tree_classifier(struct import *im, struct import_node *n)
 {
     struct infer_node node = {.op = INFER_CLASSIFY};
     struct old o = {0};
-    struct import_value *x, *labels, *scores = import_temp(im);
-    bool one = true;
+    struct import_value *x, *labels, *scores = import_temp(im), *unused = import_temp(im);
+    struct import_value *out[2] = {n->out[0], n->n_out > 1 ? n->out[1] : NULL};
+    bool first = true, second = true, positive = true;
     int r = take_all(im, n, &o, true, &x);
 
+    if (r == 0 && (scores == NULL || unused == NULL))
+        r = import_no_memory(im);
     if (r == 0)
         r = import_labels(im, "classlabels_int64s", "classlabels_strings", &labels);
     if (r == 0)
@@ -244,15 +250,23 @@ int import_tree_classifier(struct import *im, struct import_node *n)
         return r;
     o.t.n_targets = (int32_t)labels->shape.dim[0];
     for (size_t i = 0; i < o.t.n_weights; i++) {
-        one &= o.t.target[i] == o.t.target[0];
         if (o.t.target[i] < 0 || o.t.target[i] >= o.t.n_targets)
             return import_refuse(im, "a weight is for class %d of %d", o.t.target[i], o.t.n_targets);
+        first &= o.t.target[i] == 0;
+        second &= o.t.target[i] == 1;
+        positive &= !(o.t.weight[i] < 0);
     }
-    if (o.t.n_targets == 2 && one)
-        r = binary(im, &o, &node, node.ints[1]);
-    if (r == 0)
-        r = scores == NULL ? import_no_memory(im) : import_trees_emit(im, &o.t, x, scores);
+    second &= o.t.n_targets == 2 && positive && o.t.n_base == 0 && o.t.n_weights > 0;
+    if (o.t.n_targets == 2 && first && o.t.n_base < 2)
+        binary(&o, &node, positive);
+    r = import_trees_emit(im, &o.t, x, scores);
+    if (r == 0 && second) {
+        r = half(im, scores, labels, out[0]);
+        out[0] = unused;
+        if (out[1] == NULL)
+            return r;
+    }
     return r != 0 ? r
-                  : import_emit(im, &node, (struct import_value *[]){scores, labels}, 2, n->out,
-                                n->n_out > 1 ? 2 : 1);
+                  : import_emit(im, &node, (struct import_value *[]){scores, labels}, 2, out,
+                                out[1] != NULL ? 2 : 1);
 }

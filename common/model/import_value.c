@@ -4,7 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { FOLD_OPERATIONS_MAX = 1 << 28 };
+/* Of one node, and of all: a small file must not cost minutes. */
+enum { FOLD_OPERATIONS_MAX = 1 << 28, FOLD_OPERATIONS_ALL = 1 << 29 };
 
 int import_no_memory(struct import *im)
 {
@@ -248,6 +249,7 @@ static int fold(struct import *im, struct infer_node *node, struct import_value 
     struct infer_tensor given[INFER_NODE_OUTPUTS_MAX];
     const void *x[INFER_NODE_INPUTS_MAX] = {NULL};
     void *y[INFER_NODE_OUTPUTS_MAX] = {NULL}, *scratch;
+    uint64_t operations;
     int r;
 
     for (size_t i = 0; i < n_in; i++) {
@@ -264,8 +266,10 @@ static int fold(struct import *im, struct infer_node *node, struct import_value 
         node->outputs[i] = (uint16_t)(n_in + i);
         tensors[n_in + i] = given[i];
     }
-    if (infer_op_operations(node, tensors) > FOLD_OPERATIONS_MAX)
+    operations = infer_op_operations(node, tensors);
+    if (operations > FOLD_OPERATIONS_MAX || operations > FOLD_OPERATIONS_ALL - im->folded_operations)
         return 1;
+    im->folded_operations += operations;
     for (size_t i = 0; i < n_out; i++) {
         y[i] = pool_alloc(&im->pool, infer_shape_elements(&given[i].shape), infer_type_bytes(given[i].type));
         if (y[i] == NULL)

@@ -7,7 +7,7 @@ enum {
     OPSET_MAX = 25,
     OPSET_ML_MAX = 5,
     IMPORT_MEMORY_FACTOR = 64,
-    IMPORT_MEMORY_FLOOR = 256 << 20,
+    IMPORT_MEMORY_FLOOR = 64 << 20,
 };
 
 static void import_deinit(struct import *im)

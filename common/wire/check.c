@@ -55,21 +55,40 @@ static size_t utf8_length(const uint8_t *s)
     return (s[3] & 0xc0) == 0x80 ? 4 : 0;
 }
 
-/* Control characters (C0, DEL, C1) would reach an operator's terminal. */
+/* Bytes of the character at s; 0: none that may be shown. Control characters (C0, DEL, C1) would reach an
+ * operator's terminal. */
+static size_t printable_length(const uint8_t *s, bool layout)
+{
+    size_t n = utf8_length(s);
+
+    if (*s == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0))
+        return 0;
+    if (*s < 0x20 && !(layout && (*s == '\n' || *s == '\t')))
+        return 0;
+    return n;
+}
+
 static bool printable(const char *text, bool layout)
 {
     const uint8_t *s = (const uint8_t *)text;
+    size_t n = 1;
+
+    for (; *s != '\0' && n > 0; s += n)
+        n = printable_length(s, layout);
+    return n > 0;
+}
+
+void wire_text_mend(char *text)
+{
+    uint8_t *s = (uint8_t *)text;
 
     while (*s != '\0') {
-        size_t n = utf8_length(s);
+        size_t n = printable_length(s, true);
 
-        if (n == 0 || *s == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0))
-            return false;
-        if (*s < 0x20 && !(layout && (*s == '\n' || *s == '\t')))
-            return false;
-        s += n;
+        if (n == 0)
+            *s = '?';
+        s += n > 0 ? n : 1;
     }
-    return true;
 }
 
 static void check_printable(struct check *c, const char *text, size_t max_bytes, bool layout)

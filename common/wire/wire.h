@@ -104,6 +104,10 @@ enum wire_fault {
 };
 const char *wire_fault_name(enum wire_fault f);
 
+/* What no reader takes in the text of an event or of a reply becomes '?': bytes that are no UTF-8, as where a
+ * text was cut, and control characters. */
+void wire_text_mend(char *text);
+
 /* Unpack and validate. The result lives in the arena until wire_arena_reset(); never free it. `bytes` fields
  * are copies in the arena. 0 or a wire_fault; *ret set only on 0. */
 must_check int wire_up_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Up **ret_up);

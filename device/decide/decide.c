@@ -362,3 +362,9 @@ int64_t decide_round(void *ctx, int64_t now_ns)
         next_ns = decide_later(now_ns, UNTOLD_LOOK_MS);
     return next_ns;
 }
+
+bool decide_finish(struct decide *d)
+{
+    tell_untold(d);
+    return d->n_untold == 0;
+}

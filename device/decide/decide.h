@@ -69,6 +69,10 @@ struct sampler_listener decide_listener(struct decide *d);
 /* A hook of act: what falls due without a reading. Returns when to be called again, INT64_MAX: never. */
 int64_t decide_round(void *ctx, int64_t now_mono_ns);
 
+/* After the act thread has ended: changes that found no room so far go to the feed now, as far as there is
+ * some. false: some are left. */
+bool decide_finish(struct decide *d);
+
 struct decide_who {
     const struct rule_config *rule;
     int kind;            /* enum rule_kind */

@@ -1,4 +1,5 @@
 #include "device/infer/model_use.h"
+#include "device/infer/model_output.h"
 
 #include "infer/op.h"
 
@@ -12,47 +13,6 @@ static const struct infer_tensor *output_tensor(const struct model_use *u, size_
     const struct infer_graph *g = infer_model_graph(u->model);
 
     return &g->tensors[g->outputs[port].tensor];
-}
-
-static struct cell cell_of(enum infer_type type, const void *values, size_t i)
-{
-    switch (type) {
-    case INFER_F32:
-        return (struct cell){.f64 = (double)((const float *)values)[i]};
-    case INFER_F64:
-        return (struct cell){.f64 = ((const double *)values)[i]};
-    case INFER_I8:
-        return (struct cell){.i64 = ((const int8_t *)values)[i]};
-    case INFER_U8:
-    case INFER_BOOL:
-        return (struct cell){.i64 = ((const uint8_t *)values)[i]};
-    case INFER_I16:
-        return (struct cell){.i64 = ((const int16_t *)values)[i]};
-    case INFER_I32:
-        return (struct cell){.i64 = ((const int32_t *)values)[i]};
-    case INFER_I64:
-        return (struct cell){.i64 = ((const int64_t *)values)[i]};
-    default: {
-        const char *text = (const char *)values + i * INFER_TEXT_BYTES;
-
-        return (struct cell){.text = span_of(text, strnlen(text, INFER_TEXT_BYTES))};
-    }
-    }
-}
-
-static enum column_type column_of(enum infer_type type)
-{
-    switch (type) {
-    case INFER_F32:
-    case INFER_F64:
-        return COLUMN_DOUBLE;
-    case INFER_BOOL:
-        return COLUMN_BOOL;
-    case INFER_TEXT:
-        return COLUMN_TEXT;
-    default:
-        return COLUMN_INT64;
-    }
 }
 
 enum derived_said model_use_prepare(struct model_use *u, const double *values, const bool *present,
@@ -77,8 +37,8 @@ enum derived_said model_use_cells(const struct model_use *u, struct cell *cells,
     for (uint32_t i = u->n_outputs; i-- > 0;) {
         const struct model_output *out = &u->outputs[i];
 
-        cells[i] =
-            cell_of(output_tensor(u, out->port)->type, infer_model_output(u->model, out->port), out->element);
+        cells[i] = model_output_cell(output_tensor(u, out->port)->type,
+                                     infer_model_output(u->model, out->port), out->element);
         /* A number that is none says nothing about the plant. */
         if (out->type != COLUMN_DOUBLE || isfinite(cells[i].f64))
             continue;
@@ -153,38 +113,6 @@ static void make_plain(char *text)
             *text = '_';
 }
 
-/* Item no of a comma-separated list; empty: none. */
-static struct span item_of(struct span list, uint32_t no)
-{
-    const uint8_t *at = list.data, *end = list.data + list.len;
-
-    for (; at < end && no > 0; no--) {
-        const uint8_t *comma = memchr(at, ',', (size_t)(end - at));
-
-        at = comma == NULL ? end : comma + 1;
-    }
-    if (at >= end)
-        return span_of(NULL, 0);
-    const uint8_t *comma = memchr(at, ',', (size_t)(end - at));
-    return span_of(at, (size_t)((comma == NULL ? end : comma) - at));
-}
-
-/* PORT, PORT.LABEL or PORT.NO; what a name may not hold becomes '_'. */
-static void name_output(const struct model_use *u, const char *port, uint32_t element, size_t elements,
-                        char *out)
-{
-    struct span label = item_of(infer_model_text(u->model, "labels"), element);
-
-    if (elements == 1)
-        snprintf(out, SOURCE_NAME_BYTES, "%s", port);
-    else if (label.len > 0)
-        snprintf(out, SOURCE_NAME_BYTES, "%.40s.%.*s", port, (int)(label.len > 20 ? 20 : label.len),
-                 (const char *)label.data);
-    else
-        snprintf(out, SOURCE_NAME_BYTES, "%.50s.%u", port, element);
-    make_plain(out);
-}
-
 static int name_outputs(struct model_use *u, const struct model_settings *c, struct errmsg *err)
 {
     const struct infer_graph *g = infer_model_graph(u->model);
@@ -199,8 +127,9 @@ static int name_outputs(struct model_use *u, const struct model_settings *c, str
             if (u->n_outputs == DERIVED_OUTPUTS_MAX)
                 return errmsg_set(err, -EINVAL, "%s gives more than %d numbers: reduce them in the model",
                                   c->file, DERIVED_OUTPUTS_MAX);
-            *out = (struct model_output){.type = column_of(t->type), .port = (uint16_t)port, .element = i};
-            name_output(u, g->outputs[port].name, i, elements, out->name);
+            *out = (struct model_output){
+                .type = model_output_type(t->type), .port = (uint16_t)port, .element = i};
+            model_output_name(u->model, port, i, out->name);
             u->n_outputs++;
         }
     }

@@ -1,7 +1,10 @@
 /* Groups: policies of their channels, and the channels that windows make. */
 #include "device/keep/keeper_private.h"
 
+#include "wire/wire.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool is_number(enum column_type type)
@@ -29,6 +32,26 @@ static int add_derived(struct keeper *k, const struct source_channel *of, struct
                 return -EEXIST;
     }
     return 0;
+}
+
+/* Its windows have no columns: the group is refused, again and again. Told once. */
+static void tell_refused(struct keeper_input *in, const char *channel, int error)
+{
+    char text[192];
+    struct source_event e = {.type = FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED,
+                             .severity = 2,
+                             .channel = channel,
+                             .time_ns = clock_wall_unix_ns(&clock_real),
+                             .text = text};
+
+    if (in->is_refusal_told)
+        return;
+    snprintf(text, sizeof text, "keep: aggregate %s: nothing of its row can be recorded",
+             error == -ENOSPC
+                 ? "makes four columns more of each channel, and a row has 256: set it for fewer channels"
+             : error == -EEXIST ? "would make a channel that is there already: choose another keep for one"
+                                : "has no room for .count behind this name: choose a shorter one");
+    in->is_refusal_told = in->out->event(in->out->ctx, &e) == 0;
 }
 
 static void set_channel(const struct keeper_input *in, const struct source_channel *of,
@@ -70,6 +93,8 @@ int keeper_take_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
             c->state.text = &k->texts[(size_t)(k->n_channels + i) * KEEP_TEXT_BYTES];
         if (c->rule.policy == KEEP_AGGREGATE && is_number(c->rule.type)) {
             rc = add_derived(k, &g->channels[i], &out, c);
+            if (rc != 0)
+                tell_refused(in, c->name, rc);
             made.n_windows++;
         }
     }

@@ -26,7 +26,7 @@ struct keeper_group {
 
 struct keeper_input {
     struct keeper *keeper;
-    bool replayable, rows_are_partial, has_position, has_wanted;
+    bool replayable, rows_are_partial, has_position, has_wanted, is_refusal_told;
     const struct config_list *config;
     const struct source_sink *out;
     struct source_sink sink;

@@ -1,4 +1,4 @@
-#include "device/keep/what_if.h"
+#include "device/keep/what_if_private.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -9,33 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS_MAX = BLOCK_COLUMNS_MAX / KEEP_WINDOW_CELLS };
-
-struct what_if {
-    const struct codec_table *table;
-    uint32_t block_rows, n;
-    uint32_t column[BLOCK_COLUMNS_MAX]; /* of the table */
-    double range[BLOCK_COLUMNS_MAX];
-    struct what_if_recording about;
-    struct codec_table *sent; /* what a policy leaves; after the codec, what a reader has */
-    uint64_t *source;         /* row of the table of each row sent; of a window: its first */
-    struct block_coder *coder;
-    struct block_store *store;
-    struct keep_rule rule[BLOCK_COLUMNS_MAX];
-    struct keep_channel state[BLOCK_COLUMNS_MAX];
-    struct keep_window window[BLOCK_COLUMNS_MAX];
-};
-
-static bool is_absent(const struct column *c, uint64_t row)
-{
-    return c->absent != NULL && c->absent[row];
-}
-
-static double value_of(const struct column *c, uint64_t row)
-{
-    return c->type == COLUMN_DOUBLE ? c->f64[row] : (double)c->i64[row];
-}
-
 static void note_column(struct what_if *w, uint32_t no)
 {
     const struct column *c = &w->table->columns[no];
@@ -44,12 +17,12 @@ static void note_column(struct what_if *w, uint32_t no)
     if ((c->type != COLUMN_DOUBLE && c->type != COLUMN_INT64) || w->n == BLOCK_COLUMNS_MAX)
         return;
     for (uint64_t row = 0; row < w->table->n_rows; row++) {
-        if (is_absent(c, row))
+        if (what_if_is_absent(c, row))
             continue;
         w->about.samples++;
-        if (isfinite(value_of(c, row))) {
-            min = fmin(min, value_of(c, row));
-            max = fmax(max, value_of(c, row));
+        if (isfinite(what_if_value(c, row))) {
+            min = fmin(min, what_if_value(c, row));
+            max = fmax(max, what_if_value(c, row));
         }
     }
     w->range[w->n] = max > min && isfinite(max - min) ? max - min : 0;
@@ -63,16 +36,24 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Times may lie further apart than the type holds. */
+static int64_t difference_ns(int64_t from, int64_t to)
+{
+    int64_t d;
+
+    return !__builtin_sub_overflow(to, from, &d) ? d : to > from ? INT64_MAX : INT64_MIN;
+}
+
 static int measure_times(struct what_if *w)
 {
     uint64_t n = w->table->n_rows - 1;
     owned(free_ptr) int64_t *steps = calloc(n, sizeof *steps);
-    int64_t span = w->table->time_ns[n] - w->table->time_ns[0];
+    int64_t span = difference_ns(w->table->time_ns[0], w->table->time_ns[n]);
 
     if (steps == NULL)
         return -ENOMEM;
     for (uint64_t i = 0; i < n; i++)
-        steps[i] = w->table->time_ns[i + 1] - w->table->time_ns[i];
+        steps[i] = difference_ns(w->table->time_ns[i], w->table->time_ns[i + 1]);
     qsort(steps, n, sizeof *steps, by_value);
     w->about.interval_ns = steps[n / 2] > 0 ? steps[n / 2] : 1;
     if (w->about.max_silence_ns == 0)
@@ -80,7 +61,7 @@ static int measure_times(struct what_if *w)
                                   : w->about.interval_ns < INT64_MAX / WHAT_IF_SILENCE_READINGS
                                       ? WHAT_IF_SILENCE_READINGS * w->about.interval_ns
                                       : INT64_MAX;
-    w->about.days = (double)(span + w->about.interval_ns) / (86400.0 * (double)NS_PER_S);
+    w->about.days = ((double)span + (double)w->about.interval_ns) / (86400.0 * (double)NS_PER_S);
     return span > 0 ? 0 : -ENODATA;
 }
 
@@ -88,7 +69,7 @@ static int measure_times(struct what_if *w)
 static int make_sent(struct what_if *w)
 {
     struct codec_table *t = calloc(1, sizeof *t);
-    uint32_t n = w->n <= COLUMNS_MAX ? KEEP_WINDOW_CELLS * w->n : w->n;
+    uint32_t n = w->n <= WHAT_IF_WINDOW_COLUMNS_MAX ? KEEP_WINDOW_CELLS * w->n : w->n;
 
     w->sent = t;
     w->source = calloc(w->table->n_rows + 1, sizeof *w->source);
@@ -120,6 +101,7 @@ int what_if_new(struct what_if **ret_w, const struct what_if_options *options)
         return -ENOMEM;
     w->table = options->table;
     w->block_rows = options->block_rows;
+    w->pack_ns = options->pack_ns;
     w->about.max_silence_ns = options->max_silence_ns;
     w->about.rows = w->table->n_rows;
     if (w->table->n_rows < 2)
@@ -128,6 +110,7 @@ int what_if_new(struct what_if **ret_w, const struct what_if_options *options)
         if (options->only_column < 0 || options->only_column == (int)i)
             note_column(w, i);
     w->about.n_columns = w->n;
+    w->about.range = w->n == 1 ? w->range[0] : 0;
     if (w->n == 0 || w->about.samples == 0)
         return -ENODATA;
     rc = measure_times(w);
@@ -147,7 +130,7 @@ struct what_if *what_if_free(struct what_if *w)
     if (w == NULL)
         return NULL;
     if (w->sent != NULL && w->sent->columns != NULL && w->n > 0) /* its columns may have been made fewer */
-        w->sent->n_columns = w->n <= COLUMNS_MAX ? KEEP_WINDOW_CELLS * w->n : w->n;
+        w->sent->n_columns = w->n <= WHAT_IF_WINDOW_COLUMNS_MAX ? KEEP_WINDOW_CELLS * w->n : w->n;
     codec_table_free(w->sent);
     free(w->source);
     block_coder_free(w->coder);
@@ -196,8 +179,8 @@ unsigned what_if_ladder(const struct what_if *w, struct what_if_policy out[WHAT_
                 .policy = KEEP_CHANGE, .percent = deadbands[i], .span_ns = w->about.max_silence_ns},
             name);
     }
-    for (size_t i = 0; i < sizeof windows / sizeof windows[0] && w->n <= COLUMNS_MAX; i++) {
-        if (windows[i].s * NS_PER_S < 5 * w->about.interval_ns || n_windows == WHAT_IF_AGGREGATES_MAX)
+    for (size_t i = 0; i < sizeof windows / sizeof windows[0] && w->n <= WHAT_IF_WINDOW_COLUMNS_MAX; i++) {
+        if (windows[i].s * NS_PER_S / 5 < w->about.interval_ns || n_windows == WHAT_IF_AGGREGATES_MAX)
             continue;
         n_windows++;
         snprintf(name, sizeof name, "aggregate %s", windows[i].name);
@@ -205,119 +188,6 @@ unsigned what_if_ladder(const struct what_if *w, struct what_if_policy out[WHAT_
             name);
     }
     return n;
-}
-
-/* ---- what is sent ---- */
-
-static void put(struct codec_table *t, uint32_t column, uint64_t row, const struct cell *cell)
-{
-    t->columns[column].absent[row] = cell->absent;
-    t->columns[column].i64[row] = cell->absent ? 0 : cell->i64;
-    t->n_samples += !cell->absent;
-}
-
-static struct cell cell_at(const struct what_if *w, uint32_t i, uint64_t row)
-{
-    const struct column *c = &w->table->columns[w->column[i]];
-
-    return (struct cell){.absent = is_absent(c, row), .i64 = c->i64[row]};
-}
-
-static void end_row(struct what_if *w, int64_t time_ns, uint64_t source)
-{
-    w->sent->time_ns[w->sent->n_rows] = time_ns;
-    w->source[w->sent->n_rows++] = source;
-}
-
-static void send_cells(struct what_if *w)
-{
-    for (uint64_t row = 0; row < w->table->n_rows; row++) {
-        bool any = false;
-
-        for (uint32_t i = 0; i < w->n; i++) {
-            struct cell cell = cell_at(w, i, row);
-            bool sent;
-
-            if (cell.absent) {
-                keep_was_absent(&w->rule[i], &w->state[i]);
-                put(w->sent, i, w->sent->n_rows, &cell);
-                continue;
-            }
-            sent = keep_judge(&w->rule[i], &w->state[i], w->table->time_ns[row], &cell) == KEEP_SEND;
-            keep_took(&w->rule[i], &w->state[i], w->table->time_ns[row], &cell, sent);
-            cell.absent = !sent;
-            any |= sent;
-            put(w->sent, i, w->sent->n_rows, &cell);
-        }
-        if (any)
-            end_row(w, w->table->time_ns[row], row);
-    }
-}
-
-static void send_window(struct what_if *w, uint64_t source)
-{
-    int64_t start_ns = INT64_MAX;
-
-    for (uint32_t i = 0; i < w->n; i++) {
-        struct cell cells[KEEP_WINDOW_CELLS];
-
-        for (unsigned k = 0; k < KEEP_WINDOW_CELLS; k++)
-            cells[k] = (struct cell){.absent = true};
-        if (w->window[i].n_seen > 0) {
-            start_ns = w->window[i].start_ns;
-            keep_window_cells(&w->window[i], cells);
-        }
-        for (unsigned k = 0; k < KEEP_WINDOW_CELLS; k++)
-            put(w->sent, KEEP_WINDOW_CELLS * i + k, w->sent->n_rows, &cells[k]);
-        w->window[i] = (struct keep_window){0};
-    }
-    if (start_ns != INT64_MAX)
-        end_row(w, start_ns, source);
-}
-
-static void send_windows(struct what_if *w, int64_t length_ns)
-{
-    uint64_t first = 0;
-
-    for (uint64_t row = 0; row < w->table->n_rows; row++) {
-        int64_t start_ns = keep_window_start(w->table->time_ns[row], length_ns);
-
-        if (row > 0 && start_ns != keep_window_start(w->table->time_ns[row - 1], length_ns)) {
-            send_window(w, first);
-            first = row;
-        }
-        for (uint32_t i = 0; i < w->n; i++) {
-            struct cell cell = cell_at(w, i, row);
-
-            if (!cell.absent)
-                keep_window_add(&w->window[i], &w->rule[i], w->table->time_ns[row], &cell);
-        }
-    }
-    send_window(w, first);
-}
-
-static void begin(struct what_if *w, const struct what_if_policy *p)
-{
-    bool windows = p->policy == KEEP_AGGREGATE;
-
-    w->sent->n_columns = windows ? KEEP_WINDOW_CELLS * w->n : w->n;
-    w->sent->n_rows = w->sent->n_samples = 0;
-    for (uint32_t i = 0; i < w->n; i++) {
-        enum column_type type = w->table->types[w->column[i]];
-
-        w->state[i] = (struct keep_channel){0};
-        w->window[i] = (struct keep_window){0};
-        w->rule[i] = (struct keep_rule){.policy = p->policy,
-                                        .type = type,
-                                        .deadband = w->range[i] * p->percent / 100,
-                                        .max_silence_ns = p->policy == KEEP_CHANGE ? p->span_ns : 0,
-                                        .aggregate_ns = windows ? p->span_ns : 0};
-        if (!windows)
-            w->sent->types[i] = w->sent->columns[i].type = type;
-        for (unsigned k = 0; windows && k < KEEP_WINDOW_CELLS; k++)
-            w->sent->types[KEEP_WINDOW_CELLS * i + k] = w->sent->columns[KEEP_WINDOW_CELLS * i + k].type =
-                k == KEEP_COUNT ? COLUMN_INT64 : COLUMN_DOUBLE;
-    }
 }
 
 /* ---- through the codec ---- */
@@ -353,6 +223,18 @@ static int64_t lowest_time(const struct block *b)
     return lowest;
 }
 
+/* Rows of the block that begins at this one. */
+static uint32_t rows_of_block(const struct what_if *w, uint64_t from)
+{
+    const int64_t *time_ns = w->sent->time_ns;
+    uint32_t n = 1;
+
+    while (n < w->block_rows && from + n < w->sent->n_rows &&
+           (w->pack_ns == 0 || (uint64_t)time_ns[from + n] - (uint64_t)time_ns[from] < (uint64_t)w->pack_ns))
+        n++;
+    return n;
+}
+
 /* Every block there and back: what w->sent holds then is what a reader has. */
 static int code(struct what_if *w, const struct block_starts *starts, struct what_if_result *r)
 {
@@ -369,7 +251,7 @@ static int code(struct what_if *w, const struct block_starts *starts, struct wha
                                     .only_column = -1,
                                     .starts = starts};
 
-        codec_table_block(w->sent, row, w->block_rows, columns, &b);
+        codec_table_block(w->sent, row, rows_of_block(w, row), columns, &b);
         buf_reset(&body);
         rc = block_encode(w->coder, BLOCK_ENCODING_SMALL, starts, &b, &body);
         r->blocks++;
@@ -423,13 +305,13 @@ static void compare(struct what_if *w, const struct what_if_policy *p, struct wh
 
         for (uint64_t row = 0; row < w->table->n_rows; row++) {
             while (next < w->sent->n_rows && w->source[next] <= row) {
-                if (!is_absent(sent, next))
-                    stands = value_of(sent, next);
+                if (!what_if_is_absent(sent, next))
+                    stands = what_if_value(sent, next);
                 next++;
             }
             /* A window says nothing of what it could not count. */
-            if (!is_absent(read, row) && !(windows && !isfinite(value_of(read, row))))
-                judge(&e, w->range[i], w->column[i], value_of(read, row), stands);
+            if (!what_if_is_absent(read, row) && !(windows && !isfinite(what_if_value(read, row))))
+                judge(&e, w->range[i], w->column[i], what_if_value(read, row), stands);
         }
     }
     r->rms = e.n > 0 ? sqrt(e.sum_squares / (double)e.n) : 0;
@@ -464,11 +346,7 @@ int what_if_run(struct what_if *w, const struct what_if_policy *policy, struct w
     int rc;
 
     *ret = (struct what_if_result){.worst_column = w->column[0]};
-    begin(w, policy);
-    if (policy->policy == KEEP_AGGREGATE)
-        send_windows(w, policy->span_ns);
-    else
-        send_cells(w);
+    what_if_send(w, policy);
     ret->rows = w->sent->n_rows;
     ret->samples = w->sent->n_samples;
     rc = make_starts(w, policy, &starts);

@@ -28,6 +28,7 @@ struct what_if_options {
     const struct codec_table *table; /* borrowed */
     int only_column;                 /* -1: all with numbers */
     uint32_t block_rows;
+    int64_t pack_ns;        /* a block is closed when its first row is so old; 0: by its rows alone */
     int64_t max_silence_ns; /* 0: a minute, and at least WHAT_IF_SILENCE_READINGS */
 };
 
@@ -46,6 +47,7 @@ struct what_if_recording {
     int64_t interval_ns;    /* median */
     int64_t max_silence_ns; /* as tried */
     double days;
+    double range; /* of its only channel, 0 with several */
 };
 
 struct what_if;

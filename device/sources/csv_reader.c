@@ -15,7 +15,7 @@ struct csv_reader {
 
 const char *csv_time_form_name(enum csv_time_form f)
 {
-    static const char *const names[] = {"iso", "date and time", "parts", "number"};
+    static const char *const names[] = {"iso", "date and time", "parts", "number", "none"};
 
     return names[f];
 }
@@ -152,6 +152,9 @@ bool csv_row_time(const struct csv_shape *s, const struct span *fields, int64_t 
         return time_of_parts(s, fields, ret_time_ns);
     case CSV_TIME_NUMBER:
         return csv_number_ns((const char *)f.data, f.len, s->unit_ns, ret_time_ns);
+    case CSV_TIME_NONE:
+        *ret_time_ns = 0;
+        return true;
     }
     return false;
 }

@@ -35,8 +35,8 @@ enum {
     CSV_HEADER_CHARS = 127,
 };
 
-enum csv_time_form { CSV_TIME_ISO, CSV_TIME_DATE_AND_TIME, CSV_TIME_PARTS, CSV_TIME_NUMBER };
-const char *csv_time_form_name(enum csv_time_form f); /* "iso", "date and time", "parts", "number" */
+enum csv_time_form { CSV_TIME_ISO, CSV_TIME_DATE_AND_TIME, CSV_TIME_PARTS, CSV_TIME_NUMBER, CSV_TIME_NONE };
+const char *csv_time_form_name(enum csv_time_form f); /* "iso", "date and time", "parts", "number", "none" */
 
 struct csv_options {
     const char *const *time_columns; /* names, or numbers from 1 */
@@ -44,6 +44,8 @@ struct csv_options {
     const char *const *int_columns;
     size_t n_int_columns;
     const char *zone; /* NULL: UTC */
+    /* Where no time is found all rows have time 0 (CSV_TIME_NONE), and one column is a table. */
+    bool may_lack_time;
 };
 
 struct csv_column {

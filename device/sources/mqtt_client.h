@@ -2,7 +2,7 @@
  *
  * The thread connects, subscribes, matches topics, takes the values out of the payloads and connects again
  * with backoff when the broker is gone; the act thread only takes finished values. What finds the queue full
- * is dropped and counted. mqtt_client.c and mqtt_lib are what knows libmosquitto; mqtt_client_none.c stands
+ * is dropped and counted. mqtt_*.c but mqtt_topic.c know libmosquitto; mqtt_client_none.c stands
  * in for them in a build without. Threads: new and free on the main thread, the rest on the act thread.
  * Limits: all memory of the queue is taken in mqtt_client_new. */
 #ifndef FOGLINE_DEVICE_MQTT_CLIENT_H

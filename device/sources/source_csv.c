@@ -99,8 +99,36 @@ static void log_shape(const struct source_csv_self *s)
                  shape->bad[i].column != NULL ? shape->bad[i].column : "-", log_quote(shape->bad[i].why));
 }
 
+/* Begin of the line that was the end of the file when it was given, and has become longer; else offset. */
+static int begin_of_line(struct source_csv_self *s, uint64_t offset, uint64_t *ret_begin)
+{
+    const struct csv_shape *shape = s->shape;
+    struct csv_line l = {0};
+    int rc;
+
+    *ret_begin = offset;
+    if (offset <= shape->data_offset || offset == shape->end_offset)
+        return 0;
+    rc = csv_input_seek(s->input, offset - 1, 1);
+    if (rc == 0)
+        rc = csv_input_line(s->input, &l);
+    /* Nothing but the byte before it: that is a line's end, or the last byte of a line that ends here. */
+    if (rc != 0 || (!l.too_long && l.len <= 1))
+        return rc == CSV_END ? 0 : rc;
+    l.next_offset = 0;
+    rc = csv_input_seek(s->input, shape->data_offset, 1);
+    while (rc == 0 && l.next_offset < offset)
+        rc = csv_input_line(s->input, &l);
+    if (rc == 0 && l.offset + l.len > offset)
+        *ret_begin = l.offset;
+    return rc == CSV_END ? 0 : rc;
+}
+
 static int resume(struct source_csv_self *s, const struct source_position *p)
 {
+    uint64_t begin;
+    int rc;
+
     if (p->word[WORD_FINGERPRINT] != s->shape->fingerprint || p->word[WORD_OFFSET] > s->shape->end_offset) {
         log_warn("csv_replaced", "source=%s file=%s msg=\"another file than last time: from its beginning\"",
                  s->name, log_quote(s->config.path));
@@ -112,8 +140,16 @@ static int resume(struct source_csv_self *s, const struct source_position *p)
     s->has_shift = true;
     log_info("csv_resumed", "source=%s rows_done=%" PRIu64 " round=%" PRIu64, s->name, s->n_rows_round,
              s->round + 1);
+    rc = begin_of_line(s, p->word[WORD_OFFSET], &begin);
+    if (rc != 0)
+        return rc;
+    if (begin != p->word[WORD_OFFSET])
+        log_warn("csv_line_grew",
+                 "source=%s file=%s offset=%" PRIu64
+                 " msg=\"its last line was not complete when it was read: it is given again\"",
+                 s->name, log_quote(s->config.path), begin);
     /* Lines are only counted for reports, and those were made by the first pass. */
-    return csv_input_seek(s->input, p->word[WORD_OFFSET], 1);
+    return csv_input_seek(s->input, begin, 1);
 }
 
 /* Times may lie five centuries apart, which is more than the type holds. */

@@ -99,6 +99,17 @@ static const struct config_row rows[] = {
     {0},
 };
 
+static void exec_check(const void *config, const char *field, struct config_check *c)
+{
+    const struct exec_config *e = config;
+    char at[CONFIG_FIELD_CHARS];
+
+    for (size_t i = 0; i < e->expect.n; i++) {
+        snprintf(at, sizeof at, "%s.expect[%zu]", field, i);
+        channel_unit_check(((const struct expect_config *)e->expect.at[i].value)->unit, at, c);
+    }
+}
+
 static void exec_close(void *self)
 {
     struct exec *e = self;
@@ -370,6 +381,7 @@ const struct source_kind source_exec = {
     .help = "Keeps a program running and takes the lines `channel value [unix time]` that it prints.",
     .rows = rows,
     .config_bytes = sizeof(struct exec_config),
+    .check = exec_check,
     .open = exec_open,
     .close = exec_close,
     .declare = exec_declare,

@@ -109,6 +109,8 @@ static void modbus_check(const void *config, const char *field, struct config_ch
     for (size_t i = 0; i < m->registers.n; i++) {
         const struct modbus_register *r = m->registers.at[i].value;
 
+        snprintf(at, sizeof at, "%s.registers[%zu]", field, i);
+        channel_unit_check(r->unit, at, c);
         snprintf(at, sizeof at, "%s.registers[%zu].address", field, i);
         if (r->address + modbus_register_words(r) > 65536)
             config_complain(c, at, "The last address is 65535.", "its %u words reach beyond the table",

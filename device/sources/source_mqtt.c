@@ -113,6 +113,8 @@ static void mqtt_check(const void *config, const char *field, struct config_chec
         const struct mqtt_topic_config *t = m->topics.at[i].value;
         const char *why = mqtt_filter_check(t->filter);
 
+        snprintf(at, sizeof at, "%s.topics[%zu]", field, i);
+        channel_unit_check(t->unit, at, c);
         snprintf(at, sizeof at, "%s.topics[%zu].filter", field, i);
         if (why != NULL)
             config_complain(c, at, "Write it like plant/+/temperature or plant/#.", "%s", why);

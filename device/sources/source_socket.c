@@ -68,39 +68,53 @@ static void socket_close(void *self)
     free(s);
 }
 
+/* Is it one that somebody listens at? */
+static bool is_used(const struct sockaddr_un *address)
+{
+    owned(close_fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    return fd >= 0 &&
+           (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EPROTOTYPE);
+}
+
+static int bind_it(struct source_socket_self *s)
+{
+    struct stat st;
+
+    s->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s->fd < 0)
+        return -errno;
+    if (is_used(&s->address))
+        return -EADDRINUSE;
+    /* One that a process left behind when it was killed. */
+    if (stat(s->address.sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
+        unlink(s->address.sun_path);
+    return bind(s->fd, (const struct sockaddr *)&s->address, sizeof s->address) == 0 ? 0 : -errno;
+}
+
 static int socket_open(const struct source_open *o, void **ret_self, struct errmsg *err)
 {
     const struct socket_config *config = o->config;
     struct source_socket_self *s = calloc(1, sizeof *s);
-    size_t room;
-    int n;
+    size_t room = sizeof s->address.sun_path;
+    int n, rc;
 
     if (s == NULL)
         return -ENOMEM;
-    room = sizeof s->address.sun_path;
+    s->fd = -1;
     s->address.sun_family = AF_UNIX;
     n = config->path[0] != '\0' ? snprintf(s->address.sun_path, room, "%s", config->path)
                                 : snprintf(s->address.sun_path, room, "%s/send.sock", o->run_dir);
-    s->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (s->fd >= 0 && n >= 0 && (size_t)n < room) {
-        struct stat st;
-
-        /* One that a process left behind when it was killed. The lock of run_dir says that nobody uses it. */
-        if (stat(s->address.sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
-            unlink(s->address.sun_path);
-        if (bind(s->fd, (const struct sockaddr *)&s->address, sizeof s->address) == 0) {
-            *ret_self = s;
-            return 0;
-        }
-        n = -errno;
-    } else {
-        n = s->fd < 0 ? -errno : -ENAMETOOLONG;
+    rc = n >= 0 && (size_t)n < room ? bind_it(s) : -ENAMETOOLONG;
+    if (rc == 0) {
+        *ret_self = s;
+        return 0;
     }
-    errmsg_set(err, n, "socket %s: %s", s->address.sun_path, strerror(-n));
-    if (s->fd >= 0)
-        close(s->fd);
+    errmsg_set(err, rc, "socket %s: %s%s", s->address.sun_path, strerror(-rc),
+               rc == -EADDRINUSE ? "; each source needs a path of its own" : "");
+    close_fd(&s->fd);
     free(s);
-    return n;
+    return rc;
 }
 
 /* ---- a line ---- */

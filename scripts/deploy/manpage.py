@@ -1,4 +1,4 @@
-"""manpage.py daemon|tool|codec TIER TOOL_PROGRAM - writes a man page (mdoc) to standard output.
+"""manpage.py daemon|tool|codec|model TIER TOOL_PROGRAM - writes a man page (mdoc) to standard output.
 
 The reference of keys and commands comes from the program itself (`config doc --mdoc`, `--help`), so that it cannot differ from
 what it does; only the words around it stand here.
@@ -10,7 +10,9 @@ import sys
 ABOUT = {
     "device": ("sensing node of Fogline", "reads its sources, packs the readings, makes them durable in its spool and sends "
                "them to a fog. It lets go of a reading when the cloud says, past the fog and authenticated, that it is "
-               "archived or accounted for. It works without a network, a valid clock or anything above it."),
+               "archived or accounted for. It works without a network, a valid clock or anything above it. Readings become durable "
+               "and are sent once a minute by default, alarms and other events at once, and so is a reading whose sender waits for "
+               "its answer; what a power cut takes in between, and what a shorter commit_ms costs in flash, is in its health."),
     "fog": ("site aggregator of Fogline", "takes records from the devices of a site, makes them durable, acknowledges them and "
             "forwards them to the cloud. It keeps its copies until the cloud has archived them."),
     "cloud": ("collector of Fogline", "takes records from fogs and devices, archives each of them once and keeps the ledger: "
@@ -112,9 +114,14 @@ def codec_page(tier, tool):
                          "with data of your own.", False, f"{tier}ctl 1")
 
 
+def model_page(tier, tool):
+    return commands_page("fogline-model", tool, "models of Fogline", "Makes models for sources of type model of ONNX files, shows "
+                         "what is in them and what they say to a recording, measures, signs and verifies them.", False, f"fogline-{tier} 8")
+
+
 def main():
     kind, tier, tool = sys.argv[1:4]
-    sys.stdout.write({"daemon": daemon, "tool": tool_page, "codec": codec_page}[kind](tier, tool))
+    sys.stdout.write({"daemon": daemon, "tool": tool_page, "codec": codec_page, "model": model_page}[kind](tier, tool))
 
 
 if __name__ == "__main__":

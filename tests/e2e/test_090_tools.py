@@ -201,7 +201,10 @@ def test_what_init_writes_starts(make_system, tmp_path):
     for name in s.nodes:
         assert s.ctl(name, "config", "check").returncode == 0
     s.start()
-    until("readings of this machine arrive", lambda: s.archived_samples() > 0, timeout=40)
+    # They would be committed every 90 seconds; a reading that is acknowledged takes them along.
+    until("readings of this machine wait", lambda: (s.fact("dev-1", "health") or {}).get("exposure_ms", 0) > 2000, timeout=40)
+    s.ctl("dev-1", "send", "a=1")
+    until("readings of this machine arrive", lambda: s.archived_samples() > 1, timeout=40)
 
 
 def test_aggregates_agree_with_the_input(running):

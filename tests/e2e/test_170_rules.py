@@ -182,6 +182,66 @@ def test_a_rule_that_is_taken_away_clears_its_alarm(make_system):
     assert "no longer configured" in got[1][3]
 
 
+def test_a_source_that_is_taken_away_clears_its_alarm(make_system):
+    """The rule stays, since its pattern is for other sources too."""
+    s = make_system()
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    s.add_device("dev-1", "s", ["fog-a"], [{"type": "socket", "name": "tank"}], {"rules": [rule("*/t")]})
+    s.setup()
+    s.start()
+    send(os.path.join(s.nodes["dev-1"].run_dir, "send.sock"), 31)
+    s.stop("dev-1")
+    s.nodes["dev-1"].sources[:] = [{"type": "socket", "name": "other"}]
+    s.write_config("dev-1")
+    for _ in range(2):
+        s.start("dev-1")
+        s.stop("dev-1")
+    s.start("dev-1")
+    until("nothing is raised any more", lambda: s.fact("dev-1", "alarms", [1]) == [])
+    s.wait_settled()
+    assert [(kind, subject) for kind, subject, _, _ in alarms(s)] == [(RAISED, "tank/t"), (CLEARED, "tank/t")]
+
+
+def test_an_alarm_on_any_text_is_read_above(make_system):
+    """What a channel says may be no text at all, and is cut in the event where it is long."""
+    s = make_system()
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    s.add_device("dev-1", "s", ["fog-a"], [{"type": "socket", "name": "tank"}], {
+        "rules": [{"type": "stuck", "name": "same", "channel": "tank/state", "for_ms": 1}]})
+    s.setup()
+    s.start()
+    said = ("a" + "\u00e4" * 30).encode(), b"\xff\x1b[2J\x07"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as d:
+        d.bind("")
+        d.connect(os.path.join(s.nodes["dev-1"].run_dir, "send.sock"))
+        d.settimeout(5)
+        for text in said + (b"end",):
+            for _ in range(2):
+                d.send(b'state="' + text + b'"')
+                assert d.recv(256) == b"ok 1"
+                time.sleep(0.002)
+    s.wait_settled()
+    texts = [text for kind, _, _, text in alarms(s) if kind == RAISED]
+    assert len(texts) == 3 and "\u00e4?" in texts[0] and "??[2J?" in texts[1], texts
+
+
+def test_a_clock_that_goes_back_makes_no_nonsense_of_an_alarm(make_system):
+    s = make_system()
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    s.add_device("dev-1", "s", ["fog-a"], [{"type": "socket", "name": "tank"}], {"rules": [rule("tank/t")]})
+    s.setup()
+    s.start()
+    for up, down in ((FIRST_S, FIRST_S + 5), (FIRST_S + 9, FIRST_S + 7), (9_200_000_000, -9_200_000_000)):
+        s.ctl_json("dev-1", "send", "t=31", f"@{up}")
+        s.ctl_json("dev-1", "send", "t=20", f"@{down}")
+    s.wait_settled()
+    texts = [text for kind, _, _, text in alarms(s) if kind == CLEARED]
+    assert sorted(texts) == ["rule hot: cleared at 20", "rule hot: cleared at 20", "rule hot: cleared at 20, was raised for 5 s"]
+
+
 def test_the_shipped_examples_are_good_configurations():
     names = sorted(os.listdir(EXAMPLES))
     assert len(names) >= 3

@@ -528,6 +528,52 @@ static void changes_say_what_needs_a_restart(void **state)
     config_free_values(&sample_schema, &b);
 }
 
+static void a_reload_moves_nothing_that_needs_a_restart(void **state)
+{
+    struct sample a, b;
+    char **tags;
+    void *items;
+
+    (void)state;
+    load_ok(LEAST "tags: [x, y]\nnote: old\n", &a);
+    load_ok(LEAST "tags: [x, y]\nnote: new\nsources: [{type: sine, name: a}]\n", &b);
+    tags = a.tags.at;
+    items = b.sources.at;
+    config_take_reloadable(&sample_schema, &a, &b);
+    config_free_values(&sample_schema, &b);
+    assert_ptr_equal(a.tags.at, tags);
+    assert_string_equal(a.tags.at[1], "y");
+    assert_string_equal(a.note, "new");
+    assert_int_equal(a.sources.n, 1); /* a list that may change comes as a whole */
+    assert_ptr_equal(a.sources.at, items);
+    config_free_values(&sample_schema, &a);
+}
+
+static void an_item_keeps_its_place_when_one_of_its_keys_changes(void **state)
+{
+    struct config_row rows[32] = {0};
+    struct config_schema schema = sample_schema;
+    struct sample a, b;
+    struct sample_sine *item;
+    size_t n = 0;
+
+    (void)state;
+    for (; sample_schema.rows[n].path != NULL; n++) {
+        rows[n] = sample_schema.rows[n];
+        rows[n].reloadable &= strcmp(rows[n].path, "sources") != 0;
+    }
+    schema.rows = rows;
+    load_ok(LEAST "sources: [{type: sine, name: a, period: 1 s, amplitude: 2}]\n", &a);
+    load_ok(LEAST "sources: [{type: sine, name: a, period: 2 s, amplitude: 3}]\n", &b);
+    item = a.sources.at[0].value;
+    config_take_reloadable(&schema, &a, &b);
+    config_free_values(&schema, &b);
+    assert_ptr_equal(a.sources.at[0].value, item);
+    assert_int_equal(item->source.period_ms, 2000);
+    assert_true(item->amplitude == 2);
+    config_free_values(&schema, &a);
+}
+
 static void starting_file_needs_only_the_required_keys(void **state)
 {
     struct sample s;
@@ -677,6 +723,8 @@ int main(void)
         cmocka_unit_test(fields_of_nested_lists_are_named_in_full),
         cmocka_unit_test(hook_complaints_have_a_line),
         cmocka_unit_test(changes_say_what_needs_a_restart),
+        cmocka_unit_test(a_reload_moves_nothing_that_needs_a_restart),
+        cmocka_unit_test(an_item_keeps_its_place_when_one_of_its_keys_changes),
         cmocka_unit_test(starting_file_needs_only_the_required_keys),
         cmocka_unit_test(reference_lists_every_key),
         cmocka_unit_test(problems_come_as_json_too),

@@ -14,6 +14,7 @@ static const struct config_row rows[] = {
     CTL_ROWS_LISTEN(struct bench_config, common, "5510", "16 MiB"),
     {"depth", CONFIG_I64, CONFIG_AT(struct bench_config, depth), .min = "0", .max = "9", .def = "3",
      .help = "A number."},
+    {"words", CONFIG_STRINGS, CONFIG_AT(struct bench_config, words), .max = "3", .help = "Some words."},
     {NULL},
 };
 

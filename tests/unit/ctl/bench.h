@@ -15,6 +15,7 @@
 struct bench_config {
     struct ctl_settings common;
     int64_t depth;
+    struct config_strings words;
 };
 
 extern const struct config_schema bench_schema;

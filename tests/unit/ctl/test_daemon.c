@@ -134,6 +134,28 @@ static void a_reload_is_all_or_nothing(void **state)
     assert_int_equal(daemon_end(&d, CTL_OK), CTL_OK);
 }
 
+/* Tiers hold pointers into lists, in other threads too. */
+static void a_reload_leaves_lists_where_they_are(void **state)
+{
+    struct bench *b = *state;
+    const struct bench_config *c;
+    struct daemon d;
+    char *word;
+
+    with_key(b);
+    bench_configure(b, "log: {level: error}\nwords: [one, two]\n");
+    assert_int_equal(begin(&d, b, NULL), DAEMON_RUN);
+    c = d.values;
+    word = c->words.at[1];
+    daemon_ready(&d);
+    bench_configure(b, "log: {level: warn}\nwords: [one, two]\n");
+    hup(&d);
+    assert_int_equal(c->common.log_level, LOG_LEVEL_WARN);
+    assert_ptr_equal(c->words.at[1], word);
+    assert_string_equal(word, "two");
+    assert_int_equal(daemon_end(&d, CTL_OK), CTL_OK);
+}
+
 static void a_term_signal_ends_the_loop(void **state)
 {
     struct daemon d;
@@ -157,6 +179,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(folders_that_others_can_write_to_are_refused, bench_setup,
                                         bench_teardown),
         cmocka_unit_test_setup_teardown(a_reload_is_all_or_nothing, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(a_reload_leaves_lists_where_they_are, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(a_term_signal_ends_the_loop, bench_setup, bench_teardown),
     };
 

@@ -164,6 +164,39 @@ static void bare_numbers_are_time_only_under_the_right_name(void **state)
     close_file(&f);
 }
 
+static void a_table_may_lack_times_when_it_is_let(void **state)
+{
+    struct csv_options lacking = {.may_lack_time = true}, none = {0};
+    struct file f;
+
+    (void)state;
+    assert_int_equal(open_with(&f, "a,b\n1,2\n3,4\n", &lacking), 0);
+    assert_int_equal(csv_reader_new(&f.reader, f.in, f.shape), 0);
+    assert_int_equal(f.shape->form, CSV_TIME_NONE);
+    assert_int_equal(f.shape->n_channels, 2);
+    assert_row(&f, 0, 1);
+    assert_row(&f, 0, 3);
+    assert_end(&f);
+    close_file(&f);
+
+    assert_int_equal(open_with(&f, "time,a\n1700000000,5\n", &lacking), 0);
+    assert_int_equal(f.shape->form, CSV_TIME_NUMBER);
+    close_file(&f);
+
+    assert_int_equal(open_with(&f, "a\n1\n3\n", &lacking), 0);
+    assert_int_equal(csv_reader_new(&f.reader, f.in, f.shape), 0);
+    assert_int_equal(f.shape->n_channels, 1);
+    assert_row(&f, 0, 1);
+    assert_row(&f, 0, 3);
+    assert_end(&f);
+    close_file(&f);
+
+    assert_int_equal(open_with(&f, "", &lacking), -EINVAL);
+    close_file(&f);
+    assert_int_equal(open_with(&f, "a\n1\n3\n", &none), -EINVAL);
+    close_file(&f);
+}
+
 static void columns_named_by_the_caller_win(void **state)
 {
     const char *const names[] = {"when"}, *const number[] = {"1"}, *const parts[] = {"y", "m", "d"};
@@ -500,6 +533,7 @@ int main(void)
         cmocka_unit_test(quoted_header_and_parts_as_in_beijing_air),
         cmocka_unit_test(date_and_time_as_in_room_occupancy),
         cmocka_unit_test(bare_numbers_are_time_only_under_the_right_name),
+        cmocka_unit_test(a_table_may_lack_times_when_it_is_let),
         cmocka_unit_test(columns_named_by_the_caller_win),
         cmocka_unit_test(a_zone_moves_times_that_do_not_say_theirs),
         cmocka_unit_test(unreadable_rows_are_counted_with_their_lines),

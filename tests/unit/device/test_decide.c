@@ -520,6 +520,34 @@ static void changes_wait_for_room_in_the_ring_in_order(void **state)
     end(&b);
 }
 
+/* At the stop no round comes any more. */
+static void changes_that_wait_are_told_at_the_end(void **state)
+{
+    struct feed_message m;
+    struct bench b;
+    uint32_t group, told = 0;
+
+    (void)state;
+    begin(&b, LIGHT);
+    group = declare(&b, "level", COLUMN_DOUBLE);
+    while (give_cell(&b, group, (struct cell){.f64 = 0}) == 0)
+        continue;
+    for (int i = 0; i < 10; i++)
+        give(&b, group, i % 2 == 0 ? 31 : 20);
+    assert_false(decide_finish(b.decide));
+    for (int round = 0; round < 2; round++) {
+        while (next(&b, &m) != 0)
+            if (m.kind == FEED_DECISION)
+                assert_int_equal(m.decision.raised, told++ % 2 == 0);
+        if (round == 0) {
+            assert_true(told < 10);
+            assert_true(decide_finish(b.decide));
+        }
+    }
+    assert_int_equal(told, 10);
+    end(&b);
+}
+
 static void a_replayed_row_waits_until_its_change_has_room_too(void **state)
 {
     struct feed_message m;
@@ -628,6 +656,7 @@ int main(void)
         cmocka_unit_test(what_does_not_suit_is_said_and_left_alone),
         cmocka_unit_test(a_pattern_has_a_bounded_number_of_instances),
         cmocka_unit_test(changes_wait_for_room_in_the_ring_in_order),
+        cmocka_unit_test(changes_that_wait_are_told_at_the_end),
         cmocka_unit_test(a_replayed_row_waits_until_its_change_has_room_too),
         cmocka_unit_test(an_output_that_fails_is_said_once_and_tried_again),
         cmocka_unit_test(a_file_takes_one_and_zero),

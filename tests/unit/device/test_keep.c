@@ -2,6 +2,7 @@
 #include "device/keep/keep.h"
 
 #include "device/keep/what_if.h"
+#include "tests/lib/tmpdir.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -292,6 +293,76 @@ static uint64_t try_policies(const struct codec_table *t, const char *path)
     return n * t->n_samples;
 }
 
+static void blocks_are_cut_by_time_as_by_rows(void **state)
+{
+    static const struct {
+        uint32_t block_rows, blocks;
+        int64_t pack_ns;
+    } cases[] = {{100, 10, 0}, {100, 1000, S}, {100, 100, 10 * S}, {100, 10, 1000 * S}, {5, 200, 10 * S}};
+    struct tmpdir dir;
+    struct codec_table *t;
+    struct csv_options csv = {.zone = "UTC"};
+    struct errmsg err = {""};
+    uint64_t last_bytes = 0;
+    FILE *f;
+
+    (void)state;
+    tmpdir_init(&dir);
+    f = fopen(tmpdir_path(&dir, "n.csv"), "w");
+    fprintf(f, "time,v\n");
+    for (unsigned i = 0; i < 1000; i++)
+        fprintf(f, "%u,%u\n", 1700000000 + i, i % 7);
+    fclose(f);
+    assert_int_equal(codec_table_new(&t, dir.joined, &csv, &err), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct what_if_options o = {
+            .table = t, .only_column = -1, .block_rows = cases[i].block_rows, .pack_ns = cases[i].pack_ns};
+        struct what_if_policy raw = {.policy = KEEP_RAW};
+        struct what_if_result r;
+        struct what_if *w;
+
+        assert_int_equal(what_if_new(&w, &o), 0);
+        assert_int_equal(what_if_run(w, &raw, &r), 0);
+        assert_int_equal(r.blocks, cases[i].blocks);
+        if (cases[i].blocks > 100)
+            assert_true(r.bytes > last_bytes);
+        last_bytes = r.bytes;
+        what_if_free(w);
+    }
+    codec_table_free(t);
+    tmpdir_deinit(&dir);
+}
+
+static void a_recording_of_centuries_is_tried(void **state)
+{
+    struct what_if_options o = {.only_column = -1, .block_rows = 100};
+    struct what_if_policy ladder[WHAT_IF_POLICIES_MAX];
+    struct tmpdir dir;
+    struct codec_table *t;
+    struct csv_options csv = {.zone = "UTC"};
+    struct errmsg err = {""};
+    struct what_if *w;
+    FILE *f;
+
+    (void)state;
+    tmpdir_init(&dir);
+    f = fopen(tmpdir_path(&dir, "n.csv"), "w");
+    fprintf(f, "time,v\n-9200000000,1\n0,2\n9200000000,3\n");
+    fclose(f);
+    assert_int_equal(codec_table_new(&t, dir.joined, &csv, &err), 0);
+    o.table = t;
+    assert_int_equal(what_if_new(&w, &o), 0);
+    assert_true(what_if_recording(w)->days > 100 * 365);
+    for (unsigned i = 0, n = what_if_ladder(w, ladder); i < n; i++) {
+        struct what_if_result r;
+
+        assert_int_equal(what_if_run(w, &ladder[i], &r), 0);
+    }
+    what_if_free(w);
+    codec_table_free(t);
+    tmpdir_deinit(&dir);
+}
+
 static uint64_t check_file(const char *path)
 {
     static const double fractions[] = {0.0005, 0.001, 0.005, 0.01, 0.05};
@@ -371,6 +442,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_leaves_the_deadband),
+        cmocka_unit_test(blocks_are_cut_by_time_as_by_rows),
+        cmocka_unit_test(a_recording_of_centuries_is_tried),
         cmocka_unit_test(percent_is_of_the_last_one_sent),
         cmocka_unit_test(integers_are_compared_exactly),
         cmocka_unit_test(texts_and_quality_are_told_at_once),

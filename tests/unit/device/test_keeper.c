@@ -5,10 +5,12 @@
 
 #include "recorder.h"
 
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -371,10 +373,50 @@ static void wrong_policies_name_line_field_and_remedy(void **state)
     }
 }
 
+static void windows_without_room_for_their_columns_are_told(void **state)
+{
+    static const char long_name[] = "a23456789.123456789.123456789.123456789.123456789.123456789";
+    struct source_channel channels[BLOCK_COLUMNS_MAX];
+    struct source_group many = {channels, 52}, taken = {channels, 2}, named = {channels, 1};
+    static const struct {
+        int rc;
+        const char *channel, *text;
+    } said[] = {{-ENOSPC, "c51", "four columns"},
+                {-EEXIST, "t", "there already"},
+                {-ENAMETOOLONG, long_name, "shorter"}};
+    char names[52][8];
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof said / sizeof said[0]; i++) {
+        const struct source_group *groups[] = {&many, &taken, &named};
+        struct bench b;
+
+        for (unsigned k = 0; k < 52; k++) {
+            snprintf(names[k], sizeof names[k], "c%u", k);
+            channels[k] = (struct source_channel){i == 2 ? long_name : names[k], "", COLUMN_DOUBLE};
+        }
+        if (i == 1) {
+            channels[0].name = "t.count";
+            channels[1].name = "t";
+        }
+        begin(&b, "name: s\nchannels: [{name: t.count}, {name: \"*\", keep: aggregate, aggregate_ms: 10 s}]",
+              false);
+        for (unsigned again = 0; again < 2; again++)
+            assert_int_equal(b.sink->group(b.sink->ctx, groups[i], &b.group), said[i].rc);
+        assert_true(next(&b));
+        assert_int_equal(b.m.kind, FEED_EVENT);
+        assert_string_equal(b.m.event.channel, said[i].channel);
+        assert_non_null(strstr(b.m.event.text, said[i].text));
+        assert_false(next(&b));
+        end(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_without_policy_passes),
+        cmocka_unit_test(windows_without_room_for_their_columns_are_told),
         cmocka_unit_test(a_suppressed_cell_is_absent_and_an_empty_row_is_none),
         cmocka_unit_test(nothing_is_remembered_of_a_row_that_found_no_room),
         cmocka_unit_test(windows_are_rows_of_their_own),

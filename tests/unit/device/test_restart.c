@@ -360,7 +360,8 @@ static void a_replay_killed_at_any_row_is_in_the_spool_exactly_once(void **state
         int status;
 
         snprintf(more, sizeof more,
-                 "commit_ms: %d\nstore:\n  map_bytes: 16 MiB\nhealth_s: 86400\nsources:\n  - type: count\n   "
+                 "commit_ms: %d\npack:\n  ms: 1000\nstore:\n  map_bytes: 16 MiB\nhealth_s: 86400\nsources:\n "
+                 " - type: count\n   "
                  " name: c\n    "
                  "rows: %d\n    kill_at: %" PRIu64 "\n",
                  i % 3 == 0 ? 0 : 5, ROWS, kill_at);
@@ -385,11 +386,11 @@ static void write_learning(struct bench *b, unsigned rows, unsigned kill_at)
 {
     char more[400];
 
-    snprintf(
-        more, sizeof more,
-        "commit_ms: 0\npack:\n  rows: 10\nstore:\n  map_bytes: 16 MiB\nhealth_s: 86400\nsources:\n  - type: "
-        "count\n    name: c\n    rows: %u\n    kill_at: %u\n",
-        rows, kill_at);
+    snprintf(more, sizeof more,
+             "commit_ms: 0\npack:\n  rows: 10\n  ms: 1000\nstore:\n  map_bytes: 16 MiB\nhealth_s: "
+             "86400\nsources:\n  - type: "
+             "count\n    name: c\n    rows: %u\n    kill_at: %u\n",
+             rows, kill_at);
     write_config(b, more);
 }
 
@@ -466,7 +467,7 @@ static void a_clean_stop_keeps_the_rows_of_an_open_block(void **state)
     struct bench *b = *state;
     struct found found;
 
-    write_config(b, "commit_ms: 600000\npack:\n  ms: 600000\nstore:\n  map_bytes: 16 MiB\nsources:\n  - "
+    write_config(b, "commit_ms: 600000\nstore:\n  map_bytes: 16 MiB\nsources:\n  - "
                     "type: count\n    name: c\n"
                     "    rows: 42\n");
     assert_int_equal(run_daemon(b), 0);
@@ -508,11 +509,11 @@ static void a_replay_killed_at_any_row_is_accounted_for_exactly(void **state)
 
         while (kill_at < ROWS) {
             kill_at += 1 + rng_below(&rng, ROWS / 6);
-            snprintf(
-                source, sizeof source,
-                "commit_ms: 3\npack:\n  rows: 37\nsources:\n  - type: count\n    name: c%u\n    rows: %d\n"
-                "    kill_at: %" PRIu64 "\n    channels: [{name: n, %s}]\n",
-                k, ROWS, kill_at < ROWS ? kill_at : 0, keeps[k]);
+            snprintf(source, sizeof source,
+                     "commit_ms: 3\npack:\n  rows: 37\n  ms: 1000\nsources:\n  - type: count\n    name: "
+                     "c%u\n    rows: %d\n"
+                     "    kill_at: %" PRIu64 "\n    channels: [{name: n, %s}]\n",
+                     k, ROWS, kill_at < ROWS ? kill_at : 0, keeps[k]);
             write_config(b, source);
             if (kill_at < ROWS)
                 assert_int_equal(WTERMSIG(run_daemon(b)), SIGKILL);

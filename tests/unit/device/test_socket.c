@@ -58,6 +58,20 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void a_socket_that_is_in_use_is_left_to_its_owner(void **state)
+{
+    struct bench *b = *state;
+    void *config = recorder_config(&source_socket, ""), *second = NULL;
+    struct source_open o = {.name = "second", .config = config, .run_dir = b->dir.path};
+    struct errmsg err = {""};
+
+    assert_int_equal(source_socket.open(&o, &second, &err), -EADDRINUSE);
+    assert_non_null(strstr(err.text, "send.sock: "));
+    assert_non_null(strstr(err.text, "a path of its own"));
+    recorder_config_free(&source_socket, config);
+    assert_int_equal(send(b->fd, "a=1", 3, 0), 3);
+}
+
 /* Sends a line and lets the source take it. */
 static void say(struct bench *b, const char *line)
 {
@@ -154,6 +168,7 @@ static void without_room_the_sender_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_socket_that_is_in_use_is_left_to_its_owner, set_up, tear_down),
         cmocka_unit_test_setup_teardown(values_have_the_type_they_look_like, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_same_channels_in_any_order_are_one_group, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lines_that_are_not_readings_are_refused_with_a_reason, set_up,

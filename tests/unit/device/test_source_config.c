@@ -180,10 +180,66 @@ static void more_kinds_than_there_is_room_for_are_an_error(void **state)
     assert_non_null(strstr(err.text, "more than 16 kinds"));
 }
 
+static void a_channel_that_no_pattern_can_match_is_refused(void **state)
+{
+    static const char socket[] = "  - {type: socket, name: s, channels: [{name: \"%s\"}]}\n";
+    static const char *const good[] = {"t", "t*", "{a,b}.x", "**"};
+    static const struct {
+        const char *name, *said;
+    } bad[] = {
+        {"t{a,b", "d.yaml:4:41: sources[0].channels[0].name: pattern \"*/*/t{a,b\" has '{' without '}' in "
+                  "the same part\n"},
+        {"x=1", "d.yaml:4:41: sources[0].channels[0].name: has a character that no channel's name has; Write "
+                "the name "
+                "of a channel alone, with * and {a,b}.\n"},
+        {"s/t", "d.yaml:4:41: sources[0].channels[0].name: has a character that no channel's name has; Write "
+                "the name "
+                "of a channel alone, with * and {a,b}.\n"},
+    };
+    char yaml[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        snprintf(yaml, sizeof yaml, socket, good[i]);
+        must_say(yaml, "");
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(yaml, sizeof yaml, socket, bad[i].name);
+        must_say(yaml, bad[i].said);
+    }
+}
+
+/* The device would make a descriptor that it cannot read itself, and end. */
+static void a_unit_with_control_characters_is_refused(void **state)
+{
+    (void)state;
+    must_say("  - {type: socket, name: s, channels: [{name: t, unit: \"\\u00b0C\"}]}\n", "");
+    must_say("  - {type: socket, name: s, channels: [{name: t, unit: \"\\a\"}]}\n",
+             "d.yaml:4:50: sources[0].channels[0].unit: has line breaks or other control characters; Remove "
+             "them.\n");
+    must_say("  - {type: socket, name: s, channels: [{name: t, unit: \"\\u009b\"}]}\n",
+             "d.yaml:4:50: sources[0].channels[0].unit: has line breaks or other control characters; Remove "
+             "them.\n");
+    must_say("  - {type: exec, name: s, command: [x], expect: [{name: t, unit: \"a\\nb\"}]}\n",
+             "d.yaml:4:60: sources[0].expect[0].unit: has line breaks or other control characters; Remove "
+             "them.\n");
+    if (modbus_link_lacks() == NULL)
+        must_say(
+            "  - {type: modbus, name: s, host: h, registers: [{name: t, address: 0, unit: \"a\\tb\"}]}\n",
+            "d.yaml:4:72: sources[0].registers[0].unit: has line breaks or other control characters; Remove "
+            "them.\n");
+    if (mqtt_client_lacks() == NULL)
+        must_say("  - {type: mqtt, name: s, host: h, topics: [{filter: t, channel: t, unit: \"\\x7f\"}]}\n",
+                 "d.yaml:4:69: sources[0].topics[0].unit: has line breaks or other control characters; "
+                 "Remove them.\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_modbus_timeout_is_no_longer_than_the_interval),
+        cmocka_unit_test(a_channel_that_no_pattern_can_match_is_refused),
+        cmocka_unit_test(a_unit_with_control_characters_is_refused),
         cmocka_unit_test(wrong_modbus_sources_are_said_with_a_remedy),
         cmocka_unit_test(wrong_mqtt_sources_are_said_with_a_remedy),
         cmocka_unit_test(wrong_exec_sources_are_said_with_a_remedy),

@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "tests/lib/tmpdir.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -148,6 +149,62 @@ static void csv_starts_anew_when_the_file_has_become_shorter(void **state)
     source_csv.close(self);
     recorder_deinit(&r);
     tmpdir_deinit(&dir);
+}
+
+/* A file that somebody writes ends anywhere at the moment of the stop. What comes behind it then, and the
+ * values that are given at the next start. */
+static void csv_gives_a_last_line_again_that_has_become_longer(void **state)
+{
+    static const struct {
+        const char *last, *more;
+        double values[3]; /* NaN: no more */
+    } cases[] = {
+        {"2,12", ".75\n3,13\n", {12.75, 13, NAN}},
+        {"2,12", "\n3,13\n", {13, NAN}},
+        {"2,12", "\r\n3,13\n", {13, NAN}},
+        {"2,12\r", "\n3,13\n", {13, NAN}},
+        {"2,12\n", "3,13\n", {13, NAN}},
+        {"2,12\n", "\n3,13", {13, NAN}},
+        {"2,1", "4\n3,13", {14, 13, NAN}},
+        {"\"2\",\"12\"", "\n3,13\n\"4\",\"14\"\n", {13, 14, NAN}},
+        {"\"2\",\"12", "5\"\n3,13\n", {125, 13, NAN}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct source_position position;
+        struct tmpdir dir;
+        struct recorder r;
+        char yaml[600];
+        void *self;
+        FILE *f;
+
+        tmpdir_init(&dir);
+        f = fopen(tmpdir_path(&dir, "n.csv"), "w");
+        fprintf(f, "time,v\n0,10\n1,11\n%s", cases[i].last);
+        fclose(f);
+        snprintf(yaml, sizeof yaml, "path: %s\nspeed: max\n", dir.joined);
+        recorder_init(&r);
+        self = open_source(&source_csv, yaml, NULL);
+        run(&source_csv, self, &r, 10);
+        assert_int_equal(r.n_rows, 3);
+        position = r.rows[2].position;
+        source_csv.close(self);
+        f = fopen(dir.joined, "a");
+        fputs(cases[i].more, f);
+        fclose(f);
+        r.n_rows = r.n_groups = 0;
+        self = open_source(&source_csv, yaml, &position);
+        run(&source_csv, self, &r, 10);
+        for (uint32_t k = 0; k < r.n_rows; k++)
+            if (r.rows[k].cells[0].f64 != cases[i].values[k])
+                fail_msg("case %zu, row %u: %g", i, k, r.rows[k].cells[0].f64);
+        if (!isnan(cases[i].values[r.n_rows]))
+            fail_msg("case %zu: %u rows", i, r.n_rows);
+        source_csv.close(self);
+        recorder_deinit(&r);
+        tmpdir_deinit(&dir);
+    }
 }
 
 /* What is due in centuries is not given at once. */
@@ -319,6 +376,7 @@ int main(void)
         cmocka_unit_test(csv_goes_on_exactly_behind_the_position),
         cmocka_unit_test(csv_starts_anew_when_the_file_was_replaced),
         cmocka_unit_test(csv_starts_anew_when_the_file_has_become_shorter),
+        cmocka_unit_test(csv_gives_a_last_line_again_that_has_become_longer),
         cmocka_unit_test(csv_waits_however_far_the_next_row_is),
         cmocka_unit_test(csv_keeps_the_recorded_pace),
         cmocka_unit_test(plant_is_a_function_of_seed_and_row),

@@ -47,7 +47,7 @@ static void what_it_says(void **state)
     struct buf file = {0}, again = {0};
     struct infer_model *m;
     struct errmsg err;
-    struct span bytes;
+    struct span bytes, key, text;
 
     (void)state;
     sample_model_write(&file);
@@ -59,6 +59,10 @@ static void what_it_says(void **state)
     assert_true(span_equal(infer_model_text(m, "name"), span_str("sample")));
     assert_true(span_equal(infer_model_text(m, "labels"), span_str("low,high")));
     assert_int_equal(infer_model_text(m, "source").len, 0);
+    assert_true(infer_model_text_at(m, 0, &key, &text) && span_equal(key, span_str("labels")) &&
+                span_equal(text, span_str("low,high")));
+    assert_true(infer_model_text_at(m, 1, &key, &text) && span_equal(key, span_str("name")));
+    assert_false(infer_model_text_at(m, 2, &key, &text));
     assert_true(span_equal(infer_model_recipe(m), span_str("recipe")));
     assert_int_equal(infer_model_file_bytes(m), file.len);
     assert_memory_equal(infer_model_hash(m), file.data + file.len - 32, 32);

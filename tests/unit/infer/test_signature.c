@@ -33,6 +33,11 @@ static int signature_of(const struct buf *file, const uint8_t (*keys)[32], size_
     struct errmsg err;
     int r = infer_model_read(bytes, NULL, &m, &err) == 0 ? (int)infer_model_signature(m, keys, n) : -1;
 
+    if (r == INFER_SIGNATURE_NONE)
+        assert_null(infer_model_signer(m));
+    else if (r == INFER_SIGNATURE_GOOD && n == 1)
+        assert_memory_equal(infer_model_signer(m), keys[0], 32);
+
     infer_model_free(m);
     free((void *)(uintptr_t)bytes.data);
     return r;

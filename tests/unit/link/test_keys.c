@@ -321,6 +321,21 @@ static void one_kind_of_file_is_not_taken_for_the_other(void **state)
     assert_int_equal(node_keys_save(f->file, &k, &f->err), 0);
     assert_int_equal(operator_keys_load(f->file, &o, &f->err), -EBADMSG);
     assert_non_null(strstr(f->err.text, "fogline-operator-keys 1"));
+    assert_int_equal(model_keys_load(f->file, &o, &f->err), -EBADMSG);
+    assert_non_null(strstr(f->err.text, "fogline-model-keys 1"));
+}
+
+static void keys_for_models_come_back_and_are_not_the_operators(void **state)
+{
+    struct folder *f = *state;
+    struct operator_keys k, k2;
+
+    operator_keys_generate(&k);
+    assert_int_equal(model_keys_save(f->file, &k, &f->err), 0);
+    assert_int_equal(model_keys_load(f->file, &k2, &f->err), 0);
+    assert_memory_equal(&k, &k2, sizeof k);
+    assert_int_equal(operator_keys_load(f->file, &k2, &f->err), -EBADMSG);
+    assert_int_equal(model_keys_save(f->file, &k, &f->err), -EEXIST);
 }
 
 /* ---- what follows from keys ---- */
@@ -414,6 +429,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_of_someone_else_is_refused, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_folder_others_may_write_in_is_refused, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(damaged_files_are_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(keys_for_models_come_back_and_are_not_the_operators, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(one_kind_of_file_is_not_taken_for_the_other, make_folder,
                                         remove_folder),
         cmocka_unit_test(both_ends_derive_the_same_keys_and_each_purpose_its_own),

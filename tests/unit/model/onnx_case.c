@@ -15,10 +15,10 @@ int onnx_case_open(struct onnx_case *c, const char *path, struct errmsg *err)
     return onnx_model_read(span_of(c->bytes.data, c->bytes.len), &c->onnx, err);
 }
 
-static int write_and_read(struct onnx_case *c, const struct infer_build *b, struct errmsg *err)
+static int write_and_read(struct onnx_case *c, const struct infer_build *b, const struct infer_limits *limits,
+                          struct errmsg *err)
 {
     struct buf out = {0};
-    struct infer_limits limits = {.file_bytes = 512U << 20, .arena_bytes = 512U << 20};
     int r = infer_build_write(b, &out, err);
 
     if (r == 0) {
@@ -28,13 +28,14 @@ static int write_and_read(struct onnx_case *c, const struct infer_build *b, stru
     }
     if (r == 0) {
         memcpy(c->file, out.data, out.len);
-        r = infer_model_read(span_of(c->file, out.len), &limits, &c->model, err);
+        r = infer_model_read(span_of(c->file, out.len), limits, &c->model, err);
     }
     buf_deinit(&out);
     return r;
 }
 
 int onnx_case_import(struct onnx_case *c, struct onnx_import_options options,
+                     const struct infer_limits *limits,
                      const struct onnx_tensor *(*value_of)(void *context, const char *input), void *context,
                      struct errmsg *err)
 {
@@ -59,7 +60,7 @@ int onnx_case_import(struct onnx_case *c, struct onnx_import_options options,
     }
     if (r != 0)
         return ONNX_CASE_REFUSED;
-    r = write_and_read(c, b, err);
+    r = write_and_read(c, b, limits, err);
     infer_build_free(b);
     return r;
 }

@@ -27,6 +27,7 @@ int onnx_case_open(struct onnx_case *c, const char *path, struct errmsg *err);
 /* Imports it. Where an input has to be a constant, `value_of` is asked for it; NULL: it is refused.
  * ONNX_CASE_REFUSED and the sentence; negative: what was made of it cannot be run. */
 int onnx_case_import(struct onnx_case *c, struct onnx_import_options options,
+                     const struct infer_limits *limits,
                      const struct onnx_tensor *(*value_of)(void *context, const char *input), void *context,
                      struct errmsg *err);
 void onnx_case_close(struct onnx_case *c); /* accepts zero; the case is zero again */

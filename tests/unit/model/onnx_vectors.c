@@ -156,6 +156,8 @@ static bool run_data(struct onnx_case *c, const struct data *d, struct errmsg *w
 
 enum outcome { PASS, FAIL, REFUSED };
 
+static const struct infer_limits limits = {.file_bytes = 512U << 20, .arena_bytes = 512U << 20};
+
 static enum outcome try_folder(const char *folder, struct onnx_case *c, struct errmsg *why)
 {
     static struct data d;
@@ -184,7 +186,7 @@ static enum outcome try_folder(const char *folder, struct onnx_case *c, struct e
         c->model = NULL;
         c->file = NULL;
         c->n_bound = 0;
-        r = onnx_case_import(c, (struct onnx_import_options){0}, value_of, &given, why);
+        r = onnx_case_import(c, (struct onnx_import_options){0}, &limits, value_of, &given, why);
         good = r == 0 && run_data(c, &d, why);
         free_data(&d);
         if (!good)

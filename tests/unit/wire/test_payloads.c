@@ -202,6 +202,28 @@ static void measured(const char *name, double value)
     m.health.measures = list;
 }
 
+static void mended_text_is_taken(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"", ""},
+        {"tab\t, line\n, \xe2\x82\xac, \xf0\x9f\x94\xa7", "tab\t, line\n, \xe2\x82\xac, \xf0\x9f\x94\xa7"},
+        {"cut \xe2\x82", "cut ??"},
+        {"\x1b]0;title\x07", "?]0;title?"},
+        {"\xc2\x9b 1m\x7f", "?? 1m?"},
+        {"\xc0\xaf\xff", "???"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        char text[64];
+
+        snprintf(text, sizeof text, "%s", pairs[i][0]);
+        wire_text_mend(text);
+        assert_string_equal(text, pairs[i][1]);
+        EVENT(WIRE_OK, m.event.text = text);
+    }
+}
+
 static void health_and_reply_out_of_range_are_refused(void **state)
 {
     static Fogline__V1__Reduced *many[WIRE_REDUCED_MAX + 1];
@@ -316,6 +338,7 @@ int main(void)
         cmocka_unit_test(covers_out_of_range_are_refused),
         cmocka_unit_test(events_out_of_range_are_refused),
         cmocka_unit_test(text_that_a_terminal_would_obey_is_refused),
+        cmocka_unit_test(mended_text_is_taken),
         cmocka_unit_test(health_and_reply_out_of_range_are_refused),
         cmocka_unit_test(documents_out_of_range_are_refused),
         cmocka_unit_test(a_flood_is_seen_in_whatever_message_it_hides),

@@ -1,0 +1,40 @@
+/* feed_private.h - what stands in the rings, byte by byte, and what both halves of a feed share. For feed.c
+ * (producer) and feed_read.c (consumer) only: each touches its own part alone. */
+#ifndef FOGLINE_DEVICE_FEED_PRIVATE_H
+#define FOGLINE_DEVICE_FEED_PRIVATE_H
+
+#include "device/feed.h"
+
+enum { FEED_ABSENT = 0xff, FEED_HAS_POSITION = 1, FEED_HAS_REDUCED = 2, FEED_IS_ACCOUNT = 4 };
+
+struct feed_head {
+    uint8_t kind, flags, source, pad;
+    uint16_t group, n;
+};
+
+struct feed_row_head {
+    struct feed_head head;
+    int64_t time_ns;
+    uint64_t mono_ns;
+};
+
+/* Types of the columns of each group: the producer's to write rows, the consumer's to read them. */
+struct feed_shape {
+    uint32_t n;
+    bool all_fixed; /* no text column */
+    uint8_t type[BLOCK_COLUMNS_MAX];
+};
+
+struct feed {
+    struct ring *live, *replay;
+    bool wake_each, urgent;
+    unsigned n_sources;
+    struct sink_of *sinks; /* n_sources, the producer's */
+    uint32_t n_groups;
+    struct feed_shape *made, *known; /* SOURCE_GROUPS_MAX each: producer's, consumer's */
+    struct feed_counters counters;
+    struct feed_channel channels[BLOCK_COLUMNS_MAX]; /* of the group read last */
+    struct cell cells[BLOCK_COLUMNS_MAX];            /* of the row read last */
+};
+
+#endif
