@@ -168,6 +168,10 @@ static void read_process(struct health *h, int64_t mono_ns, double *ret)
         own_s = (double)(user + system) / ticks_s;
         since_s = h->has_last ? (double)(mono_ns - h->last_mono_ns) / NS_PER_S
                               : (double)mono_ns / NS_PER_S - (double)started_ticks / ticks_s;
+        /* The start is told with the time that the machine slept before it, mono_ns is without: then nothing
+         * but now is known of it. */
+        if (!h->has_last && since_s < 0)
+            since_s = 0;
         if (!h->has_last)
             h->began_mono_ns = mono_ns - (int64_t)(since_s * NS_PER_S);
         if (since_s > 0)

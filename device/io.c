@@ -75,6 +75,9 @@ static void on_round(void *ctx)
     io_run_commands(io);
     now_ms = loop_now_ms(io->daemon->loop);
     io_close_packs(io, now_ms);
+    /* A reload may have made it sooner. */
+    if (io->health_at_ms > now_ms + io->config->health_s * 1000)
+        io->health_at_ms = io_boundary_ms(io, io->config->health_s * 1000, now_ms + 1);
     if (now_ms >= io->health_at_ms) {
         io->health_at_ms = io_boundary_ms(io, io->config->health_s * 1000, now_ms + 1);
         /* What it says of samples that were not sent is what the last commit made durable: another one for

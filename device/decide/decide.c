@@ -181,21 +181,35 @@ struct decide_who decide_who(const struct decide *d, uint32_t instance)
 
 /* ---- changes ---- */
 
+/* One ring that is full holds back its own changes only: those of a replay stand before their row. */
 static void tell_untold(struct decide *d)
 {
-    unsigned told = 0;
+    bool is_full[2] = {false, false};
+    unsigned kept = 0;
 
-    while (told < d->n_untold && feed_decision(d->feed, d->untold[told].source, &d->untold[told].decision))
-        told++;
-    d->n_untold -= told;
-    if (told > 0 && d->n_untold > 0)
-        memmove(d->untold, d->untold + told, d->n_untold * sizeof *d->untold);
+    for (unsigned i = 0; i < d->n_untold; i++) {
+        struct untold u = d->untold[i];
+        bool *full = &is_full[d->sources[u.source].replayable];
+
+        *full = *full || !feed_decision(d->feed, u.source, &u.decision);
+        if (*full)
+            d->untold[kept++] = u;
+    }
+    d->n_untold = kept;
+}
+
+static bool is_held_back(const struct decide *d, unsigned source)
+{
+    for (unsigned i = 0; i < d->n_untold; i++)
+        if (d->sources[d->untold[i].source].replayable == d->sources[source].replayable)
+            return true;
+    return false;
 }
 
 static void tell(struct decide *d, unsigned source, const struct feed_decision *decision)
 {
     tell_untold(d);
-    if (d->n_untold == 0 && feed_decision(d->feed, source, decision))
+    if (!is_held_back(d, source) && feed_decision(d->feed, source, decision))
         return;
     if (d->n_untold < DECIDE_INSTANCES_MAX)
         d->untold[d->n_untold++] = (struct untold){source, *decision};

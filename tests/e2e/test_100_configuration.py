@@ -1,4 +1,5 @@
 """Configuration files: all errors at once, with their place; reloads that change all or nothing; starts that fail say why."""
+import json
 import os
 import re
 import shutil
@@ -90,6 +91,23 @@ def test_a_source_whose_library_is_not_installed_names_the_package(system, tmp_p
     assert re.search(rf"other\.yaml:{line + 1}:\d+: sources\[1\]\.type: needs libmodbus\.so\.5; install libmodbus5 ", err[1])
     code, err, _ = check(system, "dev-1", good)
     assert code == 0, "what uses neither does not miss them"
+
+
+def test_a_reload_to_more_frequent_reports_does_not_wait_for_the_next(system):
+    s = system
+
+    def reports():
+        listed = s.ctl("dev-1", "store", "ls", "--json", "--limit", "10000").stdout.splitlines()
+        return [r for r in map(json.loads, listed) if r["kind"] == "health"]
+
+    s.nodes["dev-1"].config["health_s"] = 86400
+    s.write_config("dev-1")
+    s.start("dev-1")
+    assert reports() == []
+    s.nodes["dev-1"].config["health_s"] = 1
+    s.write_config("dev-1")
+    s.signal("dev-1", signal.SIGHUP)
+    until("a report", reports)
 
 
 def test_reload_changes_all_or_nothing(system):

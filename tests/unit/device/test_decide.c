@@ -98,11 +98,11 @@ struct bench {
     struct device_config config;
     struct clock_fake now;
     struct clock clock;
-    struct ring *ring;
+    struct ring *ring, *other_ring; /* that of the source tank; of sources of the other sort */
     struct feed *feed;
     struct sampler *sampler;
     struct decide *decide;
-    const struct source_sink *sink;
+    const struct source_sink *sink, *other_sink;
     int64_t next_ns;
 };
 
@@ -132,7 +132,9 @@ static void begin_after(struct bench *b, const char *yaml, bool replayable,
     assert_int_equal(problems.n, 0);
     b->clock = clock_fake_of(&b->now);
     assert_int_equal(ring_new(&b->ring, RING_MIN_BYTES), 0);
-    fo.live = fo.replay = b->ring;
+    assert_int_equal(ring_new(&b->other_ring, RING_MIN_BYTES), 0);
+    fo.live = replayable ? b->other_ring : b->ring;
+    fo.replay = replayable ? b->ring : b->other_ring;
     assert_int_equal(feed_new(&b->feed, &fo), 0);
     o.clock = &b->clock;
     o.feed = b->feed;
@@ -144,7 +146,7 @@ static void begin_after(struct bench *b, const char *yaml, bool replayable,
     so.feed = b->feed;
     so.listeners = &listener;
     assert_int_equal(sampler_new(&b->sampler, &so), 0);
-    (void)sampler_sink(b->sampler, 1, false, &no_channels);
+    b->other_sink = sampler_sink(b->sampler, 1, false, &no_channels);
     b->sink = sampler_sink(b->sampler, 0, replayable, &no_channels);
     b->next_ns = decide_round(b->decide, b->now.mono_ns);
 }
@@ -160,6 +162,7 @@ static void end(struct bench *b)
     sampler_free(b->sampler);
     feed_free(b->feed);
     ring_free(b->ring);
+    ring_free(b->other_ring);
     config_free_values(&b->tier.schema, &b->config);
 }
 
@@ -548,6 +551,32 @@ static void changes_that_wait_are_told_at_the_end(void **state)
     end(&b);
 }
 
+static void a_full_ring_of_live_rows_does_not_part_a_replayed_row_from_its_change(void **state)
+{
+    struct source_channel channels[] = {{"level", "", COLUMN_DOUBLE}};
+    struct source_group g = {channels, 1};
+    struct cell cell = {.f64 = 0};
+    struct source_row row = {.mono_ns = 1, .cells = &cell, .n_cells = 1};
+    struct feed_message m;
+    struct bench b;
+    uint32_t group;
+
+    (void)state;
+    begin_after(&b, "rules: [{type: above, name: hot, channel: '*/level', limit: 30}]\n", true, NULL, 0);
+    group = declare(&b, "level", COLUMN_DOUBLE);
+    assert_int_equal(b.other_sink->group(b.other_sink->ctx, &g, &row.group), 0);
+    while (b.other_sink->row(b.other_sink->ctx, &row) == 0)
+        continue;
+    for (int i = 0; i < 10; i++) { /* more than one ring has room for */
+        cell.f64 = i % 2 == 0 ? 31 : 20;
+        assert_int_equal(b.other_sink->row(b.other_sink->ctx, &row), SINK_FULL);
+    }
+    assert_int_equal(give_cell(&b, group, (struct cell){.f64 = 40}), 0);
+    assert_int_equal(next(&b, &m), FEED_DECISION);
+    assert_int_equal(next(&b, &m), FEED_ROW);
+    end(&b);
+}
+
 static void a_replayed_row_waits_until_its_change_has_room_too(void **state)
 {
     struct feed_message m;
@@ -657,6 +686,7 @@ int main(void)
         cmocka_unit_test(a_pattern_has_a_bounded_number_of_instances),
         cmocka_unit_test(changes_wait_for_room_in_the_ring_in_order),
         cmocka_unit_test(changes_that_wait_are_told_at_the_end),
+        cmocka_unit_test(a_full_ring_of_live_rows_does_not_part_a_replayed_row_from_its_change),
         cmocka_unit_test(a_replayed_row_waits_until_its_change_has_room_too),
         cmocka_unit_test(an_output_that_fails_is_said_once_and_tried_again),
         cmocka_unit_test(a_file_takes_one_and_zero),

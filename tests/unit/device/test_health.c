@@ -98,6 +98,26 @@ static void supplies_and_zones_are_summed_up(void **state)
     health_free(h);
 }
 
+/* Ten hours of the time since the boot, in which the kernel counts the start of processes, the monotonic
+ * clock stood still. */
+static void a_sleep_before_the_start_makes_no_wild_pace(void **state)
+{
+    double m[HEALTH_MEASURES];
+    struct health *h;
+
+    (void)state;
+    put("proc/self/io", "rchar: 1\nwchar: 2\nwrite_bytes: 4096\ncancelled_write_bytes: 0\n");
+    put("proc/self/stat", "1 (a) b) S 1 1 1 0 0 0 0 0 0 0 150 50 0 0 20 0 1 0 3610000 0\n");
+    assert_int_equal(health_new(&h, root, root), 0);
+    health_read(h, 100 * NS_PER_S, m);
+    assert_true(isnan(m[HEALTH_CPU_PERCENT]) && isnan(m[HEALTH_FLASH_BYTES_PER_DAY]));
+    health_read(h, 200 * NS_PER_S, m);
+    assert_true(fabs(m[HEALTH_FLASH_BYTES_PER_DAY] - 40.96 * 86400) < 1);
+    health_read(h, 36102 * NS_PER_S, m);
+    assert_true(m[HEALTH_FLASH_BYTES_PER_DAY] < 10000);
+    health_free(h);
+}
+
 static void what_is_not_there_is_not_known(void **state)
 {
     double m[HEALTH_MEASURES];
@@ -139,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(supplies_and_zones_are_summed_up, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(a_sleep_before_the_start_makes_no_wild_pace, make_root, remove_root),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_not_known, make_root, remove_root),
         cmocka_unit_test(this_machine_says_something_of_itself),
     };
