@@ -240,7 +240,7 @@ def test_a_slow_model_delays_no_reading_and_rules_hear_it(make_system):
         assert [a[:2] for a in until("the rule heard it", lambda: alarms(s))] == [("alarm_raised", "m/m.y")]
         late[kind] = s.fact("dev-1", "health")["tick_late_p50_us"], s.counter("dev-1", "act.ticks_missed")
         if kind == "slow":
-            assert work["p50_us"] > 10_000 and work["skipped"] > work["runs"]
+            assert work["p50_us"] > 10_000 and work["skipped"] > 0
             all_of = until("it is in the archive", lambda: enough(readings(s)))
             flow, pressure = dict(all_of["flow"]), dict(all_of["pressure"])
             for at, value in all_of["m.y"]:  # each stands at the time of what it was computed from

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { WIDE = 1024, WIDE_LAYERS = 96 };
+enum { WIDE = 1024, WIDE_LAYERS = 400 };
 
 #define SHAPE(...)                                                                                           \
     (&(struct infer_shape){.rank = sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t),                     \

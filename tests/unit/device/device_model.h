@@ -8,7 +8,7 @@ enum device_model {
     DEVICE_MODEL_SUM,     /* of inputs a, b: y = gain * (a + b) */
     DEVICE_MODEL_ROOT,    /* of inputs a, b: y = sqrt(gain * (a + b)), NaN below 0 */
     DEVICE_MODEL_WINDOWS, /* the same sum over the features of a recipe on a and b that look back */
-    DEVICE_MODEL_SLOW,    /* y = gain * (a + b), after some 10^8 operations */
+    DEVICE_MODEL_SLOW,    /* y = gain * (a + b), after 4 * 10^8 operations */
     DEVICE_MODEL_TWO,     /* of inputs a, b: y = [a, b] */
 };
 
