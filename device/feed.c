@@ -298,6 +298,24 @@ bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *
     return true;
 }
 
+bool feed_mark(struct feed *f, bool replay)
+{
+    struct feed_head head = {.kind = FEED_MARK};
+    struct ring *ring = replay ? f->replay : f->live;
+    uint8_t *message = ring_reserve(ring, sizeof head);
+
+    if (message == NULL)
+        return false;
+    put(message, &head, sizeof head);
+    ring_publish(ring, sizeof head);
+    return true;
+}
+
+bool feed_is_urgent(const struct feed *f)
+{
+    return f->urgent;
+}
+
 static int sink_event(void *ctx, const struct source_event *e)
 {
     struct sink_of *s = ctx;
