@@ -119,7 +119,8 @@ def run(args, build, root):
     names = names_of(folder)
     if not names:
         sys.exit(f"bench {name}: no CSV file below {folder}")
-    paths = {n: os.path.join(folder, n) for n in names}
+    # A path in a configuration counts from there, one on the command line from here.
+    paths = {n: os.path.abspath(os.path.join(folder, n)) for n in names}
     for n, path in paths.items():
         if not os.path.isfile(path):
             sys.exit(f"bench {name}: no {n} in {folder}; {NAB_LABELS} names it")

@@ -71,7 +71,7 @@ def test_series_with_times_that_stand_still_and_go_back(tmp_path):
     window = [str(BEGIN + timedelta(minutes=5 * (i - 3))) for i in (790, 830)]
     with open(tmp_path / "data" / "combined_windows.json", "w") as f:
         json.dump({"real/a.csv": [window]}, f)
-    r = judged("nab", "--data", str(tmp_path / "data"), "--predictions", str(tmp_path / "out"))
+    r = judged("nab", "--data", os.path.relpath(tmp_path / "data"), "--predictions", str(tmp_path / "out"))
     scores = [s for _, _, s in predicted(tmp_path / "out" / "real" / "a.csv")]
     assert len(scores) == 1000 and scores.index(max(scores)) == 800
     assert (r["rows_unlike_library"], r["standard"]["windows_hit"]) == (0, 1)
