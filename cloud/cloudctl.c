@@ -80,7 +80,7 @@ static const struct cmd cloud_verbs[] = {
     {"tail", NULL, 0, 0, "show samples as they are archived",
      "The newest block of each group first, then what comes. Late readings, older than what was shown, are "
      "not.",
-     tail_options, verb_cloud_tail},
+     tail_options, verb_archive_tail},
     {"events", "[NODE]", 0, 1, "show events and replies to commands", NULL, events_options, verb_events},
     {"command", "NODE COMMAND [ARGUMENT]", 2, 3, "order something: identify",
      "Signed with operator.key, sealed to the node, carried out at most once. The reply shows in "

@@ -1,4 +1,4 @@
-#include "cloud/block_head.h"
+#include "archive/block_head.h"
 
 #include "codec/block.h"
 

@@ -5,11 +5,11 @@
  * let go before a callback runs, so a reader that waits for its terminal never holds the collector's pages. A
  * damaged value is skipped and counted. Names come from descriptor sets at read time: blocks that came before
  * theirs get their names when it is there. Threads: one owner. */
-#ifndef FOGLINE_CLOUD_VIEW_H
-#define FOGLINE_CLOUD_VIEW_H
+#ifndef FOGLINE_ARCHIVE_VIEW_H
+#define FOGLINE_ARCHIVE_VIEW_H
 
-#include "cloud/block_head.h"
-#include "cloud/rows.h"
+#include "archive/block_head.h"
+#include "archive/rows.h"
 #include "codec/block.h"
 
 enum { VIEW_BATCH_BYTES = 512 * 1024 };

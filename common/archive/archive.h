@@ -8,21 +8,22 @@
  * archive_put for each record, archive_flush, spool_commit; after a failed commit or a rollback
  * archive_reload. Crash: as the spool; totals and samples are one transaction. Limits: 65,536 origins, 4,096
  * descriptor sets per origin. Threads: the spool's owner. */
-#ifndef FOGLINE_CLOUD_ARCHIVE_H
-#define FOGLINE_CLOUD_ARCHIVE_H
+#ifndef FOGLINE_ARCHIVE_ARCHIVE_H
+#define FOGLINE_ARCHIVE_ARCHIVE_H
 
+#include "archive/rows.h"
 #include "base/counter.h"
-#include "cloud/rows.h"
 
 enum { ARCHIVE_ORIGINS_MAX = 65536, ARCHIVE_SETS_MAX = 4096 };
 
 struct archive;
 
 struct archive_options {
-    struct spool_options spool; /* db.tables, n_tables and role are set here */
+    struct spool_options spool; /* db.tables begin with ARCHIVE_TABLE_NAMES */
+    /* Nothing is ever taken out: totals and the set of what was seen are held against the records at a start,
+     * and marks can speak of it: it has an id. */
+    bool keeps_all;
 };
-
-extern const char *const archive_table_names[CLOUD_TABLES];
 
 enum {
     ARCHIVE_WRONG_TAG = 16,
@@ -54,7 +55,7 @@ uint64_t archive_life_of(struct span id_fact, struct span restored_fact); /* of 
 /* Who a record is from. */
 struct archive_origin {
     const char *site;
-    const uint8_t *tag_key; /* KEY_BYTES of the origin's tag key */
+    const uint8_t *tag_key; /* KEY_BYTES of the origin's tag key; NULL: whoever reads it may check */
 };
 
 /* A record the spool has not seen (s: its stream). ret_has_covers: its payload carries covers (a ledger

@@ -1,8 +1,8 @@
 /* archive_private.h - the archive's mirrors. Inside archive*.c only. */
-#ifndef FOGLINE_CLOUD_ARCHIVE_PRIVATE_H
-#define FOGLINE_CLOUD_ARCHIVE_PRIVATE_H
+#ifndef FOGLINE_ARCHIVE_ARCHIVE_PRIVATE_H
+#define FOGLINE_ARCHIVE_ARCHIVE_PRIVATE_H
 
-#include "cloud/archive.h"
+#include "archive/archive.h"
 
 struct arch_set {
     uint64_t id, span_max_ns;
@@ -28,6 +28,7 @@ struct archive {
     struct spool *spool;
     struct id128 id;
     uint64_t life;
+    bool keeps_all;
     struct arch_device **devices; /* index = number - 1 */
     size_t n_devices, alloc_devices;
     uint32_t *names;             /* open addressing over devices: number, 0 free */

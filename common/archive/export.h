@@ -6,10 +6,10 @@
  * that reads back to the same bits (in JSON NaN and infinities are strings), int64 and bool exact. Order:
  * site, device, set, first time of the block, epoch, seq, row. (epoch, seq, row) names a row for ever: an
  * export never has one twice. Threads: the view's owner. */
-#ifndef FOGLINE_CLOUD_EXPORT_H
-#define FOGLINE_CLOUD_EXPORT_H
+#ifndef FOGLINE_ARCHIVE_EXPORT_H
+#define FOGLINE_ARCHIVE_EXPORT_H
 
-#include "cloud/view.h"
+#include "archive/view.h"
 
 #include <stdio.h>
 

@@ -1,12 +1,10 @@
 /* Opening an archive: its tables into mirrors, and what is damaged among them made anew. */
-#include "cloud/archive_private.h"
+#include "archive/archive_private.h"
 
 #include "base/cleanup.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-const char *const archive_table_names[CLOUD_TABLES] = {CLOUD_TABLE_NAMES};
 
 enum { ARENA_BYTES = 1024 * 1024 };
 
@@ -97,11 +95,11 @@ struct loading {
 
 static void note_damage(struct archive_damage *d, unsigned table, struct span key)
 {
-    if (table == CLOUD_TABLE_DEVICES && key.len < sizeof d->device) {
+    if (table == ARCHIVE_TABLE_DEVICES && key.len < sizeof d->device) {
         memcpy(d->device, key.data, key.len);
         d->device[key.len] = 0;
         d->n_devices++;
-    } else if (table == CLOUD_TABLE_SETS && key.len == ROWS_SET_KEY_BYTES) {
+    } else if (table == ARCHIVE_TABLE_SETS && key.len == ROWS_SET_KEY_BYTES) {
         memcpy(d->set.bytes, key.data, key.len);
         d->set.len = key.len;
         d->n_sets++;
@@ -165,7 +163,7 @@ static void forget_all(struct archive *a)
 static int load_names(struct loading *l)
 {
     struct archive *a = l->a;
-    int r = load_alone(l, CLOUD_TABLE_DEVICES, load_device);
+    int r = load_alone(l, ARCHIVE_TABLE_DEVICES, load_device);
 
     if (r == 0 && l->damage.n_devices > 0)
         r = archive_repair_device(a, &l->damage);
@@ -175,7 +173,7 @@ static int load_names(struct loading *l)
     while (r == 0 && a->n_names < 2 * (a->n_devices + 1))
         r = archive_names_grow(a);
     if (r == 0)
-        r = load_alone(l, CLOUD_TABLE_SETS, load_set);
+        r = load_alone(l, ARCHIVE_TABLE_SETS, load_set);
     if (r == 0 && l->damage.n_sets > 0)
         r = archive_repair_set(a, &l->damage);
     return r;
@@ -187,7 +185,7 @@ static int load_all(struct archive *a)
     int r = load_names(&l);
 
     if (r == 0)
-        r = load_alone(&l, CLOUD_TABLE_TOTALS, load_totals);
+        r = load_alone(&l, ARCHIVE_TABLE_TOTALS, load_totals);
     for (size_t i = 0; r == 0 && i < spool_n_streams(a->spool); i++) {
         struct spool_stream *s = spool_stream_at(a->spool, i);
 
@@ -195,7 +193,7 @@ static int load_all(struct archive *a)
         if (r == 0)
             a->streams[s->no].stream = s;
     }
-    if (r == 0)
+    if (r == 0 && a->keeps_all)
         r = archive_repair_totals(a);
     if (r == 0)
         r = archive_flush(a);
@@ -273,14 +271,12 @@ int archive_open(struct archive **ret_a, const struct archive_options *options, 
     r = wire_arena_new(&a->arena, ARENA_BYTES);
     if (r != 0)
         return r;
-    so.db.tables = archive_table_names;
-    so.db.n_tables = CLOUD_TABLES;
-    so.db.role = "cloud";
-    so.keep_seen = true; /* the archive's own tables hold what the rows say, reboot or not */
+    a->keeps_all = options->keeps_all;
+    so.keep_seen |= options->keeps_all; /* the archive's own tables hold what the rows say, reboot or not */
     r = spool_open(&a->spool, &so, err);
     if (r != 0)
         return r == SPOOL_DAMAGED || r == -EUCLEAN ? ARCHIVE_DAMAGED : r > 0 ? -EIO : r;
-    r = load_id(a);
+    r = a->keeps_all ? load_id(a) : 0;
     if (r == 0)
         r = load_all(a);
     if (r != 0)

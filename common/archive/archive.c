@@ -1,8 +1,8 @@
-#include "cloud/archive_private.h"
+#include "archive/archive_private.h"
 
+#include "archive/block_head.h"
 #include "base/cleanup.h"
 #include "base/name.h"
-#include "cloud/block_head.h"
 #include "link/keys.h"
 
 #include <assert.h>
@@ -131,7 +131,7 @@ int archive_device_write(struct archive *a, const struct arch_device *d)
         return a->scratch.error;
     r = spool_txn(a->spool, &txn);
     return r != 0 ? r
-                  : db_put(txn, CLOUD_TABLE_DEVICES, row_key_span(&key),
+                  : db_put(txn, ARCHIVE_TABLE_DEVICES, row_key_span(&key),
                            span_of(a->scratch.data, a->scratch.len));
 }
 
@@ -249,7 +249,7 @@ static int totals_write(struct archive *a, uint32_t no)
     totals_value_put(&a->scratch, &row);
     if (a->scratch.error != 0)
         return a->scratch.error;
-    return db_put(txn, CLOUD_TABLE_TOTALS, row_key_span(&key), span_of(a->scratch.data, a->scratch.len));
+    return db_put(txn, ARCHIVE_TABLE_TOTALS, row_key_span(&key), span_of(a->scratch.data, a->scratch.len));
 }
 
 int archive_flush(struct archive *a)
@@ -321,7 +321,7 @@ int archive_set_write(struct archive *a, const struct arch_device *d, const stru
         return r;
     set_key_put(&key, d->no, s->id);
     set_head_put(head, s->no, s->span_max_ns);
-    return db_put2(txn, CLOUD_TABLE_SETS, row_key_span(&key), span_of(head, sizeof head), descriptor);
+    return db_put2(txn, ARCHIVE_TABLE_SETS, row_key_span(&key), span_of(head, sizeof head), descriptor);
 }
 
 /* Allots a number by id, whether or not the DescriptorSet came first: urgent records and backlogs overtake
@@ -364,7 +364,7 @@ static int set_grow_span(struct archive *a, const struct arch_device *d, struct 
     set_key_put(&key, d->no, s->id);
     r = spool_txn(a->spool, &txn);
     if (r == 0)
-        r = db_get(txn, CLOUD_TABLE_SETS, row_key_span(&key), &value);
+        r = db_get(txn, ARCHIVE_TABLE_SETS, row_key_span(&key), &value);
     if (r != 0)
         return r < 0 ? r : -EIO;
     if (!set_get(row_key_span(&key), value, &row))
@@ -392,7 +392,7 @@ static int put_other(struct archive *a, const struct arch_device *d, uint32_t st
         return e;
     other_key_put(&key, &o);
     record_head_put(head, r);
-    return db_put2(txn, CLOUD_TABLE_OTHERS, row_key_span(&key), span_of(head, sizeof head), r->payload);
+    return db_put2(txn, ARCHIVE_TABLE_OTHERS, row_key_span(&key), span_of(head, sizeof head), r->payload);
 }
 
 /* r->samples is what the block's own header says when it can be read. */
@@ -426,7 +426,7 @@ static int put_block(struct archive *a, struct arch_device *d, uint32_t stream, 
     sk = (struct sample_key){d->no, set->no, h.time_first_ns, stream, r->seq, 0};
     sample_key_put(&key, &sk);
     record_head_put(head, r);
-    e = db_put2(txn, CLOUD_TABLE_SAMPLES, row_key_span(&key), span_of(head, sizeof head), r->payload);
+    e = db_put2(txn, ARCHIVE_TABLE_SAMPLES, row_key_span(&key), span_of(head, sizeof head), r->payload);
     if (e == 0) {
         a->counters[ARCHIVE_BLOCKS]++;
         *ret_has_covers = h.has_covers;
@@ -515,7 +515,7 @@ int archive_put(struct archive *a, struct spool_stream *s, const struct record *
         a->counters[ARCHIVE_OBJECTS_REFUSED]++;
         return ARCHIVE_OBJECT;
     }
-    if (!tag_ok(a, r, o->tag_key)) {
+    if (o->tag_key != NULL && !tag_ok(a, r, o->tag_key)) {
         a->counters[ARCHIVE_WRONG_TAGS]++;
         return ARCHIVE_WRONG_TAG;
     }

@@ -1,5 +1,5 @@
 /* What the reading commands share: opening, patterns, times. */
-#include "cloud/ctl_private.h"
+#include "archive/ctl_reading.h"
 
 #include "base/clock.h"
 #include "base/numfmt.h"

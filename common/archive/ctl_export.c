@@ -1,8 +1,8 @@
 /* cloudctl export, tail: samples as text. */
-#include "cloud/ctl_private.h"
+#include "archive/ctl_reading.h"
 
+#include "archive/export.h"
 #include "base/cleanup.h"
-#include "cloud/export.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -229,7 +229,7 @@ static int tail_step(struct tail *t, bool first)
     return r;
 }
 
-int verb_cloud_tail(struct ctl *ctl)
+int verb_archive_tail(struct ctl *ctl)
 {
     static const struct timespec pause = {0, TAIL_POLL_MS * 1000000L};
     owned(reading_close) struct reading rd = {0};

@@ -1,7 +1,7 @@
-#include "cloud/export.h"
+#include "archive/export.h"
 
+#include "archive/text_out.h"
 #include "base/cleanup.h"
-#include "cloud/text_out.h"
 
 #include <errno.h>
 #include <math.h>

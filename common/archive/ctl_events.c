@@ -1,5 +1,5 @@
 /* cloudctl events: what nodes reported besides readings: events, replies, on request health. */
-#include "cloud/ctl_private.h"
+#include "archive/ctl_reading.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -2,8 +2,8 @@
  *
  * A buffer with an error that sticks (negative errno of the write). text_room makes sure of space for one
  * line; the puts trust it. Threads: one owner. */
-#ifndef FOGLINE_CLOUD_TEXT_OUT_H
-#define FOGLINE_CLOUD_TEXT_OUT_H
+#ifndef FOGLINE_ARCHIVE_TEXT_OUT_H
+#define FOGLINE_ARCHIVE_TEXT_OUT_H
 
 #include "base/bytes.h"
 

@@ -6,10 +6,10 @@
  * compensated (Neumaier 1974), so the result does not depend on the block sizes in any digit that matters.
  * Buckets begin at multiples of their width since 1970 UTC. Pure but for the view. Threads: the view's owner.
  */
-#ifndef FOGLINE_CLOUD_QUERY_H
-#define FOGLINE_CLOUD_QUERY_H
+#ifndef FOGLINE_ARCHIVE_QUERY_H
+#define FOGLINE_ARCHIVE_QUERY_H
 
-#include "cloud/view.h"
+#include "archive/view.h"
 
 struct query_options {
     const char *pattern; /* checked by the caller (pattern_check) */

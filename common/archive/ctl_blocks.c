@@ -1,5 +1,5 @@
 /* cloudctl store blocks: what the archive holds, set by set, and what of it does not decode. */
-#include "cloud/ctl_private.h"
+#include "archive/ctl_reading.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -1,4 +1,4 @@
-#include "cloud/text_out.h"
+#include "archive/text_out.h"
 
 #include "base/clock.h"
 #include "base/numfmt.h"

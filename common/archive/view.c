@@ -1,4 +1,4 @@
-#include "cloud/view.h"
+#include "archive/view.h"
 
 #include "base/cleanup.h"
 #include "base/name.h"
@@ -385,15 +385,15 @@ int view_reload(struct view *v)
 
     forget_all(v);
     v->faults.sets_undescribed = 0;
-    r = load_table(v, CLOUD_TABLE_DEVICES, load_device);
+    r = load_table(v, ARCHIVE_TABLE_DEVICES, load_device);
     if (r == 0)
         r = index_devices(v);
     if (r == 0)
-        r = load_table(v, CLOUD_TABLE_SETS, load_set);
+        r = load_table(v, ARCHIVE_TABLE_SETS, load_set);
     for (size_t i = 0; r == 0 && i < v->n_devices; i++)
         if (v->devices[i].n_sets > 0)
             qsort(v->devices[i].sets, v->devices[i].n_sets, sizeof *v->devices[i].sets, by_set_no);
-    return r == 0 ? load_table(v, CLOUD_TABLE_TOTALS, load_stream) : r;
+    return r == 0 ? load_table(v, ARCHIVE_TABLE_TOTALS, load_stream) : r;
 }
 
 int view_new(struct view **ret_v, struct db *db)
@@ -551,7 +551,7 @@ static int scan(struct walk *w, const struct view_set *set, const struct view_ra
 int view_scan(struct view *v, const struct view_set *set, const struct view_range *range, view_block_fn fn,
               void *ctx)
 {
-    struct walk w = {.v = v, .table = CLOUD_TABLE_SAMPLES};
+    struct walk w = {.v = v, .table = ARCHIVE_TABLE_SAMPLES};
     struct sample_key first = {.device = set->device->no, .set = set->no, .time_first_ns = INT64_MIN};
 
     /* A block that began earlier may reach into the range, by at most the longest span. */
@@ -566,7 +566,7 @@ int view_scan(struct view *v, const struct view_set *set, const struct view_rang
 int view_scan_back(struct view *v, const struct view_set *set, view_block_fn fn, void *ctx)
 {
     static const struct view_range all = {INT64_MIN, INT64_MAX};
-    struct walk w = {.v = v, .table = CLOUD_TABLE_SAMPLES, .backwards = true};
+    struct walk w = {.v = v, .table = ARCHIVE_TABLE_SAMPLES, .backwards = true};
     struct sample_key beyond = {set->device->no, set->no, INT64_MAX, UINT32_MAX, UINT64_MAX, UINT32_MAX};
 
     sample_key_put(&w.at, &beyond);
@@ -643,7 +643,7 @@ double view_number(const struct view_channel *c, const struct column *col, uint3
 
 int view_others(struct view *v, const struct view_device *d, uint32_t kind, view_other_fn fn, void *ctx)
 {
-    struct walk w = {.v = v, .table = CLOUD_TABLE_OTHERS};
+    struct walk w = {.v = v, .table = ARCHIVE_TABLE_OTHERS};
     int r = 0;
 
     prefix_put(&w.prefix, d->no);

@@ -1,10 +1,10 @@
 /* cloudctl query: last values, or aggregates. */
-#include "cloud/ctl_private.h"
+#include "archive/ctl_reading.h"
 
+#include "archive/query.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/numfmt.h"
-#include "cloud/query.h"
 #include "ctl/table.h"
 
 #include <inttypes.h>

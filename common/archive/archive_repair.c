@@ -1,6 +1,6 @@
 /* What a damaged value took away and the rest still tells: names by the gap in the numbers, totals and the
  * archived set from the records themselves. */
-#include "cloud/archive_private.h"
+#include "archive/archive_private.h"
 
 #include "base/cleanup.h"
 
@@ -40,7 +40,7 @@ static int find_descriptor(struct archive *a, uint32_t device, uint64_t id, stru
     int r = spool_txn(a->spool, &txn);
 
     if (r == 0)
-        r = db_cursor_new(txn, CLOUD_TABLE_OTHERS, &c);
+        r = db_cursor_new(txn, ARCHIVE_TABLE_OTHERS, &c);
     if (r != 0)
         return r;
     store_be32(prefix.bytes, device);
@@ -168,9 +168,9 @@ static int recount_all(struct recounts *rc)
 
     if (r != 0)
         return r;
-    r = recount_table(rc, txn, CLOUD_TABLE_SAMPLES, take_sample_row);
+    r = recount_table(rc, txn, ARCHIVE_TABLE_SAMPLES, take_sample_row);
     if (r == 0)
-        r = recount_table(rc, txn, CLOUD_TABLE_OTHERS, take_other_row);
+        r = recount_table(rc, txn, ARCHIVE_TABLE_OTHERS, take_other_row);
     db_abort(txn);
     return r;
 }

@@ -4,8 +4,8 @@
  * fields are skipped, repeated scalars: the last one counts, as in protobuf. Fields of the wrong wire type,
  * cut lengths and rows out of range are refused. The full, validated form (covers) is wire_block_unpack's.
  * Pure; bounded by the payload. */
-#ifndef FOGLINE_CLOUD_BLOCK_HEAD_H
-#define FOGLINE_CLOUD_BLOCK_HEAD_H
+#ifndef FOGLINE_ARCHIVE_BLOCK_HEAD_H
+#define FOGLINE_ARCHIVE_BLOCK_HEAD_H
 
 #include "base/bytes.h"
 

@@ -1,4 +1,4 @@
-#include "cloud/query.h"
+#include "archive/query.h"
 
 #include "base/cleanup.h"
 
