@@ -252,6 +252,25 @@ static int totals_write(struct archive *a, uint32_t no)
     return db_put(txn, ARCHIVE_TABLE_TOTALS, row_key_span(&key), span_of(a->scratch.data, a->scratch.len));
 }
 
+int archive_forget(struct archive *a, const struct spool_stream *s)
+{
+    struct arch_stream *as = s->no < a->n_streams ? &a->streams[s->no] : NULL;
+    int r;
+
+    if (as == NULL || as->stream == NULL)
+        return 0;
+    r = as->dirty ? condition(totals_write(a, s->no)) : 0;
+    if (r != 0)
+        return r;
+    for (size_t i = 0; i < a->n_dirty && as->dirty; i++)
+        if (a->dirty[i] == s->no) {
+            a->dirty[i] = a->dirty[--a->n_dirty];
+            break;
+        }
+    *as = (struct arch_stream){0};
+    return 0;
+}
+
 int archive_flush(struct archive *a)
 {
     for (size_t i = 0; i < a->n_dirty; i++) {

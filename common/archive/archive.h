@@ -68,6 +68,9 @@ must_check int archive_put(struct archive *a, struct spool_stream *s, const stru
 /* Makes the stream known to readers (its device and epoch), records or not. 0; ARCHIVE_LIMIT; ARCHIVE_FULL.
  */
 must_check int archive_touch(struct archive *a, struct spool_stream *s, const char *site);
+/* The spool forgets the stream (spool_stream_forget); its records here stay, and keep its epoch and totals.
+ * 0; ARCHIVE_FULL. */
+must_check int archive_forget(struct archive *a, const struct spool_stream *s);
 /* The site of a known origin changed. Unknown ones: nothing to do. 0; ARCHIVE_FULL. */
 must_check int archive_set_site(struct archive *a, const char *origin, const char *site);
 /* Writes the totals of the batch; before each commit. 0; ARCHIVE_FULL. */

@@ -1,4 +1,4 @@
-/* cloudctl store blocks: what the archive holds, set by set, and what of it does not decode. */
+/* store blocks: what the archive holds, set by set, and what of it does not decode. */
 #include "archive/ctl_reading.h"
 
 #include "base/cleanup.h"

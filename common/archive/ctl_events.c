@@ -1,4 +1,4 @@
-/* cloudctl events: what nodes reported besides readings: events, replies, on request health. */
+/* events: what nodes reported besides readings: events, replies, on request health. */
 #include "archive/ctl_reading.h"
 
 #include "base/cleanup.h"

@@ -1,4 +1,4 @@
-/* cloudctl export, tail: samples as text. */
+/* export, tail: samples as text. */
 #include "archive/ctl_reading.h"
 
 #include "archive/export.h"

@@ -1,4 +1,4 @@
-/* cloudctl query: last values, or aggregates. */
+/* query: last values, or aggregates. */
 #include "archive/ctl_reading.h"
 
 #include "archive/query.h"

@@ -60,15 +60,15 @@ int reading_verdict(struct ctl *ctl, const struct reading *r, int code)
     if (f->values_damaged + f->rows_malformed > 0) {
         ctl_note(ctl,
                  "left out: %" PRIu64 " damaged values, %" PRIu64
-                 " malformed rows of the store; look at `cloudctl store verify`",
-                 f->values_damaged, f->rows_malformed);
+                 " malformed rows of the store; look at `%s store verify`",
+                 f->values_damaged, f->rows_malformed, ctl->tier->cli);
         code = code == CTL_OK ? CTL_DAMAGED : code;
     }
     if (f->blocks_damaged + f->encodings_unknown > 0) {
         ctl_note(ctl,
                  "left out: %" PRIu64 " blocks that do not decode, %" PRIu64
-                 " of an unknown encoding; they are kept as they came: `cloudctl store blocks` lists them",
-                 f->blocks_damaged, f->encodings_unknown);
+                 " of an unknown encoding; they are kept as they came: `%s store blocks` lists them",
+                 f->blocks_damaged, f->encodings_unknown, ctl->tier->cli);
         code = code == CTL_OK ? CTL_PARTIAL : code;
     }
     return code;
@@ -83,8 +83,8 @@ void reading_matches(const struct reading *r, const char *pattern)
             if (view_select(&d->sets[k], pattern, NULL) > 0)
                 return;
     }
-    ctl_note(r->ctl, "no channel in the archive matches `%s`; `cloudctl store ls` lists sites and devices",
-             pattern);
+    ctl_note(r->ctl, "no channel in the archive matches `%s`; `%s store ls` lists sites and devices", pattern,
+             r->ctl->tier->cli);
 }
 
 int reading_failed(struct ctl *ctl, int r)

@@ -35,6 +35,9 @@ bool ctl_time_parse(const char *text, int64_t now_unix_ns, int64_t *ret_unix_ns)
 /* A width such as "1s", "90s", "1m", "1h", "1d", "500ms". */
 bool ctl_width_parse(const char *text, int64_t *ret_ns);
 
+extern const struct cmd archive_verbs[];      /* query, export, events, store blocks */
+extern const struct cmd archive_verbs_tail[]; /* of a tier whose daemon has no tap */
+
 int verb_query(struct ctl *ctl);
 int verb_export(struct ctl *ctl);
 int verb_archive_tail(struct ctl *ctl);
