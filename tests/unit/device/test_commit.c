@@ -343,6 +343,24 @@ static void with_no_period_everything_is_at_once(void **state)
     in_a_life(*state, "commit_ms: 0\n", boundaries);
 }
 
+static void full_store(struct life *l)
+{
+    event(l);
+    row(l, 0, now_ms(l) * NS_PER_MS);
+    io_close_all_packs(l->io);
+    io_commit(l->io);
+    /* The reading was given up; the event and the set wait, and are tried again by themselves. */
+    must_be(l->io->counter[IO_SAMPLES_REFUSED] == 1);
+    must_be(batch_n(l->io->batch) == 2);
+    must_be(l->io->retry_at_ms != INT64_MAX && io_next_commit_ms(l->io) == l->io->retry_at_ms);
+    must_be(io_commit_is_due(l->io, l->io->retry_at_ms));
+}
+
+static void an_event_that_finds_no_room_is_tried_again_though_a_reading_behind_it_was_given_up(void **state)
+{
+    in_a_life(*state, "  quota_bytes: 1\n", full_store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +377,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_batch_that_is_full_does_not_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_closed_block_waits_for_the_time_of_commits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(with_no_period_everything_is_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_event_that_finds_no_room_is_tried_again_though_a_reading_behind_it_was_given_up, set_up,
+            tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
