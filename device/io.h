@@ -171,6 +171,8 @@ struct io *io_free(struct io *io); /* accepts NULL */
 
 /* io.c: its rounds */
 must_check int io_run(struct io *io); /* until a signal or a fatal error; ends with the last commit */
+/* Everything that was read becomes durable, as far as there is room, and so does the end. */
+void io_finish(struct io *io);
 void io_fail(struct io *io, int error);
 /* What is done every so often is done at multiples of its period since the start, so that blocks, reports and
  * deletions share one commit. The first one that is not before at_ms; at_ms when the period is 0. */

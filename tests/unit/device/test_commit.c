@@ -361,6 +361,27 @@ static void an_event_that_finds_no_room_is_tried_again_though_a_reading_behind_i
     in_a_life(*state, "  quota_bytes: 1\n", full_store);
 }
 
+/* A block that has no room beside what an event needs. */
+static void loss_at_the_end(struct life *l)
+{
+    uint64_t events;
+
+    for (unsigned i = 0; i < 4000; i++) {
+        l->time_ns += (int64_t)(i * UINT64_C(0x9e3779b97f4a7c15) >> 40);
+        row(l, 0, now_ms(l) * NS_PER_MS);
+    }
+    events = l->io->counter[IO_EVENTS];
+    io_finish(l->io);
+    must_be(l->io->error == 0 && l->io->counter[IO_SAMPLES_REFUSED] == 4000);
+    must_be(l->io->counter[IO_EVENTS] == events + 2); /* of the stop and of the loss */
+    must_be(l->io->loss.samples == 0 && batch_n(l->io->batch) == 0);
+}
+
+static void what_the_last_commit_gives_up_is_told(void **state)
+{
+    in_a_life(*state, "  quota_bytes: 3 KiB\npack:\n  rows: 4096\n", loss_at_the_end);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +401,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             an_event_that_finds_no_room_is_tried_again_though_a_reading_behind_it_was_given_up, set_up,
             tear_down),
+        cmocka_unit_test_setup_teardown(what_the_last_commit_gives_up_is_told, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
