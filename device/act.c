@@ -219,7 +219,8 @@ void act_round(struct act *a, int64_t *ret_next_ns)
                 step(a, s, now_ns);
         }
     next_ns = run_hooks(a);
-    feed_flush(a->feed, a->wall_unix_ns);
+    if (!feed_flush(a->feed, a->wall_unix_ns) && next_ns > now_ns + ACT_ROOM_WAIT_MS * NS_PER_MS)
+        next_ns = now_ns + ACT_ROOM_WAIT_MS * NS_PER_MS;
     for (unsigned i = 0; i < a->n; i++)
         if (!a->states[i].ended && a->states[i].next_ns < next_ns)
             next_ns = a->states[i].next_ns;

@@ -125,8 +125,8 @@ void io_finish(struct io *io)
         io_drain(io);
     if (io->error != 0)
         return;
-    while (feed_take_loss(io->feed, &source, &e))
-        io_event(io, &e, io->sources[source].name);
+    while (feed_take_untold(io->feed, &source, &e))
+        io_source_event(io, source, &e);
     io_close_all_packs(io);
     if (io_reduced_is_due(io))
         io_commit(io);

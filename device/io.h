@@ -185,6 +185,8 @@ int64_t io_pack_ms(const struct io *io); /* between two times at which all block
 
 /* io_rows.c: from the ring to the batch */
 void io_drain(struct io *io);
+/* What a source, or the feed for it, said. */
+void io_source_event(struct io *io, unsigned source, const struct feed_event *e);
 /* Those whose time has come; when a commit is made at once, also those that would be left open for long:
  * what a commit costs does not depend on what is in it. */
 void io_close_packs(struct io *io, int64_t now_ms);

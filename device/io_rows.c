@@ -194,8 +194,9 @@ static void on_receipt(struct io *io, const struct feed_message *m)
     io->urgent = true;
 }
 
-static void on_event(struct io *io, struct io_source *s, const struct feed_event *e)
+void io_source_event(struct io *io, unsigned source, const struct feed_event *e)
 {
+    struct io_source *s = &io->sources[source];
     char subject[2 * SOURCE_NAME_BYTES];
 
     snprintf(subject, sizeof subject, "%s%s%s", s->name, e->channel[0] != '\0' ? "/" : "", e->channel);
@@ -229,8 +230,6 @@ static void on_decision(struct io *io, const struct feed_message *m)
 
 static void on_message(struct io *io, const struct feed_message *m)
 {
-    struct io_source *s = &io->sources[m->source];
-
     switch (m->kind) {
     case FEED_GROUP:
         on_group(io, m);
@@ -239,7 +238,7 @@ static void on_message(struct io *io, const struct feed_message *m)
         on_row(io, m);
         break;
     case FEED_EVENT:
-        on_event(io, s, &m->event);
+        io_source_event(io, m->source, &m->event);
         break;
     case FEED_RECEIPT:
         on_receipt(io, m);

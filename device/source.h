@@ -89,7 +89,8 @@ struct source_sink {
     int (*group)(void *ctx, const struct source_group *g, uint32_t *ret_group);
     int (*row)(void *ctx, const struct source_row *r);
     int (*receipt)(void *ctx, const struct source_receipt *r); /* right after its row */
-    /* SINK_FULL: lost and counted; say it again when it still matters. */
+    /* With no room now it is held until there is some. SINK_FULL: too many are; lost and counted, say it again
+     * when it still matters. */
     int (*event)(void *ctx, const struct source_event *e);
 };
 
