@@ -135,11 +135,11 @@ static void on_group(struct io *io, const struct feed_message *m)
 }
 
 /* What was left out of a row, and before it, belongs to the block of the row; without one, to the next
- * commit. */
-static void note_reduced(struct io *io, struct io_group *g, const struct feed_message *m)
+ * commit, and so does its position. */
+static void note_reduced(struct io *io, struct io_group *g, const struct feed_message *m, bool is_in_block)
 {
     keep_counts_add(&g->pending, &m->reduced);
-    g->pending_has_position = m->is_account && m->has_position;
+    g->pending_has_position = !is_in_block && m->has_position;
     if (g->pending_has_position)
         g->pending_position = m->position;
     /* Counts of a live source go with whatever is committed next. */
@@ -156,7 +156,7 @@ static void on_row(struct io *io, const struct feed_message *m)
 
     if (m->is_account) {
         s->last_group = m->group;
-        note_reduced(io, g, m);
+        note_reduced(io, g, m, false);
         return;
     }
     rc = pack_add(g->pack, m, now_ns);
@@ -164,7 +164,7 @@ static void on_row(struct io *io, const struct feed_message *m)
         close_pack(io, g);
         rc = pack_add(g->pack, m, now_ns);
     }
-    note_reduced(io, g, m);
+    note_reduced(io, g, m, rc == 0);
     if (rc != 0) {
         io->counter[IO_ROWS_TOO_BIG]++;
         note_loss(io, m->n_samples, m->time_ns, m->time_ns);

@@ -3,6 +3,7 @@
 #include "device/io.h"
 #include "tests/lib/tmpdir.h"
 
+#include "base/cleanup.h"
 #include "base/file.h"
 
 #include <setjmp.h>
@@ -382,6 +383,37 @@ static void what_the_last_commit_gives_up_is_told(void **state)
     in_a_life(*state, "  quota_bytes: 3 KiB\npack:\n  rows: 4096\n", loss_at_the_end);
 }
 
+/* As many texts as a group may have, as long as they may be: more than a block takes. */
+static void row_too_big(struct life *l)
+{
+    static char names[BLOCK_COLUMNS_MAX][8], text[BLOCK_TEXT_MAX_BYTES];
+    static struct source_channel channels[BLOCK_COLUMNS_MAX];
+    static struct cell cells[BLOCK_COLUMNS_MAX];
+    struct source_group group = {channels, BLOCK_COLUMNS_MAX};
+    struct source_position position = {{4711}};
+    struct source_row r = {.time_ns = 1, .cells = cells, .n_cells = BLOCK_COLUMNS_MAX, .position = &position};
+    owned(buf_deinit) struct buf fact = {0};
+
+    memset(text, 'x', sizeof text);
+    for (unsigned i = 0; i < BLOCK_COLUMNS_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "c%u", i);
+        channels[i] = (struct source_channel){names[i], "", COLUMN_TEXT};
+        cells[i].text = span_of(text, sizeof text);
+    }
+    must_be(l->sink->group(l->sink->ctx, &group, &r.group) == 0);
+    must_be(l->sink->row(l->sink->ctx, &r) == 0);
+    io_drain(l->io);
+    must_be(l->io->counter[IO_ROWS_TOO_BIG] == 1 && l->io->loss.samples == BLOCK_COLUMNS_MAX);
+    io_finish(l->io);
+    must_be(spool_fact_get(l->io->spool, "cursor/q", &fact) == 0);
+    must_be(fact.len == sizeof position && memcmp(fact.data, &position, sizeof position) == 0);
+}
+
+static void a_row_that_fits_in_no_block_is_not_read_again(void **state)
+{
+    in_a_life(*state, "", row_too_big);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +434,7 @@ int main(void)
             an_event_that_finds_no_room_is_tried_again_though_a_reading_behind_it_was_given_up, set_up,
             tear_down),
         cmocka_unit_test_setup_teardown(what_the_last_commit_gives_up_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_row_that_fits_in_no_block_is_not_read_again, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
