@@ -108,7 +108,10 @@ static void on_failed(struct act *a, struct state *s, int error, int64_t now_ns)
     if (s->failing)
         return;
     s->failing = true;
-    snprintf(text, sizeof text, "cannot be read: %s", strerror(-error));
+    if (s->declared)
+        snprintf(text, sizeof text, "cannot be read: %s", strerror(-error));
+    else
+        snprintf(text, sizeof text, "cannot be recorded: %s", source_refusal(error));
     tell(a, s, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED, 2, text);
 }
 

@@ -96,6 +96,8 @@ static int sink_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
     for (uint32_t i = 0; i < g->n_channels; i++)
         need +=
             3 + strnlen(g->channels[i].name, NAME_PART_CHARS) + strnlen(g->channels[i].unit, NAME_PART_CHARS);
+    if (need > ring_message_max(s->ring))
+        return -EMSGSIZE;
     at = message = ring_reserve(s->ring, need);
     if (message == NULL)
         return SINK_FULL;

@@ -37,7 +37,7 @@ struct feed {
     struct sink_of *sinks; /* n_sources, the producer's */
     uint32_t n_groups;
     struct feed_shape *made, *known; /* SOURCE_GROUPS_MAX each: producer's, consumer's */
-    struct feed_held *held; /* FEED_HELD_MAX, in order; the producer's */
+    struct feed_held *held;          /* FEED_HELD_MAX, in order; the producer's */
     unsigned n_held;
     struct feed_counters counters;
     struct feed_channel channels[BLOCK_COLUMNS_MAX]; /* of the group read last */

@@ -4,7 +4,8 @@
 #include <string.h>
 
 enum {
-    /* The last one gives up what has no room, the next says that nothing more was lost, the third says what was.
+    /* The last one gives up what has no room, the next says that nothing more was lost, the third says what
+     * was.
      */
     LAST_COMMITS = 3,
     STATUS_MS = 1000,

@@ -70,8 +70,8 @@ static int append(struct io *io, struct batch_entry *e)
 /* Events and reports wait for room, unless they become many themselves; sets always do. */
 static bool waits_for_room(const struct io *io, const struct batch_entry *e)
 {
-    return e->source == BATCH_NO_SOURCE && (e->kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR ||
-                                            batch_bytes(io->batch) < IO_BATCH_BYTES / 2);
+    return e->source == BATCH_NO_SOURCE &&
+           (e->kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR || batch_bytes(io->batch) < IO_BATCH_BYTES / 2);
 }
 
 /* Everything there is room for. A source whose payload finds none keeps the later ones back too: its rows

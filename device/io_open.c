@@ -11,7 +11,7 @@
 #include <sys/random.h>
 
 /* The longest row of a file must fit, or it is waited for without end. */
-enum { REPLAY_RING_MIN_BYTES = 256 * 1024 };
+enum { REPLAY_RING_MIN_BYTES = 512 * 1024 };
 
 static void on_link_failed(void *ctx, int error)
 {

@@ -1,5 +1,8 @@
 #include "device/source.h"
 
+#include <errno.h>
+#include <string.h>
+
 /* The kinds of sources, in the order in which the configuration's reference lists them. */
 const struct source_kind *const source_kinds[] = {
     &source_csv,     &source_detector, &source_exec,   &source_gpio,   &source_host,
@@ -22,6 +25,25 @@ const struct config_row source_config_rows[] = {
      .help = "What is said of single channels. All others are taken as the source gives them, and exact."},
     {0},
 };
+
+const char *source_refusal(int error)
+{
+    switch (error) {
+    case -ENOSPC:
+        return "the device has as many groups of channels as it can have, 128";
+    case -EMSGSIZE:
+        return "its channels are too many, or named too long, for the ring; raise ring.bytes, 256 KiB takes "
+               "any";
+    case -EUSERS:
+        return "the device has 4096 channels with settings or `keep`; let fewer match an entry of `channels`";
+    case -EDOM:
+    case -EEXIST:
+    case -ENAMETOOLONG:
+        return "keep: aggregate finds no columns for one of its channels";
+    default:
+        return strerror(-error);
+    }
+}
 
 enum block_encoding source_encoding(const struct source_config *c)
 {
