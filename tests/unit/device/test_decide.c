@@ -2,6 +2,7 @@
 #include "device/decide/decide.h"
 
 #include "config/config.h"
+#include "device/decide/output.h"
 #include "device/device_config.h"
 #include "device/gpio/gpio_line.h"
 #include "rule/rule.h"
@@ -13,6 +14,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -678,6 +680,23 @@ static void a_file_takes_one_and_zero(void **state)
     tmpdir_deinit(&dir);
 }
 
+static void a_pipe_is_no_output(void **state)
+{
+    struct output_config c = {.name = "led"};
+    struct output *o = NULL;
+    struct errmsg err = {""};
+    struct tmpdir dir;
+
+    (void)state;
+    tmpdir_init(&dir);
+    snprintf(c.path, sizeof c.path, "%s", tmpdir_path(&dir, "fifo"));
+    assert_int_equal(mkfifo(c.path, 0600), 0);
+    assert_int_equal(output_open(&o, OUTPUT_FILE, &c, false, &err), -EINVAL);
+    assert_null(o);
+    assert_non_null(strstr(err.text, "fifo is a pipe, a socket or a folder; name a file"));
+    tmpdir_deinit(&dir);
+}
+
 static void times_fall_into_classes(void **state)
 {
     static struct histogram t;
@@ -713,6 +732,7 @@ int main(void)
         cmocka_unit_test(an_output_that_fails_is_said_once_and_tried_again),
         cmocka_unit_test(what_finds_no_room_to_be_said_is_said_later),
         cmocka_unit_test(a_file_takes_one_and_zero),
+        cmocka_unit_test(a_pipe_is_no_output),
         cmocka_unit_test(times_fall_into_classes),
     };
 
