@@ -1,6 +1,7 @@
 /* When the device commits: everything of a period in one commit, events at once, and never for the sake of
  * its own signs of life. The io thread's parts are called with times of this test's choice. */
 #include "device/io.h"
+#include "rule/rule.h"
 #include "tests/lib/tmpdir.h"
 
 #include "base/cleanup.h"
@@ -414,6 +415,38 @@ static void a_row_that_fits_in_no_block_is_not_read_again(void **state)
     in_a_life(*state, "", row_too_big);
 }
 
+static bool batch_says(struct life *l, const char *text)
+{
+    bool does = false;
+
+    for (size_t i = 0; i < batch_n(l->io->batch); i++) {
+        struct span payload = batch_payload(l->io->batch, batch_at(l->io->batch, i));
+
+        does |= memmem(payload.data, payload.len, text, strlen(text)) != NULL;
+    }
+    return does;
+}
+
+static void limits(struct life *l)
+{
+    struct feed_decision d = {.raised = true, .has_value = true, .type = RULE_DOUBLE, .f64 = 1234567.75};
+
+    for (d.instance = 0; d.instance < 3; d.instance++)
+        io_decision(l->io, 0, &d);
+    must_be(batch_says(l, "rule a: 1234567.75 is above 1234567.25"));
+    must_be(batch_says(l, "rule b: 1234567.75 is outside 0.1234567 .. 1234567.5"));
+    must_be(batch_says(l, "rule c: 1234567.75: it changes by more than 1000000.5 a second"));
+}
+
+static void an_alarm_names_its_limit_to_the_last_digit(void **state)
+{
+    in_a_life(*state,
+              "rules:\n  - {type: above, name: a, channel: q/n, limit: 1234567.25}\n"
+              "  - {type: outside, name: b, channel: q/n, min: 0.1234567, max: 1234567.5}\n"
+              "  - {type: rate, name: c, channel: q/n, limit: 1000000.5}\n",
+              limits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +468,7 @@ int main(void)
             tear_down),
         cmocka_unit_test_setup_teardown(what_the_last_commit_gives_up_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_row_that_fits_in_no_block_is_not_read_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_alarm_names_its_limit_to_the_last_digit, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
