@@ -167,6 +167,9 @@ struct source_config {
 };
 extern const char *const source_encodings[]; /* "small", "fast", "raw" */
 enum block_encoding source_encoding(const struct source_config *c);
+/* Complains in `field`, "sources[2].restart_max_ms", of waits that double from first_ms to max_ms, which is
+ * less. */
+void source_waits_check(int64_t first_ms, int64_t max_ms, const char *field, struct config_check *c);
 extern const struct config_row source_config_rows[];
 
 /* Every kind that is built in, NULL at the end. */

@@ -1,6 +1,7 @@
 #include "device/source.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 /* The kinds of sources, in the order in which the configuration's reference lists them. */
@@ -51,4 +52,11 @@ enum block_encoding source_encoding(const struct source_config *c)
                                                     BLOCK_ENCODING_RAW};
 
     return encodings[c->encoding];
+}
+
+void source_waits_check(int64_t first_ms, int64_t max_ms, const char *field, struct config_check *c)
+{
+    if (max_ms < first_ms)
+        config_complain(c, field, "Make it at least as long, or the first wait shorter.",
+                        "is shorter than the first wait, %" PRId64 " ms", first_ms);
 }
