@@ -93,6 +93,7 @@ static void on_round(void *ctx)
     if (now_ms >= io->status_at_ms) {
         io->status_at_ms = now_ms + STATUS_MS;
         io_watch_link(io, now_ms);
+        io_look_at_rules(io, now_ms);
         io_write_status(io);
         db_check_readers(spool_db(io->spool));
     }

@@ -96,6 +96,13 @@ struct io_group {
     struct io_old_set old[IO_OLD_SETS_MAX]; /* the newest first */
 };
 
+/* A rule on a channel that no source gives. */
+struct io_unheard {
+    const struct rule_config *rule;
+    bool is_window;                  /* its channel is one that a policy makes */
+    char near[DECIDE_CHANNEL_CHARS]; /* what may be meant; empty: nothing is like it */
+};
+
 struct io_receipt {
     struct feed_receipt to;
     uint64_t entry; /* of the batch */
@@ -125,6 +132,10 @@ struct io {
     unsigned n_alarms;
     struct decide_raised orphans[DECIDE_INSTANCES_MAX]; /* were raised by rules that are gone */
     unsigned n_orphans;
+    struct io_unheard unheard[RULES_MAX + 1]; /* the last is room to look */
+    unsigned n_unheard;
+    uint32_t groups_looked_at; /* for them */
+    bool is_unheard_said[RULES_MAX];
     struct batch *batch;
     struct pack_tools tools;
     struct status *status;
@@ -247,6 +258,10 @@ void io_alarm_facts(struct io *io, struct json *j);
 enum { IO_RULE_COUNTERS = 15 };
 extern const struct counter_info io_rule_counter_info[IO_RULE_COUNTERS];
 void io_rule_counters(const struct io *io, uint64_t value[IO_RULE_COUNTERS]);
+
+/* io_unheard.c: rules that hear nothing */
+void io_look_at_rules(struct io *io, int64_t now_ms);
+void io_unheard_facts(const struct io *io, struct json *j);
 
 /* io_command.c: orders from above */
 void io_on_document(void *ctx, const Fogline__V1__Document *d);

@@ -306,6 +306,7 @@ void io_alarm_facts(struct io *io, struct json *j)
         json_object_end(j);
     }
     json_array_end(j);
+    io_unheard_facts(io, j);
 }
 
 const struct counter_info io_rule_counter_info[IO_RULE_COUNTERS] = {

@@ -315,6 +315,7 @@ int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
     io->config = d->values;
     io->began_ms = io->looked_ms = loop_now_ms(d->loop);
     io->apply_at_ms = io->retry_at_ms = INT64_MAX;
+    io->groups_looked_at = UINT32_MAX;
     io->batch_oldest_ns = INT64_MAX;
     io->clock_read_ms = INT64_MIN / 2;
     io->last_link = -1;

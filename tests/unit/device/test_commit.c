@@ -146,7 +146,8 @@ static void in_a_life(struct bench *b, const char *more, void (*fn)(struct life 
     assert_non_null(f);
     fprintf(f,
             "node: dev\nsite: here\nstate_dir: state\nrun_dir: run\nlog:\n  level: error\nstore:\n"
-            "  map_bytes: 8 MiB\n%ssources:\n  - type: quiet\n    name: q\n",
+            "  map_bytes: 8 MiB\n%ssources:\n  - type: quiet\n    name: q\n    channels:\n"
+            "      - {name: level, keep: aggregate, aggregate_ms: 10 s}\n",
             more);
     fclose(f);
     pid = fork();
@@ -447,6 +448,51 @@ static void an_alarm_names_its_limit_to_the_last_digit(void **state)
               limits);
 }
 
+static const struct config_list *source_channels(const struct life *l)
+{
+    return &((const struct source_config *)l->io->config->sources.at[0].value)->channels;
+}
+
+static void unheard(struct life *l)
+{
+    static const struct source_channel channels[] = {{"level", "", COLUMN_DOUBLE},
+                                                     {"late", "", COLUMN_DOUBLE}};
+    struct source_group one = {channels, 1}, other = {channels + 1, 1};
+    const struct source_sink *sink = sampler_sink(l->io->sampler, 0, false, source_channels(l));
+    struct io_unheard *u = l->io->unheard;
+    int64_t at_ms = l->io->began_ms + 60000;
+    uint32_t group;
+
+    must_be(sink->group(sink->ctx, &one, &group) == 0);
+    io_drain(l->io);
+    io_look_at_rules(l->io, at_ms - 1);
+    must_be(l->io->n_unheard == 0);
+    io_look_at_rules(l->io, at_ms);
+    must_be(l->io->n_unheard == 4);
+    must_be(strcmp(u[0].rule->name, "misspelt") == 0 && strcmp(u[0].near, "q/level") == 0 && !u[0].is_window);
+    must_be(strcmp(u[1].rule->name, "window") == 0 && strcmp(u[1].near, "q/level") == 0 && u[1].is_window);
+    must_be(strcmp(u[2].rule->name, "another") == 0 && u[2].near[0] == '\0');
+    must_be(strcmp(u[3].rule->name, "later") == 0);
+    /* It comes at last. */
+    must_be(sink->group(sink->ctx, &other, &group) == 0);
+    io_drain(l->io);
+    io_look_at_rules(l->io, at_ms + 1000);
+    must_be(l->io->n_unheard == 3 && strcmp(u[2].rule->name, "another") == 0);
+}
+
+static void rules_that_hear_nothing_are_named_with_the_nearest_channel(void **state)
+{
+    struct bench *b = *state;
+
+    in_a_life(b,
+              "rules:\n  - {type: above, name: good, channel: q/l*l, limit: 1}\n"
+              "  - {type: above, name: misspelt, channel: q/levle, limit: 1}\n"
+              "  - {type: above, name: window, channel: q/level.mean, limit: 1}\n"
+              "  - {type: above, name: another, channel: q/temperature, limit: 1}\n"
+              "  - {type: above, name: later, channel: q/late, limit: 1}\n",
+              unheard);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +514,8 @@ int main(void)
             tear_down),
         cmocka_unit_test_setup_teardown(what_the_last_commit_gives_up_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_row_that_fits_in_no_block_is_not_read_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rules_that_hear_nothing_are_named_with_the_nearest_channel, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(an_alarm_names_its_limit_to_the_last_digit, set_up, tear_down),
     };
 
