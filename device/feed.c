@@ -280,19 +280,6 @@ bool feed_put_event(struct feed *f, unsigned source, const struct feed_event *e)
     return true;
 }
 
-bool feed_try_event(struct feed *f, unsigned source, const struct feed_event *e)
-{
-    return feed_tell_held(f, source) && feed_put_event(f, source, e);
-}
-
-bool feed_event(struct feed *f, unsigned source, const struct feed_event *e)
-{
-    if (feed_try_event(f, source, e) || feed_hold(f, source, e))
-        return true;
-    count(&f->counters.events_dropped, 1);
-    return false;
-}
-
 bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *d)
 {
     struct feed_head head = {.kind = FEED_DECISION, .source = (uint8_t)source};
@@ -305,6 +292,24 @@ bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *
     ring_publish(ring, sizeof head + sizeof *d);
     f->urgent = true;
     return true;
+}
+
+bool feed_mark(struct feed *f, bool replay)
+{
+    struct feed_head head = {.kind = FEED_MARK};
+    struct ring *ring = replay ? f->replay : f->live;
+    uint8_t *message = ring_reserve(ring, sizeof head);
+
+    if (message == NULL)
+        return false;
+    put(message, &head, sizeof head);
+    ring_publish(ring, sizeof head);
+    return true;
+}
+
+bool feed_is_urgent(const struct feed *f)
+{
+    return f->urgent;
 }
 
 static int sink_event(void *ctx, const struct source_event *e)

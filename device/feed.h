@@ -1,5 +1,5 @@
-/* feed.h - what travels through the ring: groups, rows, events, receipts and decisions, written by the act
- * thread and read by the io thread.
+/* feed.h - what travels through the ring: groups, rows, events, receipts, decisions and marks, written by the
+ * act thread and read by the io thread.
  *
  * The producer's half is the sink that sources write into. A live row that finds no room is dropped, and the
  * loss is told as a DROPPED event as soon as there is room again: how many samples, and from when to when.
@@ -21,7 +21,14 @@ enum {
     FEED_HELD_MAX = 32, /* events that wait for room */
 };
 
-enum feed_kind { FEED_GROUP = 1, FEED_ROW = 2, FEED_EVENT = 3, FEED_RECEIPT = 4, FEED_DECISION = 5 };
+enum feed_kind {
+    FEED_GROUP = 1,
+    FEED_ROW = 2,
+    FEED_EVENT = 3,
+    FEED_RECEIPT = 4,
+    FEED_DECISION = 5,
+    FEED_MARK = 6
+};
 
 struct feed_event {
     uint32_t type;     /* proto EventType */
@@ -85,6 +92,10 @@ bool feed_event(struct feed *f, unsigned source, const struct feed_event *e);
 /* Into the ring now, or not at all: false. Not before those that are held. */
 bool feed_try_event(struct feed *f, unsigned source, const struct feed_event *e);
 bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *d);
+/* What stands before it in the ring is what images of memory.h know. false: no room now. */
+bool feed_mark(struct feed *f, bool replay);
+/* Was something said since feed_flush that is not to wait? */
+bool feed_is_urgent(const struct feed *f);
 /* Is there room now for the row of that source and for `more` bytes before it? At most half the ring is asked
  * for. */
 bool feed_has_room(struct feed *f, unsigned source, const struct source_row *r, size_t more);

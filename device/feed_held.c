@@ -1,4 +1,5 @@
-/* feed_held.c - events that found no room in their ring. One ring that is full holds back its own alone. */
+/* feed_held.c - events: into their ring, or held while that has no room. One ring that is full holds back its
+ * own alone. */
 #include "device/feed_private.h"
 
 #include <string.h>
@@ -41,4 +42,17 @@ bool feed_take_held(struct feed *f, unsigned *ret_source, struct feed_event *ret
     *ret_e = f->held[0].event;
     remove_at(f, 0);
     return true;
+}
+
+bool feed_try_event(struct feed *f, unsigned source, const struct feed_event *e)
+{
+    return feed_tell_held(f, source) && feed_put_event(f, source, e);
+}
+
+bool feed_event(struct feed *f, unsigned source, const struct feed_event *e)
+{
+    if (feed_try_event(f, source, e) || feed_hold(f, source, e))
+        return true;
+    atomic_fetch_add_explicit(&f->counters.events_dropped, 1, memory_order_relaxed);
+    return false;
 }

@@ -94,6 +94,7 @@ static void on_round(void *ctx)
         io->status_at_ms = now_ms + STATUS_MS;
         io_watch_link(io, now_ms);
         io_look_at_rules(io, now_ms);
+        io_tend(io, false);
         io_write_status(io);
         db_check_readers(spool_db(io->spool));
     }
@@ -125,6 +126,11 @@ void io_finish(struct io *io)
     } while (io->error == 0 && (io->has_more || !all_told) && loop_now_ms(io->daemon->loop) < until_ms);
     for (uint32_t group = 0; io->error == 0 && keeper_finish(sampler_keeper(io->sampler), group); group++)
         io_drain(io);
+    if (io->live_memory != NULL)
+        memory_finish(io->live_memory);
+    if (io->replay_memory != NULL)
+        memory_finish(io->replay_memory);
+    io_drain(io);
     if (io->error != 0)
         return;
     while (feed_take_untold(io->feed, &source, &e))
@@ -151,6 +157,7 @@ int io_run(struct io *io)
     io_measure(io, true);
     io_start_event(io);
     io_clear_orphans(io);
+    io_memory_tell(io);
     rc = act_start(io->act);
     if (rc != 0)
         return rc;

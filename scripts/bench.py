@@ -12,6 +12,7 @@
   bench keep [--data DIR] [--json]                  bytes a sample within error bounds beside their goals; policies on a recording
   bench skab [--data DIR] [--predictions OUT] [--kind K] [--json]   a detector of anomalies on the pump loop of SKAB
   bench nab [--data DIR] [--predictions OUT] [--kind K] [--json]    the same on the single series of NAB
+  bench infer [--peer LIBRARY] [--rounds 5] [--json]  how long models take, by level of the kernels, beside ONNX Runtime
   bench onnx [--data DIR] [--models 220] [--json]    stored tests of ONNX; random models against ONNX Runtime from npm
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
@@ -35,6 +36,7 @@ import bench_codec
 import bench_detect
 import bench_device
 import bench_flash
+import bench_infer
 import bench_keep
 import bench_onnx
 from cluster import Cluster, ClusterError
@@ -452,6 +454,10 @@ def keep(args):
     bench_keep.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 
+def infer(args):
+    bench_infer.run(args, BUILD)
+
+
 def onnx(args):
     bench_onnx.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
@@ -497,6 +503,11 @@ def main():
         q.add_argument("--predictions", metavar="OUT")
         q.add_argument("--kind")
         q.set_defaults(fn=detect)
+    q = sub.add_parser("infer")
+    q.add_argument("--json", action="store_true")
+    q.add_argument("--peer", metavar="LIBRARY")
+    q.add_argument("--rounds", type=int, default=5)
+    q.set_defaults(fn=infer)
     q = sub.add_parser("onnx")
     q.add_argument("--json", action="store_true")
     q.add_argument("--data", metavar="DIR")

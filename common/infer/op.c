@@ -31,11 +31,12 @@ static const struct op_entry table[] = {
 
     [INFER_GEMM] = {{"Gemm", 2, 3, 1, 1}, op_gemm_check, op_gemm_run, NULL, op_gemm_operations},
     [INFER_MATMUL] = {{"MatMul", 2, 2, 1, 1}, op_matmul_check, op_matmul_run, NULL, op_matmul_operations},
-    [INFER_CONV] = {{"Conv", 2, 3, 1, 1}, op_conv_check, op_conv_run, NULL, op_conv_operations},
+    [INFER_CONV] =
+        {{"Conv", 2, 3, 1, 1}, op_conv_check, op_conv_run, op_conv_scratch_bytes, op_conv_operations},
     [INFER_CONV_TRANSPOSE] = {{"ConvTranspose", 2, 3, 1, 1},
                               op_conv_transpose_check,
                               op_conv_transpose_run,
-                              NULL,
+                              op_conv_transpose_scratch_bytes,
                               op_conv_transpose_operations},
     [INFER_BATCH_NORM] = {{"BatchNormalization", 5, 5, 1, 1}, op_batch_norm_check, op_batch_norm_run},
 
@@ -94,6 +95,11 @@ static const struct op_entry table[] = {
 
     [INFER_TREES] =
         {{"Trees", 12, 14, 1, 1}, op_trees_check, op_trees_run, op_trees_scratch_bytes, op_trees_operations},
+    [INFER_TREES_I16] = {{"TreesI16", 8, 8, 1, 1},
+                         op_trees_i16_check,
+                         op_trees_i16_run,
+                         op_trees_i16_scratch_bytes,
+                         op_trees_i16_operations},
     [INFER_SCALER] = {{"Scaler", 3, 3, 1, 1}, op_scaler_check, op_scaler_run},
     [INFER_NORMALIZER] = {{"Normalizer", 1, 1, 1, 1}, op_normalizer_check, op_normalizer_run},
     [INFER_IMPUTER] = {{"Imputer", 3, 3, 1, 1}, op_imputer_check, op_imputer_run},

@@ -1,4 +1,6 @@
 /* Convolutions and batch normalisation of float32, channels first. */
+#include "infer/kernel.h"
+#include "infer/kernel_loops.h"
 #include "infer/op_window.h"
 
 #include <math.h>
@@ -70,7 +72,76 @@ uint64_t op_conv_transpose_operations(const struct op_call *c)
     return op_product(2 * op_span(w, 1, w->rank), op_elements(c->in[0])) + op_elements(c->out[0]);
 }
 
-/* One tap over a whole plane, row by row: without a sum the inner loop becomes vectors. */
+/* ---- one spatial dimension: kernel.h ---- */
+
+/* One sample and group. */
+static struct kernel_conv1d conv1d_of(const struct op_call *c, size_t channels, size_t outputs)
+{
+    const int32_t *ints = c->node->ints;
+
+    return (struct kernel_conv1d){.channels = channels,
+                                  .length = c->in[0]->shape.dim[2],
+                                  .outputs = outputs,
+                                  .n_out = c->out[0]->shape.dim[2],
+                                  .kernel = c->in[1]->shape.dim[2],
+                                  .stride = (size_t)ints[2],
+                                  .dilation = (size_t)ints[5],
+                                  .pad_begin = (size_t)ints[8]};
+}
+
+typedef void conv1d_fn(const struct kernel_table *k, const struct kernel_conv1d *c, const float *x,
+                       const float *w, const float *bias, float *y, void *scratch);
+
+static void run_conv1d(const struct op_call *c, const struct kernel_conv1d *conv, conv1d_fn *fn)
+{
+    size_t n_groups = (size_t)c->node->ints[0], n_x = conv->channels * conv->length;
+    size_t n_w = conv->channels * conv->outputs * conv->kernel, n_y = conv->outputs * conv->n_out;
+    const float *x = c->x[0], *bias = c->x[2];
+    float *y = c->y[0];
+
+    for (size_t n = 0; n < c->in[0]->shape.dim[0]; n++)
+        for (size_t g = 0; g < n_groups; g++, x += n_x, y += n_y)
+            fn(kernel_best(), conv, x, (const float *)c->x[1] + g * n_w,
+               bias == NULL ? NULL : bias + g * conv->outputs, y, c->scratch);
+}
+
+static struct kernel_conv1d conv1d_plain(const struct op_call *c)
+{
+    const struct infer_shape *w = &c->in[1]->shape;
+
+    return conv1d_of(c, w->dim[1], w->dim[0] / (size_t)c->node->ints[0]);
+}
+
+static struct kernel_conv1d conv1d_transposed(const struct op_call *c)
+{
+    const struct infer_shape *w = &c->in[1]->shape;
+
+    return conv1d_of(c, w->dim[0] / (size_t)c->node->ints[0], w->dim[1]);
+}
+
+size_t op_conv_scratch_bytes(const struct op_call *c)
+{
+    struct kernel_conv1d conv;
+
+    if (c->in[0]->shape.rank != 3)
+        return 0;
+    conv = conv1d_plain(c);
+    return kernel_conv1d_f32_scratch_bytes(&conv);
+}
+
+size_t op_conv_transpose_scratch_bytes(const struct op_call *c)
+{
+    struct kernel_conv1d conv;
+
+    if (c->in[0]->shape.rank != 3)
+        return 0;
+    conv = conv1d_transposed(c);
+    return kernel_conv1d_transpose_f32_scratch_bytes(&conv);
+}
+
+/* ---- more ---- */
+
+/* One tap over a whole plane, row by row. */
 static void add_tap(const struct op_window *w, const size_t k[OP_SPATIAL_MAX], float weight, const float *x,
                     float *y)
 {
@@ -90,8 +161,7 @@ static void add_tap(const struct op_window *w, const size_t k[OP_SPATIAL_MAX], f
             size_t n = r[2].end - r[2].first;
 
             if (step == 1)
-                for (size_t i = 0; i < n; i++)
-                    to[i] += weight * from[i];
+                kernel_add_row(to, weight, from, n);
             else
                 for (size_t i = 0; i < n; i++)
                     to[i] += weight * from[i * step];
@@ -127,6 +197,12 @@ void op_conv_run(const struct op_call *c)
     struct op_window win;
     size_t in, out, taps;
 
+    if (sx->rank == 3) {
+        struct kernel_conv1d conv = conv1d_plain(c);
+
+        run_conv1d(c, &conv, kernel_conv1d_f32);
+        return;
+    }
     op_window_init(&win, c, kernel_of(c->in[1]));
     in = op_window_in(&win);
     out = op_window_out(&win);
@@ -177,6 +253,12 @@ void op_conv_transpose_run(const struct op_call *c)
     size_t m_count = sw->dim[1] * group, in, out, taps;
     struct op_window win;
 
+    if (sx->rank == 3) {
+        struct kernel_conv1d conv = conv1d_transposed(c);
+
+        run_conv1d(c, &conv, kernel_conv1d_transpose_f32);
+        return;
+    }
     op_window_init(&win, c, kernel_of(c->in[1]));
     in = op_window_in(&win);
     out = op_window_out(&win);

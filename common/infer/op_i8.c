@@ -32,16 +32,22 @@ static enum infer_type output_type(const struct infer_node *node)
     return node->floats[0] != 0 ? INFER_F32 : INFER_I8;
 }
 
-/* One x, all outputs; y_index: of the first. */
-static void dense(const struct op_call *c, const int8_t *x, size_t k, size_t m, size_t y_index)
-{
-    const struct kernel_table *kernel = kernel_best();
-    struct kernel_requantize q = {c->x[MULTIPLIER], c->node->ints[Y_ZERO], c->node->ints[LOWEST]};
+/* Where y begins: one of both. */
+struct bytes_or_floats {
+    int8_t *bytes;
+    float *floats;
+};
 
+static struct bytes_or_floats y_from(const struct op_call *c, size_t i)
+{
     if (c->out[0]->type == INFER_F32)
-        kernel->dense_i8_f32(x, c->x[W], c->x[BIAS], k, m, c->x[MULTIPLIER], (float *)c->y[0] + y_index);
-    else
-        kernel->dense_i8(x, c->x[W], c->x[BIAS], k, m, &q, (int8_t *)c->y[0] + y_index);
+        return (struct bytes_or_floats){NULL, (float *)c->y[0] + i};
+    return (struct bytes_or_floats){(int8_t *)c->y[0] + i, NULL};
+}
+
+static struct kernel_requantize requantize_of(const struct op_call *c)
+{
+    return (struct kernel_requantize){c->x[MULTIPLIER], c->node->ints[Y_ZERO], c->node->ints[LOWEST]};
 }
 
 int op_dense_i8_check(struct op_check *c)
@@ -69,12 +75,17 @@ uint64_t op_dense_i8_operations(const struct op_call *c)
 void op_dense_i8_run(const struct op_call *c)
 {
     size_t k = c->in[W]->shape.dim[1], m = c->in[W]->shape.dim[0];
+    struct kernel_requantize q = requantize_of(c);
 
-    for (size_t n = 0; n < c->in[X]->shape.dim[0]; n++)
-        dense(c, (const int8_t *)c->x[X] + n * k, k, m, n * m);
+    for (size_t n = 0; n < c->in[X]->shape.dim[0]; n++) {
+        struct bytes_or_floats y = y_from(c, n * m);
+
+        kernel_best()->dense_i8((const int8_t *)c->x[X] + n * k, c->x[W], c->x[BIAS], k, m, &q, y.bytes,
+                                y.floats);
+    }
 }
 
-/* ---- 1-D convolution, channels last: a window is one row ---- */
+/* ---- 1-D convolution, channels last ---- */
 
 int op_conv1d_i8_check(struct op_check *c)
 {
@@ -106,9 +117,26 @@ int op_conv1d_i8_check(struct op_check *c)
     return 0;
 }
 
+static struct kernel_conv1d conv_of(const struct op_call *c)
+{
+    const struct infer_shape *x = &c->in[X]->shape, *w = &c->in[W]->shape;
+
+    return (struct kernel_conv1d){.channels = x->dim[2],
+                                  .length = x->dim[1],
+                                  .outputs = w->dim[0],
+                                  .n_out = c->out[0]->shape.dim[1],
+                                  .kernel = w->dim[1],
+                                  .stride = (size_t)c->node->ints[STRIDE],
+                                  .dilation = (size_t)c->node->ints[DILATION],
+                                  .pad_begin = (size_t)c->node->ints[PAD],
+                                  .x_zero = c->node->ints[X_ZERO]};
+}
+
 size_t op_conv1d_i8_scratch_bytes(const struct op_call *c)
 {
-    return op_span(&c->in[W]->shape, 1, 3);
+    struct kernel_conv1d conv = conv_of(c);
+
+    return kernel_conv1d_i8_scratch_bytes(&conv);
 }
 
 uint64_t op_conv1d_i8_operations(const struct op_call *c)
@@ -118,25 +146,14 @@ uint64_t op_conv1d_i8_operations(const struct op_call *c)
 
 void op_conv1d_i8_run(const struct op_call *c)
 {
-    const struct infer_shape *sx = &c->in[X]->shape, *sw = &c->in[W]->shape;
-    size_t channels = sx->dim[2], taps = sw->dim[1], m = sw->dim[0], n_out = c->out[0]->shape.dim[1];
-    int64_t dilation = c->node->ints[DILATION], length = sx->dim[1];
-    int8_t *row = c->scratch;
+    struct kernel_requantize q = requantize_of(c);
+    struct kernel_conv1d conv = conv_of(c);
+    size_t n_x = conv.length * conv.channels, n_y = conv.n_out * conv.outputs;
 
-    for (size_t n = 0; n < sx->dim[0]; n++)
-        for (size_t o = 0; o < n_out; o++) {
-            const int8_t *x = (const int8_t *)c->x[X] + n * (size_t)length * channels;
-            int64_t first = (int64_t)o * c->node->ints[STRIDE] - c->node->ints[PAD];
-            bool is_row = dilation == 1 && first >= 0 && first + (int64_t)taps <= length;
+    for (size_t n = 0; n < c->in[X]->shape.dim[0]; n++) {
+        struct bytes_or_floats y = y_from(c, n * n_y);
 
-            for (size_t k = 0; !is_row && k < taps; k++) {
-                int64_t i = first + (int64_t)k * dilation;
-
-                if (i >= 0 && i < length)
-                    memcpy(row + k * channels, x + (size_t)i * channels, channels);
-                else
-                    memset(row + k * channels, c->node->ints[X_ZERO], channels);
-            }
-            dense(c, is_row ? x + (size_t)first * channels : row, taps * channels, m, (n * n_out + o) * m);
-        }
+        kernel_conv1d_i8(kernel_best(), &conv, (const int8_t *)c->x[X] + n * n_x, c->x[W], c->x[BIAS], &q,
+                         y.bytes, y.floats, c->scratch);
+    }
 }

@@ -1,18 +1,12 @@
 /* Products of float32 matrices. */
 #include "infer/kernel.h"
+#include "infer/kernel_loops.h"
 #include "infer/op_private.h"
 
 struct matmul {
     struct infer_shape batch_a, batch_b, batch; /* the dimensions before the last two */
     size_t m, k, n;
 };
-
-/* y[n] += a * b[n]: rows of B in turn, so that the inner loop has no sum in it. */
-static void add_row(float *y, float a, const float *b, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        y[i] += a * b[i];
-}
 
 /* ---- Gemm ---- */
 
@@ -90,7 +84,8 @@ void op_gemm_run(const struct op_call *c)
                 float v = a[i * next_row + p * next_k];
 
                 if (!trans_b)
-                    add_row(y + i * n, v, b + p * n, n);
+                    /* Rows of B in turn, so that the inner loop has no sum in it. */
+                    kernel_add_row(y + i * n, v, b + p * n, n);
                 else
                     for (size_t j = 0; j < n; j++)
                         y[i * n + j] += v * b[j * k + p];
@@ -186,7 +181,7 @@ static void multiply(const struct op_call *c, const struct op_matmul_part *p)
     memset(y, 0, p->m * p->n * sizeof *y);
     for (size_t i = 0; i < p->m; i++)
         for (size_t k = 0; k < p->k; k++)
-            add_row(y + i * p->n, a[i * p->k + k], b + k * p->n, p->n);
+            kernel_add_row(y + i * p->n, a[i * p->k + k], b + k * p->n, p->n);
 }
 
 void op_matmul_run(const struct op_call *c)

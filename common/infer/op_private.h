@@ -211,9 +211,11 @@ uint64_t op_matmul_operations(const struct op_call *c);
 
 int op_conv_check(struct op_check *c); /* op_conv.c */
 void op_conv_run(const struct op_call *c);
+size_t op_conv_scratch_bytes(const struct op_call *c);
 uint64_t op_conv_operations(const struct op_call *c);
 int op_conv_transpose_check(struct op_check *c);
 void op_conv_transpose_run(const struct op_call *c);
+size_t op_conv_transpose_scratch_bytes(const struct op_call *c);
 uint64_t op_conv_transpose_operations(const struct op_call *c);
 int op_batch_norm_check(struct op_check *c);
 void op_batch_norm_run(const struct op_call *c);
@@ -268,6 +270,10 @@ int op_trees_check(struct op_check *c); /* op_trees_check.c, op_trees.c */
 void op_trees_run(const struct op_call *c);
 size_t op_trees_scratch_bytes(const struct op_call *c);
 uint64_t op_trees_operations(const struct op_call *c);
+int op_trees_i16_check(struct op_check *c); /* op_trees_i16.c */
+void op_trees_i16_run(const struct op_call *c);
+size_t op_trees_i16_scratch_bytes(const struct op_call *c);
+uint64_t op_trees_i16_operations(const struct op_call *c);
 int op_scaler_check(struct op_check *c); /* op_ml.c */
 void op_scaler_run(const struct op_call *c);
 int op_normalizer_check(struct op_check *c);

@@ -1,4 +1,6 @@
 /* From floats to small integers and back. */
+#include "infer/kernel.h"
+#include "infer/kernel_loops.h"
 #include "infer/op_private.h"
 
 enum { AXIS = 0, BLOCK = 1, TYPE = 2 };
@@ -117,12 +119,22 @@ static void each_element(const struct op_call *c,
 
 void op_quantize_run(const struct op_call *c)
 {
-    each_element(c, quantize);
+    bool is_one = op_elements(c->in[1]) == 1;
+
+    if (is_one && c->in[0]->type == INFER_F32 && c->out[0]->type == INFER_I8)
+        kernel_best()->quantize_i8(c->x[0], op_elements(c->in[0]), *(const float *)c->x[1],
+                                   c->x[2] == NULL ? 0 : *(const int8_t *)c->x[2], c->y[0]);
+    else
+        each_element(c, quantize);
 }
 
 void op_dequantize_run(const struct op_call *c)
 {
-    each_element(c, dequantize);
+    if (op_elements(c->in[1]) == 1 && c->in[0]->type == INFER_I8)
+        kernel_dequantize_i8(c->x[0], op_elements(c->in[0]), *(const float *)c->x[1],
+                             c->x[2] == NULL ? 0 : *(const int8_t *)c->x[2], c->y[0]);
+    else
+        each_element(c, dequantize);
 }
 
 /* ---- with a scale that is found ---- */

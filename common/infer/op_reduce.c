@@ -81,19 +81,26 @@ int op_reduce_check(struct op_check *c)
     return 0;
 }
 
-/* The elements that go into one. */
-static float reduce_one(const struct op_call *c, const float *x, const struct infer_shape *inner,
-                        const size_t *strides)
+/* Outputs whose elements are walked side by side. */
+enum { SIDE_BY_SIDE = 8 };
+
+/* n outputs, at most SIDE_BY_SIDE; their first elements are `step` apart. */
+static void reduce_some(const struct op_call *c, const float *x, size_t step, size_t n,
+                        const struct infer_shape *inner, const size_t *strides, float *y)
 {
-    size_t n = infer_shape_elements(inner), at[INFER_RANK_MAX] = {0}, offset = 0;
-    double sum = 0;
-    float most = -INFINITY;
+    size_t n_inner = infer_shape_elements(inner), at[INFER_RANK_MAX] = {0}, offset = 0;
+    double sum[SIDE_BY_SIDE] = {0};
+    float most[SIDE_BY_SIDE];
 
-    for (size_t i = 0; i < n; i++) {
-        float v = x[offset];
+    for (size_t k = 0; k < n; k++)
+        most[k] = -INFINITY;
+    for (size_t i = 0; i < n_inner; i++) {
+        for (size_t k = 0; k < n; k++) {
+            float v = x[offset + k * step];
 
-        sum += v;
-        most = v <= most ? most : v; /* NaN comes through */
+            sum[k] += v;
+            most[k] = v <= most[k] ? most[k] : v; /* NaN comes through */
+        }
         for (unsigned d = inner->rank; d-- > 0;) {
             offset += strides[d];
             if (++at[d] < inner->dim[d])
@@ -102,9 +109,12 @@ static float reduce_one(const struct op_call *c, const float *x, const struct in
             offset -= strides[d] * inner->dim[d];
         }
     }
-    if (c->node->op == INFER_REDUCE_MAX)
-        return most;
-    return (float)(c->node->op == INFER_REDUCE_MEAN ? sum / (double)n : sum);
+    for (size_t k = 0; k < n; k++) {
+        if (c->node->op == INFER_REDUCE_MAX)
+            y[k] = most[k];
+        else
+            y[k] = (float)(c->node->op == INFER_REDUCE_MEAN ? sum[k] / (double)n_inner : sum[k]);
+    }
 }
 
 void op_reduce_run(const struct op_call *c)
@@ -128,8 +138,13 @@ void op_reduce_run(const struct op_call *c)
     }
     op_walk_init(&w, &outer, 1, outer_strides);
     for (size_t i = 0; i < w.n_rows; i++, op_walk_next(&w, 1))
-        for (size_t k = 0; k < w.row; k++)
-            *y++ = reduce_one(c, (const float *)c->x[0] + w.offset[0] + k * w.step[0], &inner, inner_strides);
+        for (size_t k = 0; k < w.row; k += SIDE_BY_SIDE) {
+            size_t n = w.row - k < SIDE_BY_SIDE ? w.row - k : SIDE_BY_SIDE;
+
+            reduce_some(c, (const float *)c->x[0] + w.offset[0] + k * w.step[0], w.step[0], n, &inner,
+                        inner_strides, y);
+            y += n;
+        }
 }
 
 /* ---- ArgMax ---- */

@@ -1,5 +1,6 @@
 /* Ensembles of trees in their general form. */
 #include "infer/op_trees.h"
+#include "infer/kernel_trees.h"
 
 #include <math.h>
 
@@ -103,17 +104,73 @@ static void add_leaf(const struct op_call *c, size_t leaf, const struct scores *
     }
 }
 
+/* ---- what nearly all ensembles are: float32, one kind of comparison, a sum ---- */
+
+static bool is_plain(const struct op_call *c)
+{
+    const int8_t *mode = c->x[OP_TREES_MODE];
+    size_t n = op_elements(c->in[OP_TREES_FEATURE]);
+
+    return c->node->ints[1] <= OP_TREES_AVERAGE && c->in[OP_TREES_X]->type == INFER_F32 &&
+           c->in[OP_TREES_WEIGHT]->type == INFER_F32 &&
+           (n == 0 || ((mode[0] == INFER_LEQ || mode[0] == INFER_LT) && memcmp(mode, mode + 1, n - 1) == 0));
+}
+
+static bool any_missing(const float *x, size_t n)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < n; i++)
+        any |= isnan(x[i]);
+    return any;
+}
+
+static void add_weights(const struct op_call *c, size_t leaf, double *sums)
+{
+    const int32_t *first = c->x[OP_TREES_LEAF], *target = c->x[OP_TREES_TARGET];
+    const float *weight = c->x[OP_TREES_WEIGHT];
+
+    for (int32_t i = first[leaf]; i < first[leaf + 1]; i++)
+        sums[target[i]] += weight[i];
+}
+
+static void add_trees(const struct op_call *c, size_t n_trees, const float *x, double *sums)
+{
+    const int8_t *mode = c->x[OP_TREES_MODE];
+    struct kernel_trees_f32 t = {
+        .root = c->x[OP_TREES_ROOT],
+        .feature = c->x[OP_TREES_FEATURE],
+        .yes = c->x[OP_TREES_TRUE],
+        .no = c->x[OP_TREES_FALSE],
+        .threshold = c->x[OP_TREES_THRESHOLD],
+        .is_less = op_elements(c->in[OP_TREES_FEATURE]) > 0 && mode[0] == INFER_LT,
+    };
+
+    for (size_t tree = 0; tree < n_trees; tree += KERNEL_TREES_SIDE_BY_SIDE) {
+        size_t leaves[KERNEL_TREES_SIDE_BY_SIDE], n = n_trees - tree;
+
+        n = n < KERNEL_TREES_SIDE_BY_SIDE ? n : KERNEL_TREES_SIDE_BY_SIDE;
+        kernel_trees_f32(&t, tree, n, x, leaves);
+        for (size_t i = 0; i < n; i++)
+            add_weights(c, leaves[i], sums);
+    }
+}
+
 void op_trees_run(const struct op_call *c)
 {
     size_t n_targets = (size_t)c->node->ints[0], n_trees = op_elements(c->in[OP_TREES_ROOT]);
     size_t n_base = op_elements(c->in[OP_TREES_BASE]), n_features = c->in[OP_TREES_X]->shape.dim[1];
     struct scores s = {c->scratch, (uint8_t *)c->scratch + n_targets * sizeof(double)};
+    bool plain = is_plain(c);
     float *y = c->y[0];
 
     for (size_t n = 0; n < c->in[OP_TREES_X]->shape.dim[0]; n++, y += n_targets) {
         memset(c->scratch, 0, n_targets * (sizeof(double) + 1));
-        for (size_t t = 0; t < n_trees; t++)
-            add_leaf(c, leaf_of(c, ((const int32_t *)c->x[OP_TREES_ROOT])[t], n * n_features), &s);
+        if (plain && !any_missing((const float *)c->x[OP_TREES_X] + n * n_features, n_features))
+            add_trees(c, n_trees, (const float *)c->x[OP_TREES_X] + n * n_features, s.sum);
+        else
+            for (size_t t = 0; t < n_trees; t++)
+                add_leaf(c, leaf_of(c, ((const int32_t *)c->x[OP_TREES_ROOT])[t], n * n_features), &s);
         for (size_t k = 0; k < n_targets; k++) {
             double v =
                 c->node->ints[1] == OP_TREES_AVERAGE && n_trees > 0 ? s.sum[k] / (double)n_trees : s.sum[k];

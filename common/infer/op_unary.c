@@ -1,4 +1,5 @@
 /* Element by element over one operand. */
+#include "infer/kernel_loops.h"
 #include "infer/op_private.h"
 
 #include <math.h>
@@ -70,7 +71,7 @@ void op_relu_run(const struct op_call *c)
 
     switch (c->out[0]->type) {
     case INFER_F32:
-        NUMBERS(float, x < 0 ? 0 : x);
+        kernel_relu_f32(c->x[0], n, c->y[0]);
         break;
     case INFER_I8:
         NUMBERS(int8_t, x < 0 ? 0 : x);

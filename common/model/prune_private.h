@@ -34,7 +34,8 @@ struct pruner {
     struct plan plan;
     struct prune_units *units; /* of each layer */
     const struct model_rows *rows;
-    /* With rows, of each tensor that a layer reads: mean and variance of its elements; NULL: not known. */
+    /* With rows, of each tensor that a layer reads: mean and variance of its inputs' ordinary values; NULL:
+     * not known. */
     double **mean, **variance;
     struct errmsg *err;
 };

@@ -1,6 +1,7 @@
 /* What a unit matters. */
 #include "model/graph_run.h"
 #include "model/prune_private.h"
+#include "model/ranges.h"
 
 #include <math.h>
 
@@ -21,22 +22,41 @@ static struct lay lay_of(const struct pruner *p, const struct plan_layer *l)
     return y;
 }
 
-/* Sums first: mean has those of the values, variance those of the squares. */
-static void add_row(const struct pruner *p, const struct plan_layer *l, const float *values)
+/* What the elements of an input do, one in two hundred at either end counted as the next: rare great values
+ * say little of what a unit does. */
+struct habit {
+    struct range_observer observer;
+    struct range range;
+    double sum, squares;
+};
+
+#define ORDINARY_PERCENT 99.5
+
+enum pass { PASS_EXTENT, PASS_BINS, PASS_SUMS, PASSES };
+
+static void take(struct habit *h, enum pass pass, float v)
+{
+    if (pass == PASS_EXTENT)
+        range_see(&h->observer, v);
+    else if (pass == PASS_BINS)
+        range_count(&h->observer, v);
+    else if (isfinite(v)) {
+        double x = (double)(v < h->range.low ? h->range.low : v > h->range.high ? h->range.high : v);
+
+        h->sum += x;
+        h->squares += x * x;
+    }
+}
+
+static void add_row(const struct pruner *p, const struct plan_layer *l, struct habit *habits, enum pass pass,
+                    const float *values)
 {
     struct lay y = lay_of(p, l);
-    double *sum = p->mean[l->in], *squares = p->variance[l->in];
 
     for (size_t o = 0; o < y.outer; o++)
         for (size_t k = 0; k < y.k; k++)
-            for (size_t i = 0; i < y.inner; i++) {
-                double v = (double)*values++;
-
-                if (isfinite(v)) {
-                    sum[k] += v;
-                    squares[k] += v * v;
-                }
-            }
+            for (size_t i = 0; i < y.inner; i++)
+                take(&habits[k], pass, *values++);
 }
 
 static bool is_first_reader(const struct pruner *p, size_t i)
@@ -47,38 +67,67 @@ static bool is_first_reader(const struct pruner *p, size_t i)
     return true;
 }
 
+static void start_pass(struct habit *h, size_t n, enum pass pass)
+{
+    for (size_t k = 0; pass == PASS_SUMS && k < n; k++)
+        h[k].range = range_of(&h[k].observer, RANGE_PERCENTILE, ORDINARY_PERCENT, false);
+}
+
+/* NULL: no memory. */
+static struct habit *new_habits(struct pruner *p, size_t n)
+{
+    struct habit *h = pool_alloc(&p->plan.pool, n, sizeof *h);
+    uint32_t *bins = pool_alloc(&p->plan.pool, n * RANGE_BINS, sizeof *bins);
+
+    for (size_t k = 0; h != NULL && k < n; k++)
+        h[k].observer.bins = bins == NULL ? NULL : bins + k * RANGE_BINS;
+    return bins == NULL ? NULL : h;
+}
+
+static int keep(struct pruner *p, const struct plan_layer *l, const struct habit *h)
+{
+    size_t n = lay_of(p, l).k;
+    double *mean = pool_alloc(&p->plan.pool, n, sizeof *mean);
+    double *variance = pool_alloc(&p->plan.pool, n, sizeof *variance);
+
+    if (mean == NULL || variance == NULL)
+        return prune_no_memory(p);
+    for (size_t k = 0; k < n; k++) {
+        double count = h[k].observer.n > 0 ? (double)h[k].observer.n : 1;
+
+        mean[k] = h[k].sum / count;
+        variance[k] = fmax(h[k].squares / count - mean[k] * mean[k], 0);
+    }
+    p->mean[l->in] = mean;
+    p->variance[l->in] = variance;
+    return 0;
+}
+
 static int learn(struct pruner *p)
 {
+    struct habit **habits = pool_alloc(&p->plan.pool, p->plan.n_layers, sizeof(struct habit *));
     struct graph_run g;
     int r = graph_run_init(&g, p->plan.graph, p->err);
 
-    for (size_t i = 0; r == 0 && i < p->plan.n_layers; i++) {
-        const struct plan_layer *l = &p->plan.layers[i];
-        size_t k = lay_of(p, l).k;
-
-        p->mean[l->in] = pool_alloc(&p->plan.pool, k, sizeof(double));
-        p->variance[l->in] = pool_alloc(&p->plan.pool, k, sizeof(double));
-        if (p->mean[l->in] == NULL || p->variance[l->in] == NULL)
+    for (size_t i = 0; r == 0 && i < p->plan.n_layers; i++)
+        if (habits == NULL ||
+            (is_first_reader(p, i) && (habits[i] = new_habits(p, lay_of(p, &p->plan.layers[i]).k)) == NULL))
             r = prune_no_memory(p);
-    }
-    for (size_t row = 0; r == 0 && row < p->rows->n; row++) {
-        graph_run_row(&g, model_rows_at(p->rows, row));
+    for (int pass = PASS_EXTENT; r == 0 && pass < PASSES; pass++) {
         for (size_t i = 0; i < p->plan.n_layers; i++)
-            if (is_first_reader(p, i))
-                add_row(p, &p->plan.layers[i], g.values[p->plan.layers[i].in]);
-    }
-    for (size_t i = 0; r == 0 && i < p->plan.n_layers; i++) {
-        const struct plan_layer *l = &p->plan.layers[i];
-        struct lay y = lay_of(p, l);
-        double n = (double)(y.outer * y.inner * p->rows->n);
-
-        for (size_t k = 0; is_first_reader(p, i) && k < y.k; k++) {
-            double *mean = &p->mean[l->in][k], *variance = &p->variance[l->in][k];
-
-            *mean /= n;
-            *variance = fmax(*variance / n - *mean * *mean, 0);
+            if (habits[i] != NULL)
+                start_pass(habits[i], lay_of(p, &p->plan.layers[i]).k, (enum pass)pass);
+        for (size_t row = 0; row < p->rows->n; row++) {
+            graph_run_row(&g, model_rows_at(p->rows, row));
+            for (size_t i = 0; i < p->plan.n_layers; i++)
+                if (habits[i] != NULL)
+                    add_row(p, &p->plan.layers[i], habits[i], (enum pass)pass,
+                            g.values[p->plan.layers[i].in]);
         }
     }
+    for (size_t i = 0; r == 0 && i < p->plan.n_layers; i++)
+        if (habits[i] != NULL)
+            r = keep(p, &p->plan.layers[i], habits[i]);
     graph_run_deinit(&g);
     return r;
 }

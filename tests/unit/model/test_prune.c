@@ -105,6 +105,35 @@ static void with_rows_what_does_not_move_goes(void **state)
     done(&r);
 }
 
+/* One row in four hundred is no reason to keep a neuron rather than one that is at work all the time. */
+static void rare_great_values_do_not_decide(void **state)
+{
+    static const float w1[4] = {1, 0, 0, 1}, zeros[2] = {0}, w2[2] = {1, 1};
+    struct rng rng = {3};
+    struct result r = {0};
+    struct model_rows rows;
+    struct errmsg err;
+    struct net n;
+
+    (void)state;
+    net_init(&n, 1);
+    net_input(&n, SHAPE(1, 2));
+    net_dense(&n, 2, w1, zeros);
+    net_dense(&n, 1, w2, zeros);
+    r.from = net_finish(&n);
+    assert_int_equal(model_rows_init(&rows, infer_model_graph(r.from.model), &err), 0);
+    for (int i = 0; i < 400; i++) {
+        float row[2] = {(float)rng_normal(&rng), i == 77 ? 1000 : 0};
+
+        assert_int_equal(model_rows_add(&rows, row, &err), 0);
+    }
+    pruned(&r, &rows, 0.5);
+    assert_true(r.report.layers[0].gone[1]);
+    assert_true(fabsf(constant_of(&r.to, gemm(&r.to, 1)->inputs[2])[0]) < 0.1F);
+    model_rows_deinit(&rows);
+    done(&r);
+}
+
 /* Sets weights of a layer to 0: those to output m, or from input k. */
 static void zero_weights(struct graph_run *g, uint16_t node, size_t unit, bool outputs)
 {
@@ -341,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_neuron_goes_by_value),
         cmocka_unit_test(with_rows_what_does_not_move_goes),
+        cmocka_unit_test(rare_great_values_do_not_decide),
         cmocka_unit_test(it_is_the_net_with_those_weights_zeroed),
         cmocka_unit_test(at_a_border_a_unit_counts_as_zero),
         cmocka_unit_test(rows_choose_better_than_norms),
