@@ -102,6 +102,13 @@ struct io_group {
     struct io_old_set old[IO_OLD_SETS_MAX]; /* the newest first */
 };
 
+/* A rule on a channel that no source gives. */
+struct io_unheard {
+    const struct rule_config *rule;
+    bool is_window;                  /* its channel is one that a policy makes */
+    char near[DECIDE_CHANNEL_CHARS]; /* what may be meant; empty: nothing is like it */
+};
+
 struct io_receipt {
     struct feed_receipt to;
     uint64_t entry; /* of the batch */
@@ -135,6 +142,10 @@ struct io {
     unsigned n_alarms;
     struct decide_raised orphans[DECIDE_INSTANCES_MAX]; /* were raised by rules that are gone */
     unsigned n_orphans;
+    struct io_unheard unheard[RULES_MAX + 1]; /* the last is room to look */
+    unsigned n_unheard;
+    uint32_t groups_looked_at; /* for them */
+    bool is_unheard_said[RULES_MAX];
     struct batch *batch;
     struct pack_tools tools;
     struct status *status;
@@ -181,6 +192,8 @@ struct io *io_free(struct io *io); /* accepts NULL */
 
 /* io.c: its rounds */
 must_check int io_run(struct io *io); /* until a signal or a fatal error; ends with the last commit */
+/* Everything that was read becomes durable, as far as there is room, and so does the end. */
+void io_finish(struct io *io);
 void io_fail(struct io *io, int error);
 /* What is done every so often is done at multiples of its period since the start, so that blocks, reports and
  * deletions share one commit. The first one that is not before at_ms; at_ms when the period is 0. */
@@ -193,6 +206,8 @@ int64_t io_pack_ms(const struct io *io); /* between two times at which all block
 
 /* io_rows.c: from the ring to the batch */
 void io_drain(struct io *io);
+/* What a source, or the feed for it, said. */
+void io_source_event(struct io *io, unsigned source, const struct feed_event *e);
 /* Those whose time has come; when a commit is made at once, also those that would be left open for long:
  * what a commit costs does not depend on what is in it. */
 void io_close_packs(struct io *io, int64_t now_ms);
@@ -282,6 +297,10 @@ void io_alarm_facts(struct io *io, struct json *j);
 enum { IO_RULE_COUNTERS = 15 };
 extern const struct counter_info io_rule_counter_info[IO_RULE_COUNTERS];
 void io_rule_counters(const struct io *io, uint64_t value[IO_RULE_COUNTERS]);
+
+/* io_unheard.c: rules that hear nothing */
+void io_look_at_rules(struct io *io, int64_t now_ms);
+void io_unheard_facts(const struct io *io, struct json *j);
 
 /* io_command.c: orders from above */
 void io_on_document(void *ctx, const Fogline__V1__Document *d);

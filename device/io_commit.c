@@ -69,6 +69,13 @@ static int append(struct io *io, struct batch_entry *e)
     return maker_append(io->spool, io->outbox, io->keys.tag, &r, NULL);
 }
 
+/* Events and reports wait for room, unless they become many themselves; sets always do. */
+static bool waits_for_room(const struct io *io, const struct batch_entry *e)
+{
+    return e->source == BATCH_NO_SOURCE &&
+           (e->kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR || batch_bytes(io->batch) < IO_BATCH_BYTES / 2);
+}
+
 /* What stands up to a mark is committed as a whole, unless it never could be. */
 static bool fits_up_to_mark(struct io *io)
 {
@@ -120,12 +127,10 @@ static int append_all(struct io *io, struct io_loss *loss)
                 is_whole = false;
                 continue;
             }
-            /* Events and reports wait for room, unless they become many themselves; sets always do. */
-            io->own_is_stuck =
-                e->source == BATCH_NO_SOURCE && (e->kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR ||
-                                                 batch_bytes(io->batch) < IO_BATCH_BYTES / 2);
-            if (io->own_is_stuck)
+            if (waits_for_room(io, e)) {
+                io->own_is_stuck = true;
                 continue;
+            }
             e->is_done = true;
             if (e->samples > 0 && (loss->samples == 0 || e->time_first_ns < loss->from_ns))
                 loss->from_ns = e->time_first_ns;

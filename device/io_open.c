@@ -12,7 +12,7 @@
 #include <sys/random.h>
 
 /* The longest row of a file must fit, or it is waited for without end. */
-enum { REPLAY_RING_MIN_BYTES = 256 * 1024 };
+enum { REPLAY_RING_MIN_BYTES = 512 * 1024 };
 
 static void on_link_failed(void *ctx, int error)
 {
@@ -333,6 +333,7 @@ int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
     io->config = d->values;
     io->began_ms = io->looked_ms = loop_now_ms(d->loop);
     io->apply_at_ms = io->retry_at_ms = INT64_MAX;
+    io->groups_looked_at = UINT32_MAX;
     io->batch_oldest_ns = INT64_MAX;
     io->clock_read_ms = INT64_MIN / 2;
     io->last_link = -1;

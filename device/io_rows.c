@@ -125,11 +125,11 @@ static void on_group(struct io *io, const struct feed_message *m)
 }
 
 /* What was left out of a row, and before it, belongs to the block of the row; without one, to the next
- * commit. */
-static void note_reduced(struct io *io, struct io_group *g, const struct feed_message *m)
+ * commit, and so does its position. */
+static void note_reduced(struct io *io, struct io_group *g, const struct feed_message *m, bool is_in_block)
 {
     keep_counts_add(&g->pending, &m->reduced);
-    g->pending_has_position = m->is_account && m->has_position;
+    g->pending_has_position = !is_in_block && m->has_position;
     if (g->pending_has_position)
         g->pending_position = m->position;
     /* Counts of a live source go with whatever is committed next. */
@@ -146,7 +146,7 @@ static void on_row(struct io *io, const struct feed_message *m)
 
     if (m->is_account) {
         s->last_group = m->group;
-        note_reduced(io, g, m);
+        note_reduced(io, g, m, false);
         return;
     }
     rc = pack_add(g->pack, m, now_ns);
@@ -154,7 +154,7 @@ static void on_row(struct io *io, const struct feed_message *m)
         io_close_pack(io, g);
         rc = pack_add(g->pack, m, now_ns);
     }
-    note_reduced(io, g, m);
+    note_reduced(io, g, m, rc == 0);
     if (rc != 0) {
         io->counter[IO_ROWS_TOO_BIG]++;
         note_loss(io, m->n_samples, m->time_ns, m->time_ns);
@@ -184,8 +184,9 @@ static void on_receipt(struct io *io, const struct feed_message *m)
     io->urgent = true;
 }
 
-static void on_event(struct io *io, struct io_source *s, const struct feed_event *e)
+void io_source_event(struct io *io, unsigned source, const struct feed_event *e)
 {
+    struct io_source *s = &io->sources[source];
     char subject[2 * SOURCE_NAME_BYTES];
 
     snprintf(subject, sizeof subject, "%s%s%s", s->name, e->channel[0] != '\0' ? "/" : "", e->channel);
@@ -219,8 +220,6 @@ static void on_decision(struct io *io, const struct feed_message *m)
 
 static void on_message(struct io *io, const struct feed_message *m)
 {
-    struct io_source *s = &io->sources[m->source];
-
     switch (m->kind) {
     case FEED_GROUP:
         on_group(io, m);
@@ -229,7 +228,7 @@ static void on_message(struct io *io, const struct feed_message *m)
         on_row(io, m);
         break;
     case FEED_EVENT:
-        on_event(io, s, &m->event);
+        io_source_event(io, m->source, &m->event);
         break;
     case FEED_RECEIPT:
         on_receipt(io, m);

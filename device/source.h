@@ -84,14 +84,18 @@ struct source_event {
 
 struct source_sink {
     void *ctx;
-    /* A source with positions declares exactly one group. *ret_group is the number to use in rows. -ENOSPC:
-     * too many. */
+    /* A source with positions declares exactly one group. *ret_group is the number to use in rows. Negative
+     * errno: it cannot be recorded, source_refusal says why. */
     int (*group)(void *ctx, const struct source_group *g, uint32_t *ret_group);
     int (*row)(void *ctx, const struct source_row *r);
     int (*receipt)(void *ctx, const struct source_receipt *r); /* right after its row */
-    /* SINK_FULL: lost and counted; say it again when it still matters. */
+    /* With no room now it is held until there is some. SINK_FULL: too many are; lost and counted, say it
+     * again when it still matters. */
     int (*event)(void *ctx, const struct source_event *e);
 };
+
+/* Why a sink took no group, by what it returned: "the device has ..."; with the remedy. */
+const char *source_refusal(int error);
 
 struct source_now {
     int64_t wall_unix_ns, mono_ns;
@@ -180,6 +184,9 @@ struct source_config {
 };
 extern const char *const source_encodings[]; /* "small", "fast", "raw" */
 enum block_encoding source_encoding(const struct source_config *c);
+/* Complains in `field`, "sources[2].restart_max_ms", of waits that double from first_ms to max_ms, which is
+ * less. */
+void source_waits_check(int64_t first_ms, int64_t max_ms, const char *field, struct config_check *c);
 extern const struct config_row source_config_rows[];
 
 /* Every kind that is built in, NULL at the end. */

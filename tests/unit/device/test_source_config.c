@@ -105,6 +105,9 @@ static void wrong_exec_sources_are_said_with_a_remedy(void **state)
              "d.yaml:4:66: sources[0].expect[0].type: must be one of auto, double, int, bool, text, is "
              "float; choose "
              "one of these\n");
+    must_say("  - {type: exec, name: e, command: [p], restart_ms: 2 min}\n",
+             "d.yaml:4:5: sources[0].restart_max_ms: is shorter than the first wait, 120000 ms; Make it at "
+             "least as long, or the first wait shorter.\n");
 }
 
 #define DETECTOR "  - {type: detector, name: w, inputs: [a/b], "
