@@ -234,7 +234,7 @@ static int run_keep(struct ctl *ctl)
     struct what_if_options o = {.only_column = -1};
     struct ladder l = {0};
     struct errmsg err = {""};
-    long rows, silence_s, pack_ms, device_pack_ms;
+    long rows, silence_s, pack_ms, device_pack_ms = 0;
     int code;
 
     if (file == NULL)
