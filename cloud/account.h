@@ -13,7 +13,7 @@
 #define FOGLINE_CLOUD_ACCOUNT_H
 
 #include "base/counter.h"
-#include "cloud/rows.h"
+#include "cloud/account_rows.h"
 
 enum {
     ACCOUNT_PENDING_MAX = 65536,         /* covers waiting for what they need; more wait for the next start */

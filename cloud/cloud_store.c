@@ -54,13 +54,14 @@ int cloud_store_open(struct cloud *c, struct errmsg *err)
 {
     const struct ctl_settings *s = c->d->settings;
     struct errmsg why = {""};
-    struct archive_options o = {.spool = {.db = {.path = c->d->paths.store, .map_bytes = s->store_map_bytes},
-                                          .node = s->node,
-                                          .quota_bytes = s->store_quota_bytes,
-                                          .proof_path = c->d->paths.continuity,
-                                          .boot_id = c->d->boot_id}};
+    struct spool_options so = {.db = {.path = c->d->paths.store, .map_bytes = s->store_map_bytes},
+                               .node = s->node,
+                               .quota_bytes = s->store_quota_bytes,
+                               .proof_path = c->d->paths.continuity,
+                               .boot_id = c->d->boot_id};
+    struct archive_options o = cloud_archive_options(&so);
     struct db_options check = {
-        .path = c->d->paths.store, .tables = archive_table_names, .n_tables = CLOUD_TABLES, .role = "cloud"};
+        .path = c->d->paths.store, .tables = cloud_table_names, .n_tables = CLOUD_TABLES, .role = "cloud"};
     char id[ID128_HEX_CHARS + 1];
     int r = daemon_store_verify(&check, err);
 

@@ -1,6 +1,7 @@
 #include "cloud/cloud_tier.h"
 
-#include "cloud/archive.h"
+#include "archive/archive.h"
+#include "cloud/account_rows.h"
 #include "cloud/cloud_config.h"
 
 static const struct cmd *const no_commands[] = {NULL};
@@ -14,7 +15,7 @@ const struct ctl_tier cloud_tier_daemon = {
     .schema = &cloud_schema,
     .settings_offset = offsetof(struct cloud_config, common),
     .store_name = "archive",
-    .tables = archive_table_names,
+    .tables = cloud_table_names,
     .n_tables = CLOUD_TABLES,
     .authority = true,
     .cmds = no_commands,

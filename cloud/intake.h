@@ -6,9 +6,9 @@
 #ifndef FOGLINE_CLOUD_INTAKE_H
 #define FOGLINE_CLOUD_INTAKE_H
 
+#include "archive/archive.h"
 #include "base/clock.h"
 #include "cloud/account.h"
-#include "cloud/archive.h"
 #include "hop/upper_port.h"
 
 struct intake;

@@ -1,9 +1,10 @@
 #include "cloud/view_ledger.h"
 
+#include "archive/archive.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cloud/account.h"
-#include "cloud/archive.h"
+#include "cloud/account_rows.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -201,7 +202,7 @@ static int gather_stream(struct gather *g, uint32_t stream)
         return r;
     r = each_of_stream(g, SPOOL_TABLE_SEEN, stream, take_seen);
     if (r == 0)
-        r = each_of_stream(g, CLOUD_TABLE_TOTALS, stream, take_totals);
+        r = each_of_stream(g, ARCHIVE_TABLE_TOTALS, stream, take_totals);
     if (r == 0)
         r = each_of_stream(g, CLOUD_TABLE_EXPLAINED, stream, take_cover);
     if (r == 0)

@@ -7,8 +7,8 @@
 #ifndef FOGLINE_CLOUD_VIEW_LEDGER_H
 #define FOGLINE_CLOUD_VIEW_LEDGER_H
 
+#include "archive/view.h"
 #include "cloud/ledger.h"
-#include "cloud/view.h"
 
 /* What is told of each lane of each stream. Borrowed until the callback returns. */
 struct view_lane_balance {

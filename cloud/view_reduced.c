@@ -80,7 +80,7 @@ int view_reduced(struct view *v, const struct view_device *d, struct view_reduce
         r = view_txn(v, &txn);
     if (r != 0)
         return r;
-    r = db_cursor_new(txn, CLOUD_TABLE_OTHERS, &c);
+    r = db_cursor_new(txn, ARCHIVE_TABLE_OTHERS, &c);
     for (size_t i = 0; i < view_n_streams(v) && r == 0; i++)
         if (view_stream_at(v, i)->device == d)
             r = read_stream(c, a, view_stream_at(v, i), sum);

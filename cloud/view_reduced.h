@@ -6,8 +6,8 @@
 #ifndef FOGLINE_CLOUD_VIEW_REDUCED_H
 #define FOGLINE_CLOUD_VIEW_REDUCED_H
 
+#include "archive/view.h"
 #include "cloud/ledger.h"
-#include "cloud/view.h"
 
 struct view_reduced {
     uint64_t samples[LEDGER_REASONS];    /* by proto Reason */

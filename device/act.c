@@ -108,7 +108,10 @@ static void on_failed(struct act *a, struct state *s, int error, int64_t now_ns)
     if (s->failing)
         return;
     s->failing = true;
-    snprintf(text, sizeof text, "cannot be read: %s", strerror(-error));
+    if (s->declared)
+        snprintf(text, sizeof text, "cannot be read: %s", strerror(-error));
+    else
+        snprintf(text, sizeof text, "cannot be recorded: %s", source_refusal(error));
     tell(a, s, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED, 2, text);
 }
 
@@ -219,7 +222,8 @@ void act_round(struct act *a, int64_t *ret_next_ns)
                 step(a, s, now_ns);
         }
     next_ns = run_hooks(a);
-    feed_flush(a->feed, a->wall_unix_ns);
+    if (!feed_flush(a->feed, a->wall_unix_ns) && next_ns > now_ns + ACT_ROOM_WAIT_MS * NS_PER_MS)
+        next_ns = now_ns + ACT_ROOM_WAIT_MS * NS_PER_MS;
     for (unsigned i = 0; i < a->n; i++)
         if (!a->states[i].ended && a->states[i].next_ns < next_ns)
             next_ns = a->states[i].next_ns;

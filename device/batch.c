@@ -86,6 +86,11 @@ size_t batch_bytes(const struct batch *b)
     return end_of_entries(b) + b->n * sizeof *b->at;
 }
 
+uint64_t batch_last_no(const struct batch *b)
+{
+    return b->last_no;
+}
+
 struct batch_entry *batch_at(struct batch *b, size_t i)
 {
     return &b->at[i];

@@ -26,6 +26,7 @@ struct batch_entry {
     uint32_t instance;
     int64_t since_ns;
     struct keep_counts reduced; /* left out of these rows and of rows before them */
+    bool is_account;            /* no record: reduced and position alone */
 };
 
 struct batch; /* zero is not empty: make it with batch_new */
@@ -41,6 +42,7 @@ must_check int batch_end(struct batch *b, const struct batch_entry *like, uint64
 
 size_t batch_n(const struct batch *b);
 size_t batch_bytes(const struct batch *b);
+uint64_t batch_last_no(const struct batch *b); /* of the entry made last, even if it is gone */
 struct batch_entry *batch_at(struct batch *b, size_t i);
 struct span batch_payload(const struct batch *b,
                           const struct batch_entry *e); /* borrowed until the batch changes */

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "ctl/table.h"
+#include "device/device_config.h"
 #include "device/keep/what_if.h"
 
 #include <inttypes.h>
@@ -128,7 +129,8 @@ static void show_packing(struct ctl *ctl, const struct what_if_recording *about,
     double full_s = (double)o->block_rows * (double)about->interval_ns / (double)NS_PER_S;
 
     if (o->pack_ns > 0)
-        fprintf(ctl->out, "Blocks are closed when their first row is %.4g s old, as with pack.ms.\n\n",
+        fprintf(ctl->out,
+                "Blocks are closed when their first row is %.4g s old, as with pack.ms: --pack-ms.\n\n",
                 (double)o->pack_ns / (double)NS_PER_S);
     else if (full_s * 1000 <= PACK_MS_MAX)
         fprintf(ctl->out,
@@ -183,7 +185,7 @@ static int show_text(struct ctl *ctl, const struct ladder *l, const struct what_
 }
 
 /* A whole number of an option; absent: def. */
-static int take_number(struct ctl *ctl, const char *option, long max, long def, long *ret)
+static int take_number(struct ctl *ctl, const char *option, long min, long max, long def, long *ret)
 {
     const char *given = ctl_option(ctl, option);
     char *end;
@@ -192,8 +194,21 @@ static int take_number(struct ctl *ctl, const char *option, long max, long def, 
     if (given == NULL)
         return CTL_OK;
     *ret = strtol(given, &end, 10);
-    if (end == given || *end != '\0' || *ret < 1 || *ret > max)
-        return ctl_fail(ctl, CTL_USAGE, "--%s: `%s` is not a whole number from 1 to %ld", option, given, max);
+    if (end == given || *end != '\0' || *ret < min || *ret > max)
+        return ctl_fail(ctl, CTL_USAGE, "--%s: `%s` is not a whole number from %ld to %ld", option, given,
+                        min, max);
+    return CTL_OK;
+}
+
+/* How long blocks stay open on a device whose configuration does not say. */
+static int default_pack_ms(struct ctl *ctl, long *ret_ms)
+{
+    struct device_config config;
+
+    if (config_defaults(ctl->tier->schema, &config) != 0)
+        return ctl_fail(ctl, CTL_FAILED, "no memory");
+    *ret_ms = (long)(config.pack_ms > 0 ? config.pack_ms : config.commit_ms);
+    config_free_values(ctl->tier->schema, &config);
     return CTL_OK;
 }
 
@@ -219,16 +234,18 @@ static int run_keep(struct ctl *ctl)
     struct what_if_options o = {.only_column = -1};
     struct ladder l = {0};
     struct errmsg err = {""};
-    long rows, silence_s, pack_ms;
+    long rows, silence_s, pack_ms, device_pack_ms = 0;
     int code;
 
     if (file == NULL)
         return ctl_fail(ctl, CTL_USAGE, "--what-if FILE is missing: a recording to try policies on");
-    code = take_number(ctl, "rows", BLOCK_ROWS_MAX, 100, &rows);
+    code = default_pack_ms(ctl, &device_pack_ms);
     if (code == CTL_OK)
-        code = take_number(ctl, "max-silence", SILENCE_S_MAX, 0, &silence_s);
+        code = take_number(ctl, "rows", 1, BLOCK_ROWS_MAX, 100, &rows);
     if (code == CTL_OK)
-        code = take_number(ctl, "pack-ms", PACK_MS_MAX, 0, &pack_ms);
+        code = take_number(ctl, "max-silence", 1, SILENCE_S_MAX, 0, &silence_s);
+    if (code == CTL_OK)
+        code = take_number(ctl, "pack-ms", 0, PACK_MS_MAX, device_pack_ms, &pack_ms);
     if (code != CTL_OK)
         return code;
     csv.time_columns = times;
@@ -256,7 +273,8 @@ static const struct cmd_option options[] = {
     {"what-if", 0, "FILE", "the recording, a CSV file"},
     {"column", 0, "COL", "one channel only"},
     {"rows", 0, "N", "rows in a block, as pack.rows (100)"},
-    {"pack-ms", 0, "MS", "a block is closed when its first row is so old, as pack.ms (by its rows alone)"},
+    {"pack-ms", 0, "MS",
+     "a block is closed when its first row is so old, as pack.ms; 0: by its rows alone (90000)"},
     {"max-silence", 0, "SECONDS", "of the policies by change (a minute, or 60 readings)"},
     {"time", 0, "COL", "column that is the time"},
     {"tz", 0, "ZONE", "zone of times that do not say theirs (UTC)"},

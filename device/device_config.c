@@ -36,6 +36,10 @@ static const struct config_row rows[] = {
      .help = "Room between reading and storing: what may wait while the disk is busy. Beyond it live "
              "readings are dropped "
              "and counted."},
+    {"act.budget_us", CONFIG_I64, AT(budget_us), .min = "1", .max = "10000000", .def = "1000", .unit = "us",
+     .help = "Time that a step of a detector or model may take on the thread that reads sensors. A model of "
+             "live inputs that takes longer runs on a thread of its own, and only the newest input waits for "
+             "it."},
     {"keep.history_bytes", CONFIG_BYTES, AT(history_bytes), .min = "4 KiB", .max = "64 MiB", .def = "256 KiB",
      .help = "Memory for readings that were not sent, for when an alarm asks for them: 24 bytes each, of all "
              "channels with around_alarm_ms together. Taken when there is one."},

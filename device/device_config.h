@@ -12,6 +12,7 @@ struct device_config {
     int64_t commit_ms, health_s;
     int64_t pack_rows, pack_ms; /* pack_ms 0: as commit_ms */
     uint64_t pack_bytes, ring_bytes, history_bytes;
+    int64_t budget_us;
     struct config_list sources; /* items: struct of the kind, which begins with struct source_config */
     struct config_list outputs; /* items: struct output_config */
     struct config_list rules;   /* items: struct rule_config */

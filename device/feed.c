@@ -36,7 +36,8 @@ int feed_new(struct feed **ret_f, const struct feed_options *options)
     f->sinks = calloc(options->n_sources + 1, sizeof *f->sinks);
     f->made = calloc(SOURCE_GROUPS_MAX, sizeof *f->made);
     f->known = calloc(SOURCE_GROUPS_MAX, sizeof *f->known);
-    if (f->sinks == NULL || f->made == NULL || f->known == NULL) {
+    f->held = calloc(FEED_HELD_MAX, sizeof *f->held);
+    if (f->sinks == NULL || f->made == NULL || f->known == NULL || f->held == NULL) {
         feed_free(f);
         return -ENOMEM;
     }
@@ -51,6 +52,7 @@ struct feed *feed_free(struct feed *f)
     free(f->sinks);
     free(f->made);
     free(f->known);
+    free(f->held);
     free(f);
     return NULL;
 }
@@ -94,6 +96,8 @@ static int sink_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
     for (uint32_t i = 0; i < g->n_channels; i++)
         need +=
             3 + strnlen(g->channels[i].name, NAME_PART_CHARS) + strnlen(g->channels[i].unit, NAME_PART_CHARS);
+    if (need > ring_message_max(s->ring))
+        return -EMSGSIZE;
     at = message = ring_reserve(s->ring, need);
     if (message == NULL)
         return SINK_FULL;
@@ -257,7 +261,12 @@ static int sink_receipt(void *ctx, const struct source_receipt *r)
     return 0;
 }
 
-static bool put_event(struct feed *f, unsigned source, const struct feed_event *e)
+bool feed_shares_ring(const struct feed *f, unsigned a, unsigned b)
+{
+    return f->sinks[a].ring == f->sinks[b].ring;
+}
+
+bool feed_put_event(struct feed *f, unsigned source, const struct feed_event *e)
 {
     struct feed_head head = {.kind = FEED_EVENT, .source = (uint8_t)source};
     struct ring *ring = f->sinks[source].ring;
@@ -269,19 +278,6 @@ static bool put_event(struct feed *f, unsigned source, const struct feed_event *
     ring_publish(ring, sizeof head + sizeof *e);
     f->urgent = true;
     return true;
-}
-
-bool feed_try_event(struct feed *f, unsigned source, const struct feed_event *e)
-{
-    return put_event(f, source, e);
-}
-
-bool feed_event(struct feed *f, unsigned source, const struct feed_event *e)
-{
-    if (put_event(f, source, e))
-        return true;
-    count(&f->counters.events_dropped, 1);
-    return false;
 }
 
 bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *d)
@@ -296,6 +292,24 @@ bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *
     ring_publish(ring, sizeof head + sizeof *d);
     f->urgent = true;
     return true;
+}
+
+bool feed_mark(struct feed *f, bool replay)
+{
+    struct feed_head head = {.kind = FEED_MARK};
+    struct ring *ring = replay ? f->replay : f->live;
+    uint8_t *message = ring_reserve(ring, sizeof head);
+
+    if (message == NULL)
+        return false;
+    put(message, &head, sizeof head);
+    ring_publish(ring, sizeof head);
+    return true;
+}
+
+bool feed_is_urgent(const struct feed *f)
+{
+    return f->urgent;
 }
 
 static int sink_event(void *ctx, const struct source_event *e)
@@ -337,14 +351,16 @@ static bool tell_loss(struct sink_of *s, int64_t wall_unix_ns)
     struct feed_event e;
 
     loss_event(&s->loss, wall_unix_ns, &e);
-    if (!put_event(s->feed, s->source, &e))
+    if (!feed_try_event(s->feed, s->source, &e))
         return false;
     s->loss = (struct loss){0};
     return true;
 }
 
-bool feed_take_loss(struct feed *f, unsigned *ret_source, struct feed_event *ret_e)
+bool feed_take_untold(struct feed *f, unsigned *ret_source, struct feed_event *ret_e)
 {
+    if (feed_take_held(f, ret_source, ret_e))
+        return true;
     for (unsigned i = 0; i < f->n_sources; i++) {
         struct loss *l = &f->sinks[i].loss;
 
@@ -364,13 +380,16 @@ static void wake(const struct feed *f, struct ring *ring)
         ring_wake_consumer(ring);
 }
 
-void feed_flush(struct feed *f, int64_t wall_unix_ns)
+bool feed_flush(struct feed *f, int64_t wall_unix_ns)
 {
+    bool all_told = true;
+
     for (unsigned i = 0; i < f->n_sources; i++)
-        if (f->sinks[i].loss.samples > 0)
-            tell_loss(&f->sinks[i], wall_unix_ns);
+        all_told &= (f->n_held == 0 || feed_tell_held(f, i)) &&
+                    (f->sinks[i].loss.samples == 0 || tell_loss(&f->sinks[i], wall_unix_ns));
     wake(f, f->live);
     if (f->replay != NULL)
         wake(f, f->replay);
     f->urgent = false;
+    return all_told;
 }

@@ -1,8 +1,9 @@
-/* feed.h - what travels through the ring: groups, rows, events, receipts and decisions, written by the act
- * thread and read by the io thread.
+/* feed.h - what travels through the ring: groups, rows, events, receipts, decisions and marks, written by the
+ * act thread and read by the io thread.
  *
  * The producer's half is the sink that sources write into. A live row that finds no room is dropped, and the
  * loss is told as a DROPPED event as soon as there is room again: how many samples, and from when to when.
+ * Events that find no room are held until there is some.
  * Threads: feed_* of the producer by the act thread, feed_read by the io thread; counters are atomic.
  * Limits: all memory is taken in feed_new. */
 #ifndef FOGLINE_DEVICE_FEED_H
@@ -13,9 +14,21 @@
 
 #include <stdatomic.h>
 
-enum { FEED_TEXT_BYTES = 200, FEED_ADDRESS_BYTES = 112, FEED_VALUE_BYTES = 40 };
+enum {
+    FEED_TEXT_BYTES = 200,
+    FEED_ADDRESS_BYTES = 112,
+    FEED_VALUE_BYTES = 40,
+    FEED_HELD_MAX = 32, /* events that wait for room */
+};
 
-enum feed_kind { FEED_GROUP = 1, FEED_ROW = 2, FEED_EVENT = 3, FEED_RECEIPT = 4, FEED_DECISION = 5 };
+enum feed_kind {
+    FEED_GROUP = 1,
+    FEED_ROW = 2,
+    FEED_EVENT = 3,
+    FEED_RECEIPT = 4,
+    FEED_DECISION = 5,
+    FEED_MARK = 6
+};
 
 struct feed_event {
     uint32_t type;     /* proto EventType */
@@ -73,19 +86,26 @@ struct feed_counters *feed_counters(struct feed *f);
 /* ---- producer ---- */
 /* Sink of source no; borrowed for the life of the feed. */
 const struct source_sink *feed_sink(struct feed *f, unsigned source, bool replayable);
-/* false: no room now, lost and counted. */
+/* Held when there is no room now, and in the ring by a later feed_flush, in order. false: FEED_HELD_MAX wait
+ * already, lost and counted. */
 bool feed_event(struct feed *f, unsigned source, const struct feed_event *e);
-/* The same for who says it again: nothing is lost. */
+/* Into the ring now, or not at all: false. Not before those that are held. */
 bool feed_try_event(struct feed *f, unsigned source, const struct feed_event *e);
 bool feed_decision(struct feed *f, unsigned source, const struct feed_decision *d);
+/* What stands before it in the ring is what images of memory.h know. false: no room now. */
+bool feed_mark(struct feed *f, bool replay);
+/* Was something said since feed_flush that is not to wait? */
+bool feed_is_urgent(const struct feed *f);
 /* Is there room now for the row of that source and for `more` bytes before it? At most half the ring is asked
  * for. */
 bool feed_has_room(struct feed *f, unsigned source, const struct source_row *r, size_t more);
-/* Tells losses that wait, then wakes the consumer where that is due. After each round of steps. */
-void feed_flush(struct feed *f, int64_t wall_unix_ns);
-/* What is lost and not told, of the first source that has any; false when there is nothing. Takes it. Also
- * for the consumer, after the producer's thread has ended. */
-bool feed_take_loss(struct feed *f, unsigned *ret_source, struct feed_event *ret_e);
+/* Tells events and losses that wait, then wakes the consumer where that is due. After each round of steps.
+ * false: some wait still, call again soon. */
+bool feed_flush(struct feed *f, int64_t wall_unix_ns);
+/* What was not told so far: the first event that is held, or what the first source that has lost anything has
+ * lost; false when there is nothing. Takes it. Also for the consumer, after the producer's thread has ended.
+ */
+bool feed_take_untold(struct feed *f, unsigned *ret_source, struct feed_event *ret_e);
 
 /* ---- consumer ---- */
 struct feed_message {

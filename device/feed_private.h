@@ -1,5 +1,5 @@
-/* feed_private.h - what stands in the rings, byte by byte, and what both halves of a feed share. For feed.c
- * (producer) and feed_read.c (consumer) only: each touches its own part alone. */
+/* feed_private.h - what stands in the rings, byte by byte, and what both halves of a feed share. For feed.c,
+ * feed_held.c (producer) and feed_read.c (consumer) only: each half touches its own part alone. */
 #ifndef FOGLINE_DEVICE_FEED_PRIVATE_H
 #define FOGLINE_DEVICE_FEED_PRIVATE_H
 
@@ -25,6 +25,11 @@ struct feed_shape {
     uint8_t type[BLOCK_COLUMNS_MAX];
 };
 
+struct feed_held {
+    unsigned source;
+    struct feed_event event;
+};
+
 struct feed {
     struct ring *live, *replay;
     bool wake_each, urgent;
@@ -32,9 +37,21 @@ struct feed {
     struct sink_of *sinks; /* n_sources, the producer's */
     uint32_t n_groups;
     struct feed_shape *made, *known; /* SOURCE_GROUPS_MAX each: producer's, consumer's */
+    struct feed_held *held;          /* FEED_HELD_MAX, in order; the producer's */
+    unsigned n_held;
     struct feed_counters counters;
     struct feed_channel channels[BLOCK_COLUMNS_MAX]; /* of the group read last */
     struct cell cells[BLOCK_COLUMNS_MAX];            /* of the row read last */
 };
+
+/* feed.c; into the ring as it is: false when that has no room. */
+bool feed_put_event(struct feed *f, unsigned source, const struct feed_event *e);
+bool feed_shares_ring(const struct feed *f, unsigned a, unsigned b);
+
+/* feed_held.c */
+bool feed_hold(struct feed *f, unsigned source, const struct feed_event *e); /* false: too many wait */
+/* What is held for the ring of that source, as far as there is room. false: some is left. */
+bool feed_tell_held(struct feed *f, unsigned source);
+bool feed_take_held(struct feed *f, unsigned *ret_source, struct feed_event *ret_e); /* false: none */
 
 #endif

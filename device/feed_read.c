@@ -132,6 +132,8 @@ bool feed_read(struct feed *f, struct ring *ring, struct feed_message *ret_m)
     case FEED_DECISION:
         get(body, &ret_m->decision, sizeof ret_m->decision);
         break;
+    case FEED_MARK:
+        break;
     }
     return true;
 }

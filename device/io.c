@@ -4,6 +4,10 @@
 #include <string.h>
 
 enum {
+    /* The last one gives up what has no room, the next says that nothing more was lost, the third says what
+     * was.
+     */
+    LAST_COMMITS = 3,
     STATUS_MS = 1000,
     STOP_MS = 3000,
     POLL_MIN_MS = 10,
@@ -89,6 +93,8 @@ static void on_round(void *ctx)
     if (now_ms >= io->status_at_ms) {
         io->status_at_ms = now_ms + STATUS_MS;
         io_watch_link(io, now_ms);
+        io_look_at_rules(io, now_ms);
+        io_tend(io, false);
         io_write_status(io);
         db_check_readers(spool_db(io->spool));
     }
@@ -96,8 +102,13 @@ static void on_round(void *ctx)
     sleep_until_next(io, now_ms);
 }
 
-/* Everything that was read becomes durable, as far as there is room, and so does the end. */
-static void finish(struct io *io)
+/* Samples that could not be stored are told after the commit that gave them up. */
+static bool is_loss_untold(const struct io *io)
+{
+    return io->loss.samples > 0 || io->waits;
+}
+
+void io_finish(struct io *io)
 {
     int64_t until_ms = loop_now_ms(io->daemon->loop) + STOP_MS;
     struct feed_event e;
@@ -115,10 +126,15 @@ static void finish(struct io *io)
     } while (io->error == 0 && (io->has_more || !all_told) && loop_now_ms(io->daemon->loop) < until_ms);
     for (uint32_t group = 0; io->error == 0 && keeper_finish(sampler_keeper(io->sampler), group); group++)
         io_drain(io);
+    if (io->live_memory != NULL)
+        memory_finish(io->live_memory);
+    if (io->replay_memory != NULL)
+        memory_finish(io->replay_memory);
+    io_drain(io);
     if (io->error != 0)
         return;
-    while (feed_take_loss(io->feed, &source, &e))
-        io_event(io, &e, io->sources[source].name);
+    while (feed_take_untold(io->feed, &source, &e))
+        io_source_event(io, source, &e);
     io_close_all_packs(io);
     if (io_reduced_is_due(io))
         io_commit(io);
@@ -128,7 +144,8 @@ static void finish(struct io *io)
         return;
     io_stop_event(io);
     io->alive_at_ms = 0;
-    io_commit(io);
+    for (unsigned i = 0; io->error == 0 && (i == 0 || is_loss_untold(io)) && i < LAST_COMMITS; i++)
+        io_commit(io);
 }
 
 int io_run(struct io *io)
@@ -140,6 +157,7 @@ int io_run(struct io *io)
     io_measure(io, true);
     io_start_event(io);
     io_clear_orphans(io);
+    io_memory_tell(io);
     rc = act_start(io->act);
     if (rc != 0)
         return rc;
@@ -148,7 +166,7 @@ int io_run(struct io *io)
     rc = loop_run(io->daemon->loop, on_round, io);
     if (rc != 0)
         io_fail(io, rc);
-    finish(io);
+    io_finish(io);
     io_write_status(io);
     return io->error;
 }

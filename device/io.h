@@ -3,7 +3,9 @@
  * One loop. Rows are packed as they come; closed blocks and everything else that becomes a record wait in a
  * batch, which is written and committed at once (the store has no open transaction in between, as common/hop
  * asks). A replayed source's position goes into the transaction of its last row. At the quota, live readings
- * push out the oldest records (the ledger says so), replayed ones wait. Threads: the main thread. Crash: what
+ * push out the oldest records (the ledger says so), replayed ones wait. Where sources are computed from
+ * replayed ones, nothing of these is committed but up to a mark (infer/memory.h), all of it at once, with
+ * what the computed ones knew then. Threads: the main thread. Crash: what
  * a commit held is there, and for a replayed source nothing else ever was. */
 #ifndef FOGLINE_DEVICE_IO_H
 #define FOGLINE_DEVICE_IO_H
@@ -17,6 +19,7 @@
 #include "device/decide/decide.h"
 #include "device/device_config.h"
 #include "device/health.h"
+#include "device/infer/memory.h"
 #include "device/sampler.h"
 #include "hop/lower_port.h"
 #include "hop/maker.h"
@@ -31,6 +34,7 @@ enum {
     IO_ALIVE_MS = 10000,        /* the last sign of life is written this often, into commits that there are */
     IO_NOT_ACCEPTED_MS = 10000, /* reached, but not accepted, for so long: say what to do */
     IO_OLD_SETS_MAX = 7,
+    IO_HEALTH_NAME_BYTES = 64,
     IO_REDUCED_FACT_BYTES = ID128_BYTES + 2 * 8 * KEEP_REASONS,
 };
 
@@ -64,14 +68,16 @@ struct io_reduced {
 
 struct io_source {
     char name[SOURCE_NAME_BYTES];
-    const char *kind;
-    bool is_derived; /* its rows are computed from those of others */
+    const struct source_kind *kind;
+    void *self; /* the act's */
     bool replayable, has_ended, has_failed;
     bool is_stuck; /* its oldest payload found no room in this commit */
     uint64_t rows, samples;
     uint32_t last_group;                     /* of its last row */
     uint64_t last_entry;                     /* of the batch: its last block */
     struct io_reduced reduced, reduced_next; /* durable; with the commit under way */
+    struct buf memory, memory_next;          /* what it knows: durable; with the next commit */
+    bool memory_is_new, memory_is_refused;
 };
 
 /* A set that is no longer in use, but that blocks which are still held may name. */
@@ -94,6 +100,13 @@ struct io_group {
     bool is_to_keep;    /* its sets changed: with the next commit */
     unsigned n_old;
     struct io_old_set old[IO_OLD_SETS_MAX]; /* the newest first */
+};
+
+/* A rule on a channel that no source gives. */
+struct io_unheard {
+    const struct rule_config *rule;
+    bool is_window;                  /* its channel is one that a policy makes */
+    char near[DECIDE_CHANNEL_CHARS]; /* what may be meant; empty: nothing is like it */
 };
 
 struct io_receipt {
@@ -119,12 +132,20 @@ struct io {
     struct ring *live, *replay; /* replay: NULL without such a source */
     struct feed *feed;
     struct sampler *sampler;
+    struct memory *live_memory, *replay_memory; /* NULL: none of its sources is computed */
+    bool memory_is_written;                     /* in the open transaction */
+    uint64_t mark_no; /* of the batch: the last entry of replayed sources that may be committed */
     struct act *act;
+    struct worker *worker;
     struct decide *decide;
     struct decide_raised alarms[DECIDE_INSTANCES_MAX]; /* raised now, as far as is known here */
     unsigned n_alarms;
     struct decide_raised orphans[DECIDE_INSTANCES_MAX]; /* were raised by rules that are gone */
     unsigned n_orphans;
+    struct io_unheard unheard[RULES_MAX + 1]; /* the last is room to look */
+    unsigned n_unheard;
+    uint32_t groups_looked_at; /* for them */
+    bool is_unheard_said[RULES_MAX];
     struct batch *batch;
     struct pack_tools tools;
     struct status *status;
@@ -171,6 +192,8 @@ struct io *io_free(struct io *io); /* accepts NULL */
 
 /* io.c: its rounds */
 must_check int io_run(struct io *io); /* until a signal or a fatal error; ends with the last commit */
+/* Everything that was read becomes durable, as far as there is room, and so does the end. */
+void io_finish(struct io *io);
 void io_fail(struct io *io, int error);
 /* What is done every so often is done at multiples of its period since the start, so that blocks, reports and
  * deletions share one commit. The first one that is not before at_ms; at_ms when the period is 0. */
@@ -183,22 +206,41 @@ int64_t io_pack_ms(const struct io *io); /* between two times at which all block
 
 /* io_rows.c: from the ring to the batch */
 void io_drain(struct io *io);
+/* What a source, or the feed for it, said. */
+void io_source_event(struct io *io, unsigned source, const struct feed_event *e);
 /* Those whose time has come; when a commit is made at once, also those that would be left open for long:
  * what a commit costs does not depend on what is in it. */
 void io_close_packs(struct io *io, int64_t now_ms);
 void io_close_all_packs(struct io *io);
-int64_t io_next_pack_ms(const struct io *io);   /* when the next block is to be closed; INT64_MAX: none */
-int64_t io_oldest_pack_ns(const struct io *io); /* INT64_MAX: none has a row */
+int64_t io_next_pack_ms(const struct io *io); /* when the next block is to be closed; INT64_MAX: none */
+/* Of those that wait for no mark; INT64_MAX: none has a row. */
+int64_t io_oldest_pack_ns(const struct io *io);
+bool io_waits_for_mark(const struct io *io, const struct io_group *g); /* its block is closed by marks */
+void io_close_pack(struct io *io, struct io_group *g);
 
 /* io_reduced.c: samples that were not sent */
 must_check int io_reduced_load(struct io *io, struct io_source *s);
 /* In the open transaction, after the records: the totals, and the positions of rows of which nothing was
  * left. */
 must_check int io_keep_reduced(struct io *io, const struct source_position **positions);
-void io_reduced_kept(struct io *io);         /* after its commit */
-bool io_reduced_is_due(const struct io *io); /* a commit would say something new */
+void io_reduced_kept(struct io *io);                     /* after its commit */
+void io_reduced_mark(struct io *io, struct io_group *g); /* what is left out of no row, as an entry */
+bool io_reduced_is_due(const struct io *io);             /* a commit would say something new */
 /* Appends what is to be said of it in a Health; list: room for SOURCES_MAX * KEEP_REASONS. */
 size_t io_reduced_list(const struct io *io, Fogline__V1__Reduced *list);
+
+/* io_memory.c: what computed sources know */
+/* Appends what was kept of a source. */
+must_check int io_memory_load(struct io *io, const char *source, struct buf *ret);
+must_check int io_memory_open(struct io *io); /* after the sources, the rings and the feed */
+void io_memory_tell(struct io *io);           /* of what is too large to be kept */
+/* A mark was read. */
+void io_mark(struct io *io, bool is_replay);
+/* Does it stand behind the last mark? */
+bool io_is_behind_mark(const struct io *io, const struct batch_entry *e);
+/* In the open transaction, when all up to the mark is in it; and after its commit. */
+must_check int io_keep_memory(struct io *io);
+void io_memory_kept(struct io *io);
 
 /* io_sets.c: descriptor sets */
 /* The record of the group's set into the batch, where it is wanted: it stands in each epoch before the first
@@ -230,6 +272,18 @@ void io_watch_link(struct io *io, int64_t now_ms);
 
 /* io_health.c: io->measures anew; those of the machine, which cost file reads, only when asked for. */
 void io_measure(struct io *io, bool with_machine);
+/* io_work.c: what computing cost, and files of models */
+/* Each second, and when asked to look at files again: what is wrong becomes an event. */
+void io_tend(struct io *io, bool is_asked);
+void io_work_facts(const struct io *io, struct json *j);
+enum { IO_WORK_COUNTERS = 4, IO_WORK_MEASURES = 3 }; /* of each source that is computed */
+struct io_number {
+    char name[IO_HEALTH_NAME_BYTES];
+    uint64_t value;
+};
+/* What a Health says of them; room for so many of each of SOURCES_MAX. */
+size_t io_work_numbers(const struct io *io, bool measures, struct io_number *ret);
+
 /* io_decide.c: what rules decided */
 /* With what was raised at the last commit of the life before. */
 must_check int io_open_decide(struct io *io, struct errmsg *err);
@@ -243,6 +297,10 @@ void io_alarm_facts(struct io *io, struct json *j);
 enum { IO_RULE_COUNTERS = 15 };
 extern const struct counter_info io_rule_counter_info[IO_RULE_COUNTERS];
 void io_rule_counters(const struct io *io, uint64_t value[IO_RULE_COUNTERS]);
+
+/* io_unheard.c: rules that hear nothing */
+void io_look_at_rules(struct io *io, int64_t now_ms);
+void io_unheard_facts(const struct io *io, struct json *j);
 
 /* io_command.c: orders from above */
 void io_on_document(void *ctx, const Fogline__V1__Document *d);

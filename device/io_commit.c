@@ -56,6 +56,8 @@ static int append(struct io *io, struct batch_entry *e)
         .lane = e->lane, .kind = e->kind, .samples = e->samples, .payload = batch_payload(io->batch, e)};
     int rc;
 
+    if (e->is_account)
+        return 0;
     if (is_replayed(io, e) && !room_for_replay(io, e->len))
         return SPOOL_FULL;
     rc = maker_append(io->spool, io->outbox, io->keys.tag, &r, NULL);
@@ -67,21 +69,49 @@ static int append(struct io *io, struct batch_entry *e)
     return maker_append(io->spool, io->outbox, io->keys.tag, &r, NULL);
 }
 
+/* Events and reports wait for room, unless they become many themselves; sets always do. */
+static bool waits_for_room(const struct io *io, const struct batch_entry *e)
+{
+    return e->source == BATCH_NO_SOURCE &&
+           (e->kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR || batch_bytes(io->batch) < IO_BATCH_BYTES / 2);
+}
+
+/* What stands up to a mark is committed as a whole, unless it never could be. */
+static bool fits_up_to_mark(struct io *io)
+{
+    uint64_t bytes = 0;
+    bool any = false;
+
+    for (size_t i = 0; io->replay_memory != NULL && i < batch_n(io->batch); i++) {
+        const struct batch_entry *e = batch_at(io->batch, i);
+
+        if (io_is_behind_mark(io, e))
+            continue;
+        any |= is_replayed(io, e);
+        bytes += spool_charge_bytes(e->len);
+    }
+    if (!any || spool_held_bytes(io->spool) == 0 || room_for_replay(io, bytes))
+        return true;
+    io->counter[IO_STORE_FULL]++;
+    return false;
+}
+
 /* Everything there is room for. A source whose payload finds none keeps the later ones back too: its rows
  * stay in order. */
 static int append_all(struct io *io, struct io_loss *loss)
 {
     const struct source_position *positions[SOURCES_MAX] = {NULL};
+    bool fits = fits_up_to_mark(io), is_whole = fits;
     char fact[SOURCE_NAME_BYTES + 8];
     int rc = 0;
 
     for (unsigned i = 0; i < io->n_sources; i++)
-        io->sources[i].is_stuck = false;
+        io->sources[i].is_stuck = io->sources[i].replayable && !fits;
     io->own_is_stuck = false;
     for (size_t i = 0; rc == 0 && i < batch_n(io->batch); i++) {
         struct batch_entry *e = batch_at(io->batch, i);
 
-        if (is_replayed(io, e) && io->sources[e->source].is_stuck)
+        if (io_is_behind_mark(io, e) || (is_replayed(io, e) && io->sources[e->source].is_stuck))
             continue;
         rc = append(io, e);
         e->is_done = rc == 0;
@@ -94,14 +124,13 @@ static int append_all(struct io *io, struct io_loss *loss)
             io->counter[IO_STORE_FULL]++;
             if (is_replayed(io, e)) {
                 io->sources[e->source].is_stuck = true;
+                is_whole = false;
                 continue;
             }
-            /* Events and reports wait for room, unless they become many themselves; sets always do. */
-            io->own_is_stuck =
-                e->source == BATCH_NO_SOURCE && (e->kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR ||
-                                                 batch_bytes(io->batch) < IO_BATCH_BYTES / 2);
-            if (io->own_is_stuck)
+            if (waits_for_room(io, e)) {
+                io->own_is_stuck = true;
                 continue;
+            }
             e->is_done = true;
             if (e->samples > 0 && (loss->samples == 0 || e->time_first_ns < loss->from_ns))
                 loss->from_ns = e->time_first_ns;
@@ -112,6 +141,8 @@ static int append_all(struct io *io, struct io_loss *loss)
     }
     if (rc == 0)
         rc = io_keep_reduced(io, positions);
+    if (rc == 0 && is_whole)
+        rc = io_keep_memory(io);
     for (unsigned i = 0; rc == 0 && i < io->n_sources; i++)
         if (positions[i] != NULL) {
             snprintf(fact, sizeof fact, "cursor/%s", io->sources[i].name);
@@ -204,7 +235,7 @@ static void note_stuck(struct io *io, int64_t now_ms)
     io->stuck_bytes = 0;
     for (unsigned i = 0; i < io->n_sources; i++)
         io->is_stuck |= io->sources[i].is_stuck;
-    if (io->is_stuck)
+    if (io->is_stuck || io->replay_memory != NULL)
         io->stuck_bytes = batch_bytes(io->batch);
     io->waits = false;
     io->batch_oldest_ns = INT64_MAX;
@@ -246,6 +277,7 @@ static void on_committed(struct io *io, const struct io_loss *loss, int64_t now_
         io->apply_at_ms = now_ms;
     io_sets_kept(io);
     io_reduced_kept(io);
+    io_memory_kept(io);
     answer_receipts(io, lost);
     for (size_t i = 0; i < batch_n(io->batch); i++)
         if (batch_at(io->batch, i)->is_done)
@@ -267,7 +299,7 @@ void io_commit(struct io *io)
     struct io_loss loss = io->loss;
     int rc;
 
-    io->urgent = false;
+    io->urgent = io->memory_is_written = false;
     io->apply_at_ms = INT64_MAX;
     rc = write_all(io, &loss, now_ms);
     if (rc > 0)

@@ -5,6 +5,7 @@
 #include "device/io.h"
 
 #include "base/cleanup.h"
+#include "base/numfmt.h"
 #include "rule/rule.h"
 
 #include <inttypes.h>
@@ -151,6 +152,15 @@ static void say_how_long(struct buf *text, const struct feed_decision *d)
     say_ms(text, ns / NS_PER_MS);
 }
 
+/* As it was configured, to the last digit. */
+static void say_number(struct buf *text, double v)
+{
+    char number[NUMFMT_DOUBLE_CHARS];
+
+    numfmt_double(v, number);
+    buf_printf(text, "%s", number);
+}
+
 static void say_raised(struct buf *text, const struct decide_who *who, const char *value)
 {
     const struct rule_config *c = who->rule;
@@ -158,13 +168,19 @@ static void say_raised(struct buf *text, const struct decide_who *who, const cha
     switch ((enum rule_kind)who->kind) {
     case RULE_ABOVE:
     case RULE_BELOW:
-        buf_printf(text, "%s is %s %g", value, rule_kind_name((enum rule_kind)who->kind), c->limit);
+        buf_printf(text, "%s is %s ", value, rule_kind_name((enum rule_kind)who->kind));
+        say_number(text, c->limit);
         break;
     case RULE_OUTSIDE:
-        buf_printf(text, "%s is outside %g .. %g", value, c->min, c->max);
+        buf_printf(text, "%s is outside ", value);
+        say_number(text, c->min);
+        buf_printf(text, " .. ");
+        say_number(text, c->max);
         break;
     case RULE_RATE:
-        buf_printf(text, "%s: it changes by more than %g a second", value, c->limit);
+        buf_printf(text, "%s: it changes by more than ", value);
+        say_number(text, c->limit);
+        buf_printf(text, " a second");
         break;
     case RULE_STUCK:
         buf_printf(text, "%s, unchanged for ", value);
@@ -290,6 +306,7 @@ void io_alarm_facts(struct io *io, struct json *j)
         json_object_end(j);
     }
     json_array_end(j);
+    io_unheard_facts(io, j);
 }
 
 const struct counter_info io_rule_counter_info[IO_RULE_COUNTERS] = {

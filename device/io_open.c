@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "ctl/daemon_store.h"
+#include "device/infer/worker.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 #include <sys/random.h>
 
 /* The longest row of a file must fit, or it is waited for without end. */
-enum { REPLAY_RING_MIN_BYTES = 256 * 1024 };
+enum { REPLAY_RING_MIN_BYTES = 512 * 1024 };
 
 static void on_link_failed(void *ctx, int error)
 {
@@ -147,26 +148,29 @@ static int open_sources(struct io *io, const struct device_tier *tier, struct ac
                                 .n_others = io->n_sources,
                                 .name = s->name,
                                 .config = config,
-                                .run_dir = io->daemon->paths.run_dir};
+                                .run_dir = io->daemon->paths.run_dir,
+                                .budget_us = io->config->budget_us,
+                                .worker = io->worker};
         struct errmsg why = {""};
         int rc;
 
         snprintf(s->name, sizeof s->name, "%s", config->name);
-        s->kind = kind->name;
+        s->kind = kind;
         rc = read_cursor(io, s->name, &position);
-        if (rc >= 0 && io_reduced_load(io, s) != 0)
+        if (rc >= 0 && (io_reduced_load(io, s) != 0 || io_memory_load(io, s->name, &s->memory) != 0))
             rc = -EIO;
         if (rc < 0)
             return errmsg_set(err, rc, "the spool cannot be read");
         o.resume = rc == 0 ? &position : NULL;
+        o.memory = span_of(s->memory.data, s->memory.len);
         rc = kind->open(&o, &out[io->n_sources].self, &why);
         if (rc != 0)
             return errmsg_set(err, rc, "source %s: %s", s->name,
                               why.text[0] != '\0' ? why.text : strerror(-rc));
+        s->self = out[io->n_sources].self;
         out[io->n_sources].kind = kind;
         out[io->n_sources].name = s->name;
         s->replayable = kind->replayable != NULL && kind->replayable(out[io->n_sources].self);
-        s->is_derived = kind->hear_row != NULL;
         others[io->n_sources] = (struct source_other){s->name, s->replayable};
         io->n_sources++;
     }
@@ -215,9 +219,12 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
     struct feed_options fo = {.wake_each = !io->polls_ring};
     struct sampler_options so = {0};
     struct sampler_listener listeners[SAMPLER_LISTENERS_MAX];
-    struct act_hook hook = {.round = decide_round};
-    struct act_options ao = {.clock = &io->daemon->clock, .sources = sources};
-    int rc = open_sources(io, tier, sources, err);
+    struct act_hook hooks[ACT_HOOKS_MAX];
+    struct act_options ao = {.clock = &io->daemon->clock, .sources = sources, .hooks = hooks};
+    int rc = worker_new(&io->worker);
+
+    if (rc == 0)
+        rc = open_sources(io, tier, sources, err);
 
     if (rc == 0)
         rc = ring_new(&io->live, io->config->ring_bytes);
@@ -233,11 +240,15 @@ static int open_act(struct io *io, const struct device_tier *tier, struct errmsg
         rc = feed_new(&io->feed, &fo);
     if (rc == 0)
         rc = io_open_decide(io, err);
-    if (io->decide != NULL) {
-        hook.ctx = io->decide;
-        ao.hooks = &hook;
-        ao.n_hooks = 1;
-    }
+    if (rc == 0)
+        rc = io_memory_open(io);
+    /* What rules decided in a round stands before its mark. */
+    if (io->decide != NULL)
+        hooks[ao.n_hooks++] = (struct act_hook){io->decide, decide_round};
+    if (io->live_memory != NULL)
+        hooks[ao.n_hooks++] = (struct act_hook){io->live_memory, memory_round};
+    if (io->replay_memory != NULL)
+        hooks[ao.n_hooks++] = (struct act_hook){io->replay_memory, memory_round};
     so.listeners = listeners;
     so.n_listeners = rc == 0 ? add_listeners(io, sources, listeners) : 0;
     so.feed = io->feed;
@@ -304,6 +315,13 @@ static int watch(struct io *io)
     return rc;
 }
 
+static void on_reload(void *ctx, const void *old_values, const void *new_values)
+{
+    (void)old_values;
+    (void)new_values;
+    io_tend(ctx, true);
+}
+
 int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier, struct errmsg *err)
 {
     struct io *io = calloc(1, sizeof *io);
@@ -315,6 +333,7 @@ int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
     io->config = d->values;
     io->began_ms = io->looked_ms = loop_now_ms(d->loop);
     io->apply_at_ms = io->retry_at_ms = INT64_MAX;
+    io->groups_looked_at = UINT32_MAX;
     io->batch_oldest_ns = INT64_MAX;
     io->clock_read_ms = INT64_MIN / 2;
     io->last_link = -1;
@@ -334,6 +353,8 @@ int io_new(struct io **ret_io, struct daemon *d, const struct device_tier *tier,
         io_free(io);
         return rc;
     }
+    d->on_reload = on_reload;
+    d->reload_ctx = io;
     *ret_io = io;
     return 0;
 }
@@ -342,8 +363,17 @@ struct io *io_free(struct io *io)
 {
     if (io == NULL)
         return NULL;
+    if (io->act != NULL)
+        act_stop(io->act);
+    worker_free(io->worker);
     act_free(io->act);
     decide_free(io->decide);
+    memory_free(io->live_memory);
+    memory_free(io->replay_memory);
+    for (unsigned i = 0; i < io->n_sources; i++) {
+        buf_deinit(&io->sources[i].memory);
+        buf_deinit(&io->sources[i].memory_next);
+    }
     sampler_free(io->sampler);
     feed_free(io->feed);
     ring_free(io->live);

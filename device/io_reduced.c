@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,7 +64,8 @@ static bool waits(const struct io_group *g)
 /* Of rows of which nothing was left, behind the last block: when that is stored, or was before. */
 static bool take_pending(struct io *io, struct io_group *g, const struct source_position **positions)
 {
-    if (g->pack == NULL || pack_rows(g->pack) > 0 || io->sources[g->source].is_stuck || !waits(g))
+    if (io_waits_for_mark(io, g) || g->pack == NULL || pack_rows(g->pack) > 0 ||
+        io->sources[g->source].is_stuck || !waits(g))
         return false;
     g->is_pending_taken = true;
     add(&io->sources[g->source], &g->pending);
@@ -120,6 +122,25 @@ void io_reduced_kept(struct io *io)
         g->is_pending_taken = g->pending_has_position = false;
         g->pending = (struct keep_counts){0};
     }
+}
+
+void io_reduced_mark(struct io *io, struct io_group *g)
+{
+    struct batch_entry e = {.source = (uint16_t)g->source,
+                            .is_account = true,
+                            .has_position = g->pending_has_position,
+                            .position = g->pending_position,
+                            .reduced = g->pending};
+
+    if (!waits(g))
+        return;
+    batch_begin(io->batch);
+    if (batch_end(io->batch, &e, NULL) != 0) {
+        io_fail(io, -ENOMEM);
+        return;
+    }
+    g->pending = (struct keep_counts){0};
+    g->pending_has_position = false;
 }
 
 bool io_reduced_is_due(const struct io *io)

@@ -218,54 +218,87 @@ void io_reply(struct io *io, uint64_t counter, bool ok, const char *text)
     io_add_message(io, LANE_URGENT, FOGLINE__V1__KIND__KIND_REPLY, &m.base);
 }
 
-enum { HEALTH_COUNTERS_MAX = 192, HEALTH_NAME_BYTES = 64 };
+enum { OWN_COUNTERS_MAX = 192 };
 
-void io_health(struct io *io)
-{
-    Fogline__V1__Health m = FOGLINE__V1__HEALTH__INIT;
-    Fogline__V1__Counter counters[HEALTH_COUNTERS_MAX], *list[HEALTH_COUNTERS_MAX];
-    Fogline__V1__Measure measures[HEALTH_MEASURES], *measure_list[HEALTH_MEASURES];
-    char names[HEALTH_COUNTERS_MAX][HEALTH_NAME_BYTES];
-    Fogline__V1__Reductions reductions = FOGLINE__V1__REDUCTIONS__INIT;
+/* A Health and what it points to. */
+struct health_record {
+    Fogline__V1__Health m;
+    struct io_number numbers[OWN_COUNTERS_MAX + SOURCES_MAX * IO_WORK_COUNTERS];
+    Fogline__V1__Counter counters[OWN_COUNTERS_MAX + SOURCES_MAX * IO_WORK_COUNTERS];
+    Fogline__V1__Counter *counter_list[OWN_COUNTERS_MAX + SOURCES_MAX * IO_WORK_COUNTERS];
+    struct io_number work[SOURCES_MAX * IO_WORK_MEASURES];
+    Fogline__V1__Measure measures[HEALTH_MEASURES + SOURCES_MAX * IO_WORK_MEASURES];
+    Fogline__V1__Measure *measure_list[HEALTH_MEASURES + SOURCES_MAX * IO_WORK_MEASURES];
+    Fogline__V1__Reductions reductions;
     Fogline__V1__Reduced reduced[SOURCES_MAX * KEEP_REASONS], *reduced_list[SOURCES_MAX * KEEP_REASONS];
+};
+
+static void add_counters(struct io *io, struct health_record *h)
+{
     struct numbers numbers;
     size_t n = 0;
 
     read_numbers(io, &numbers);
-    reductions.epoch = wire_bytes(span_of(spool_own(io->spool)->epoch.bytes, ID128_BYTES));
-    reductions.n_reduced = io_reduced_list(io, reduced);
-    reductions.reduced = reduced_list;
-    for (size_t i = 0; i < reductions.n_reduced; i++)
-        reduced_list[i] = &reduced[i];
     for (unsigned s = 0; s < SETS; s++)
-        for (size_t i = 0; i < numbers.set[s].n && n < HEALTH_COUNTERS_MAX; i++) {
-            fogline__v1__counter__init(&counters[n]);
-            snprintf(names[n], HEALTH_NAME_BYTES, "%s.%s", numbers.set[s].prefix,
+        for (size_t i = 0; i < numbers.set[s].n && n < OWN_COUNTERS_MAX; i++, n++) {
+            snprintf(h->numbers[n].name, IO_HEALTH_NAME_BYTES, "%s.%s", numbers.set[s].prefix,
                      numbers.set[s].info[i].name);
-            counters[n].name = names[n];
-            counters[n].value = numbers.set[s].value[i];
-            list[n] = &counters[n];
-            n++;
+            h->numbers[n].value = numbers.set[s].value[i];
         }
-    m.format = WIRE_FORMAT;
-    m.time_ns = clock_wall_unix_ns(&io->daemon->clock);
-    m.n_counters = n;
-    m.counters = list;
-    io_measure(io, true);
-    m.measures = measure_list;
-    for (unsigned i = 0; i < HEALTH_MEASURES; i++) {
-        if (!isfinite(io->measures[i]))
-            continue;
-        fogline__v1__measure__init(&measures[m.n_measures]);
-        measures[m.n_measures].name = (char *)health_info[i].name;
-        measures[m.n_measures].value = io->measures[i];
-        measure_list[m.n_measures] = &measures[m.n_measures];
-        m.n_measures++;
+    n += io_work_numbers(io, false, h->numbers + n);
+    for (size_t i = 0; i < n; i++) {
+        fogline__v1__counter__init(&h->counters[i]);
+        h->counters[i].name = h->numbers[i].name;
+        h->counters[i].value = h->numbers[i].value;
+        h->counter_list[i] = &h->counters[i];
     }
+    h->m.n_counters = n;
+    h->m.counters = h->counter_list;
+}
+
+static void add_measure(struct health_record *h, const char *name, double value)
+{
+    Fogline__V1__Measure *m = &h->measures[h->m.n_measures];
+
+    if (!isfinite(value))
+        return;
+    fogline__v1__measure__init(m);
+    m->name = (char *)name;
+    m->value = value;
+    h->measure_list[h->m.n_measures++] = m;
+}
+
+static void add_measures(struct io *io, struct health_record *h)
+{
+    size_t n = io_work_numbers(io, true, h->work);
+
+    io_measure(io, true);
+    h->m.measures = h->measure_list;
+    for (unsigned i = 0; i < HEALTH_MEASURES; i++)
+        add_measure(h, health_info[i].name, io->measures[i]);
+    for (size_t i = 0; i < n; i++)
+        add_measure(h, h->work[i].name, (double)h->work[i].value);
+}
+
+void io_health(struct io *io)
+{
+    struct health_record h;
+
+    fogline__v1__health__init(&h.m);
+    fogline__v1__reductions__init(&h.reductions);
+    h.reductions.epoch = wire_bytes(span_of(spool_own(io->spool)->epoch.bytes, ID128_BYTES));
+    h.reductions.n_reduced = io_reduced_list(io, h.reduced);
+    h.reductions.reduced = h.reduced_list;
+    for (size_t i = 0; i < h.reductions.n_reduced; i++)
+        h.reduced_list[i] = &h.reduced[i];
+    h.m.format = WIRE_FORMAT;
+    h.m.time_ns = clock_wall_unix_ns(&io->daemon->clock);
+    add_counters(io, &h);
+    add_measures(io, &h);
     io->is_reduced_untold = false;
-    if (reductions.n_reduced > 0)
-        m.reductions = &reductions;
-    io_add_message(io, LANE_ORDINARY, FOGLINE__V1__KIND__KIND_HEALTH, &m.base);
+    if (h.reductions.n_reduced > 0)
+        h.m.reductions = &h.reductions;
+    io_add_message(io, LANE_ORDINARY, FOGLINE__V1__KIND__KIND_HEALTH, &h.m.base);
 }
 
 /* ---- the link, for people ---- */
@@ -370,7 +403,7 @@ static void source_facts(struct io *io, struct json *j)
     for (unsigned i = 0; i < io->n_sources; i++) {
         json_object(j);
         json_kstr(j, "name", io->sources[i].name);
-        json_kstr(j, "kind", io->sources[i].kind);
+        json_kstr(j, "kind", io->sources[i].kind->name);
         json_ku64(j, "rows", io->sources[i].rows);
         json_ku64(j, "samples", io->sources[i].samples);
         json_kstr(j, "state",
@@ -393,6 +426,7 @@ void io_write_status(struct io *io)
         spool_facts(io, j);
         health_facts(io, j);
         source_facts(io, j);
+        io_work_facts(io, j);
         io_alarm_facts(io, j);
         read_numbers(io, &numbers);
         rc = status_end(io->status, numbers.set, SETS);

@@ -29,7 +29,7 @@ static const struct pack_clock *clock_now(struct io *io)
     return &io->clock;
 }
 
-static void close_one(struct io *io, struct io_group *g)
+void io_close_pack(struct io *io, struct io_group *g)
 {
     struct batch_entry e = {
         .kind = FOGLINE__V1__KIND__KIND_BLOCK, .source = (uint16_t)g->source, .lane = LANE_ORDINARY};
@@ -66,19 +66,9 @@ static void close_one(struct io *io, struct io_group *g)
     io->waits = true;
 }
 
-/* What was computed from replayed rows stands before them in the ring; it is durable with them or before, so
- * that nothing of it is missing when the rows are not read again. */
-static void close_pack(struct io *io, struct io_group *g)
+bool io_waits_for_mark(const struct io *io, const struct io_group *g)
 {
-    for (uint32_t i = 0; io->sources[g->source].replayable && i < io->n_groups && io->error == 0; i++) {
-        struct io_group *other = &io->groups[i];
-
-        if (other != g && other->pack != NULL && io->sources[other->source].is_derived &&
-            other->source > g->source && io->sources[other->source].replayable && pack_rows(other->pack) > 0)
-            close_one(io, other);
-    }
-    if (io->error == 0)
-        close_one(io, g);
+    return io->replay_memory != NULL && io->sources[g->source].replayable;
 }
 
 static struct pack_keep keep_of(const struct config_list *channels, const struct feed_channel *channel)
@@ -135,11 +125,11 @@ static void on_group(struct io *io, const struct feed_message *m)
 }
 
 /* What was left out of a row, and before it, belongs to the block of the row; without one, to the next
- * commit. */
-static void note_reduced(struct io *io, struct io_group *g, const struct feed_message *m)
+ * commit, and so does its position. */
+static void note_reduced(struct io *io, struct io_group *g, const struct feed_message *m, bool is_in_block)
 {
     keep_counts_add(&g->pending, &m->reduced);
-    g->pending_has_position = m->is_account && m->has_position;
+    g->pending_has_position = !is_in_block && m->has_position;
     if (g->pending_has_position)
         g->pending_position = m->position;
     /* Counts of a live source go with whatever is committed next. */
@@ -156,15 +146,15 @@ static void on_row(struct io *io, const struct feed_message *m)
 
     if (m->is_account) {
         s->last_group = m->group;
-        note_reduced(io, g, m);
+        note_reduced(io, g, m, false);
         return;
     }
     rc = pack_add(g->pack, m, now_ns);
     if (rc == PACK_CLOSE_FIRST) {
-        close_pack(io, g);
+        io_close_pack(io, g);
         rc = pack_add(g->pack, m, now_ns);
     }
-    note_reduced(io, g, m);
+    note_reduced(io, g, m, rc == 0);
     if (rc != 0) {
         io->counter[IO_ROWS_TOO_BIG]++;
         note_loss(io, m->n_samples, m->time_ns, m->time_ns);
@@ -176,7 +166,7 @@ static void on_row(struct io *io, const struct feed_message *m)
     s->rows++;
     s->samples += m->n_samples;
     if (pack_is_full(g->pack))
-        close_pack(io, g);
+        io_close_pack(io, g);
 }
 
 /* Follows its row: the block of that row is closed so that its commit can be waited for. */
@@ -187,15 +177,16 @@ static void on_receipt(struct io *io, const struct feed_message *m)
     struct io_group *g = &io->groups[s->last_group];
 
     if (pack_rows(g->pack) > 0)
-        close_pack(io, g);
+        io_close_pack(io, g);
     r->to = m->receipt;
     r->entry = s->last_entry;
     io->n_receipts++;
     io->urgent = true;
 }
 
-static void on_event(struct io *io, struct io_source *s, const struct feed_event *e)
+void io_source_event(struct io *io, unsigned source, const struct feed_event *e)
 {
+    struct io_source *s = &io->sources[source];
     char subject[2 * SOURCE_NAME_BYTES];
 
     snprintf(subject, sizeof subject, "%s%s%s", s->name, e->channel[0] != '\0' ? "/" : "", e->channel);
@@ -220,8 +211,8 @@ static void on_decision(struct io *io, const struct feed_message *m)
     for (uint32_t i = 0; io->sources[m->source].replayable && i < io->n_groups && io->error == 0; i++) {
         struct io_group *g = &io->groups[i];
 
-        if (g->pack != NULL && g->source == m->source && pack_rows(g->pack) > 0)
-            close_pack(io, g);
+        if (g->pack != NULL && g->source == m->source && !io_waits_for_mark(io, g) && pack_rows(g->pack) > 0)
+            io_close_pack(io, g);
     }
     if (io->error == 0)
         io_decision(io, m->source, &m->decision);
@@ -229,8 +220,6 @@ static void on_decision(struct io *io, const struct feed_message *m)
 
 static void on_message(struct io *io, const struct feed_message *m)
 {
-    struct io_source *s = &io->sources[m->source];
-
     switch (m->kind) {
     case FEED_GROUP:
         on_group(io, m);
@@ -239,13 +228,15 @@ static void on_message(struct io *io, const struct feed_message *m)
         on_row(io, m);
         break;
     case FEED_EVENT:
-        on_event(io, s, &m->event);
+        io_source_event(io, m->source, &m->event);
         break;
     case FEED_RECEIPT:
         on_receipt(io, m);
         break;
     case FEED_DECISION:
         on_decision(io, m);
+        break;
+    case FEED_MARK:
         break;
     }
 }
@@ -265,7 +256,10 @@ static bool drain(struct io *io, struct ring *ring)
                 break;
             continue;
         }
-        on_message(io, &m);
+        if (m.kind == FEED_MARK)
+            io_mark(io, ring == io->replay);
+        else
+            on_message(io, &m);
         ring_release(ring);
         if (++since_wake == 256) {
             ring_wake_producer(ring);
@@ -281,27 +275,32 @@ void io_drain(struct io *io)
     io->has_more = drain(io, io->live);
     if (io->replay != NULL && !io->is_stuck)
         io->has_more |= drain(io, io->replay);
+    if (io->replay_memory != NULL && batch_bytes(io->batch) > io->stuck_bytes + IO_BATCH_BYTES / 2)
+        memory_want(io->replay_memory);
 }
 
-static void close_packs(struct io *io, int64_t before_ns)
+static void close_packs(struct io *io, int64_t before_ns, bool with_marked)
 {
-    for (uint32_t i = 0; i < io->n_groups && io->error == 0; i++)
-        if (io->groups[i].pack != NULL && pack_rows(io->groups[i].pack) > 0 &&
-            pack_since_mono_ns(io->groups[i].pack) <= before_ns)
-            close_pack(io, &io->groups[i]);
+    for (uint32_t i = 0; i < io->n_groups && io->error == 0; i++) {
+        struct io_group *g = &io->groups[i];
+
+        if (g->pack != NULL && pack_rows(g->pack) > 0 && pack_since_mono_ns(g->pack) <= before_ns &&
+            (with_marked || !io_waits_for_mark(io, g)))
+            io_close_pack(io, g);
+    }
 }
 
 void io_close_all_packs(struct io *io)
 {
-    close_packs(io, INT64_MAX);
+    close_packs(io, INT64_MAX, true);
 }
 
 void io_close_packs(struct io *io, int64_t now_ms)
 {
     if (io_is_boundary(io, io_pack_ms(io), now_ms))
-        close_packs(io, INT64_MAX);
+        close_packs(io, INT64_MAX, false);
     else if (io->urgent)
-        close_packs(io, (now_ms - IO_LEFT_OPEN_MS) * NS_PER_MS);
+        close_packs(io, (now_ms - IO_LEFT_OPEN_MS) * NS_PER_MS, false);
 }
 
 int64_t io_next_pack_ms(const struct io *io)
@@ -315,7 +314,8 @@ int64_t io_oldest_pack_ns(const struct io *io)
     int64_t oldest = INT64_MAX;
 
     for (uint32_t i = 0; i < io->n_groups; i++)
-        if (io->groups[i].pack != NULL && pack_since_mono_ns(io->groups[i].pack) < oldest)
+        if (io->groups[i].pack != NULL && !io_waits_for_mark(io, &io->groups[i]) &&
+            pack_since_mono_ns(io->groups[i].pack) < oldest)
             oldest = pack_since_mono_ns(io->groups[i].pack);
     return oldest;
 }

@@ -56,6 +56,9 @@ struct pack *pack_free(struct pack *p); /* accepts NULL */
  * PACK_NEW_SET. */
 struct span pack_descriptor(const struct pack *p);
 uint64_t pack_set_id(const struct pack *p);
+/* As given to pack_new; borrowed. */
+const struct feed_channel *pack_channels(const struct pack *p);
+uint32_t pack_n_channels(const struct pack *p);
 /* Id of the set without any starts: the same for the same channels, whatever was learnt. */
 uint64_t pack_cold_id(const struct pack *p);
 /* Before the first row: goes on with the set of an earlier life. 0; PACK_OTHER_SET: it is not one of these

@@ -136,6 +136,16 @@ uint64_t pack_set_id(const struct pack *p)
     return p->set_id;
 }
 
+const struct feed_channel *pack_channels(const struct pack *p)
+{
+    return p->channels;
+}
+
+uint32_t pack_n_channels(const struct pack *p)
+{
+    return p->n_channels;
+}
+
 uint64_t pack_cold_id(const struct pack *p)
 {
     return p->cold_id;

@@ -164,6 +164,11 @@ void ring_wake_producer(struct ring *r)
         signal_fd(r->room_fd);
 }
 
+uint64_t ring_written(const struct ring *r)
+{
+    return atomic_load_explicit(&r->head, memory_order_relaxed);
+}
+
 size_t ring_used(const struct ring *r)
 {
     uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);

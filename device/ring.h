@@ -32,7 +32,8 @@ void *ring_reserve(struct ring *r, size_t n);
 void ring_publish(struct ring *r, size_t n);
 /* Wakes the consumer if it sleeps. */
 void ring_wake_consumer(struct ring *r);
-size_t ring_used(const struct ring *r); /* either side; exact for neither */
+size_t ring_used(const struct ring *r);      /* either side; exact for neither */
+uint64_t ring_written(const struct ring *r); /* grows with each message */
 /* About to wait on room_fd: false when free_bytes are free by now. */
 bool ring_producer_sleeps(struct ring *r, size_t free_bytes);
 int ring_room_fd(const struct ring *r);

@@ -32,8 +32,9 @@ struct sampler {
     struct feed *feed;
     struct keeper *keeper;
     struct input *inputs;
-    struct group *groups;     /* SOURCE_GROUPS_MAX */
-    struct setting *settings; /* SAMPLER_CHANNELS_MAX, taken from the front */
+    struct group *groups; /* SOURCE_GROUPS_MAX */
+    /* SAMPLER_CHANNELS_MAX, taken from the front; behind them those of the group being declared. */
+    struct setting *settings;
     uint32_t n_settings;
     struct sampler_listener listeners[SAMPLER_LISTENERS_MAX];
     unsigned n_listeners;
@@ -54,7 +55,7 @@ int sampler_new(struct sampler **ret_s, const struct sampler_options *options)
     s->feed = options->feed;
     s->inputs = calloc(options->n_sources + 1, sizeof *s->inputs);
     s->groups = calloc(SOURCE_GROUPS_MAX, sizeof *s->groups);
-    s->settings = calloc(SAMPLER_CHANNELS_MAX, sizeof *s->settings);
+    s->settings = calloc(SAMPLER_CHANNELS_MAX + BLOCK_COLUMNS_MAX, sizeof *s->settings);
     s->cells = calloc(SAMPLER_CHANNELS_MAX, sizeof *s->cells); /* only what is used counts */
     if (s->inputs == NULL || s->groups == NULL || s->settings == NULL || s->cells == NULL ||
         keeper_new(&s->keeper, &ko) != 0) {
@@ -126,8 +127,6 @@ static int take_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
 
     if (g->n_channels == 0 || g->n_channels > BLOCK_COLUMNS_MAX)
         return -EINVAL;
-    if (s->n_settings + g->n_channels > SAMPLER_CHANNELS_MAX)
-        return -ENOSPC;
     for (uint32_t i = 0; i < g->n_channels; i++) {
         const struct channel_config *c = channel_config_of(in->channels, g->channels[i].name);
 
@@ -138,6 +137,8 @@ static int take_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
         if (settings[i].to_double)
             s->channels[i].type = COLUMN_DOUBLE;
     }
+    if (any && s->n_settings + g->n_channels > SAMPLER_CHANNELS_MAX)
+        return -EUSERS;
     rc = in->out->group(in->out->ctx, &out, ret_group);
     if (rc != 0)
         return rc;

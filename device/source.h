@@ -84,14 +84,18 @@ struct source_event {
 
 struct source_sink {
     void *ctx;
-    /* A source with positions declares exactly one group. *ret_group is the number to use in rows. -ENOSPC:
-     * too many. */
+    /* A source with positions declares exactly one group. *ret_group is the number to use in rows. Negative
+     * errno: it cannot be recorded, source_refusal says why. */
     int (*group)(void *ctx, const struct source_group *g, uint32_t *ret_group);
     int (*row)(void *ctx, const struct source_row *r);
     int (*receipt)(void *ctx, const struct source_receipt *r); /* right after its row */
-    /* SINK_FULL: lost and counted; say it again when it still matters. */
+    /* With no room now it is held until there is some. SINK_FULL: too many are; lost and counted, say it
+     * again when it still matters. */
     int (*event)(void *ctx, const struct source_event *e);
 };
+
+/* Why a sink took no group, by what it returned: "the device has ..."; with the remedy. */
+const char *source_refusal(int error);
 
 struct source_now {
     int64_t wall_unix_ns, mono_ns;
@@ -110,6 +114,16 @@ struct source_open {
     const void *config;                   /* struct of the kind; borrowed until open returns */
     const char *run_dir;                  /* borrowed likewise */
     const struct source_position *resume; /* NULL: from the beginning */
+    int64_t budget_us;                    /* what computing a row may take on the act thread */
+    struct worker *worker;                /* for what takes longer; borrowed for the life of the source */
+    struct span memory; /* what `remember` gave last, of all rows up to the start; empty: nothing */
+};
+
+/* What computing cost since the start, and how it went. */
+struct source_work {
+    uint64_t runs, overruns, skipped, failures; /* overruns: longer than allowed; skipped: by newer ones */
+    uint64_t p50_us, p99_us, max_us;            /* of a run */
+    bool is_aside;                              /* on the worker */
 };
 
 enum { SOURCE_END = 1, SOURCE_WAIT = 2 };
@@ -146,6 +160,13 @@ struct source_kind {
     int (*hear_group)(void *self, unsigned source, uint32_t group, const struct source_group *g);
     void (*hear_row)(void *self, unsigned source, const struct source_row *r);
     size_t (*hear_ring_bytes)(void *self, unsigned source);
+    void (*work)(const void *self, struct source_work *ret); /* by any thread */
+    /* What it has to know after a restart, between two rows: writes it when it is at most `room` bytes, and
+     * gives its length; 0: what was kept last is still right. */
+    size_t (*remember)(const void *self, uint8_t *out, size_t room);
+    /* On the main thread, each second, and when the operator asks to look at files again. false: what is
+     * wrong is in *err, once for each time that it was tried. May be NULL, as all of these. */
+    bool (*tend)(void *self, bool is_asked, struct errmsg *err);
     /* Do its rows hold only what was just said, so that an absent cell means nothing? */
     bool rows_are_partial;
     /* To be polled for reading; NULL or -1: none. */
@@ -163,6 +184,9 @@ struct source_config {
 };
 extern const char *const source_encodings[]; /* "small", "fast", "raw" */
 enum block_encoding source_encoding(const struct source_config *c);
+/* Complains in `field`, "sources[2].restart_max_ms", of waits that double from first_ms to max_ms, which is
+ * less. */
+void source_waits_check(int64_t first_ms, int64_t max_ms, const char *field, struct config_check *c);
 extern const struct config_row source_config_rows[];
 
 /* Every kind that is built in, NULL at the end. */

@@ -25,7 +25,10 @@ static void on_failed(void *ctx, int error)
  * again. */
 static int batch_did_not_fit(struct fog *f)
 {
-    int r = inbox_reload(upper_port_inbox(f->upper));
+    int r = history_reload(f->history);
+
+    if (r == 0)
+        r = inbox_reload(upper_port_inbox(f->upper));
 
     f->counter[FOG_COMMITS_FULL]++;
     if (log_latch_open(&f->full_latch, clock_mono_ns(&f->d->clock), NULL))
@@ -46,12 +49,17 @@ int fog_commit(struct fog *f)
         return r == 0 ? batch_did_not_fit(f) : r;
     }
     if (r == 0)
+        r = history_flush(f->history, clock_wall_unix_ns(&f->d->clock));
+    if (r == 0)
         r = spool_commit(f->spool);
+    else if (r == ARCHIVE_FULL)
+        r = spool_rollback(f->spool) < 0 ? -EIO : DB_FULL;
     if (r == DB_FULL)
         return batch_did_not_fit(f);
     if (r != 0)
         return r;
     f->counter[FOG_COMMITS]++;
+    history_committed(f->history);
     upper_port_committed(f->upper);
     lower_port_pump(f->lower);
     return 0;
@@ -69,12 +77,12 @@ static void on_round(void *ctx)
     int r;
 
     if (f->failed != 0 || !(spool_txn_open(f->spool) || upper_port_wants_commit(f->upper) ||
-                            outbox_wants_apply(lower_port_outbox(f->lower))))
+                            outbox_wants_apply(lower_port_outbox(f->lower)) || history_has_to_go(f->history)))
         return;
     r = fog_commit(f);
     if (r != 0)
         fog_fail(f, r < 0 ? r : -EIO, "commit");
-    else if (outbox_more_to_apply(lower_port_outbox(f->lower)))
+    else if (outbox_more_to_apply(lower_port_outbox(f->lower)) || history_has_to_go(f->history))
         loop_timer_set(f->more, loop_now_ms(f->d->loop));
 }
 
@@ -98,6 +106,7 @@ static void on_tick(void *ctx)
         r = fog_make_room(f);
     if (r < 0) /* of a full map the commit says so */
         fog_fail(f, r, "record");
+    history_look(f->history);
     tap_look(f->tap);
     fog_link_watch(f);
     fog_status_write(f);
@@ -109,6 +118,7 @@ static void on_reload(void *ctx, const void *old_values, const void *new_values)
     struct fog *f = ctx;
     const struct fog_config *old = old_values, *new = new_values;
 
+    fog_store_limit(f);
     if (old->health_s != new->health_s)
         f->next_health_ms = loop_now_ms(f->d->loop) + new->health_s * 1000;
 }
@@ -249,14 +259,17 @@ struct fog *fog_free(struct fog *f)
 {
     if (f == NULL)
         return NULL;
-    if (f->failed == 0 && f->spool != NULL && fog_say_stop(f) == 0 && spool_commit(f->spool) == 0)
+    if (f->failed == 0 && f->spool != NULL && fog_say_stop(f) == 0 && archive_flush(f->archive) == 0 &&
+        spool_commit(f->spool) == 0)
         fog_status_write(f);
     loop_timer_free(f->tick);
     loop_timer_free(f->more);
     f->lower = lower_port_free(f->lower); /* the gate goes last of all sockets */
     f->upper = upper_port_free(f->upper);
     link_context_free(f->zmq_ctx);
-    f->spool = spool_close(f->spool);
+    f->history = history_free(f->history);
+    f->archive = archive_close(f->archive);
+    f->spool = NULL;
     f->marks = marks_free(f->marks);
     f->status = status_free(f->status);
     f->tap = tap_free(f->tap);

@@ -7,6 +7,8 @@
 struct fog_config {
     struct ctl_settings common;
     int64_t health_s;
+    uint64_t history_max_bytes; /* 0: a quarter of the map */
+    int64_t history_max_age_ms; /* 0: no history */
 };
 
 extern const struct config_schema fog_schema;

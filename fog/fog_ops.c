@@ -55,6 +55,8 @@ static void op_forgetting(void *ctx, struct spool_stream *s)
 
     outbox_stream_drop(lower_port_outbox(f->lower), s);
     marks_drop(f->marks, s);
+    if (history_forget(f->history, s) < 0)
+        fog_fail(f, -EIO, "history");
 }
 
 struct inbox_ops fog_inbox_ops(struct fog *f)

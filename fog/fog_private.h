@@ -9,6 +9,7 @@
 #include "ctl/tap.h"
 #include "fog/fog.h"
 #include "fog/fog_config.h"
+#include "fog/history.h"
 #include "fog/letters.h"
 #include "fog/marks.h"
 #include "hop/lower_port.h"
@@ -37,7 +38,9 @@ struct fog {
     struct daemon *d;
     const struct fog_config *config;
     void *zmq_ctx;
+    struct archive *archive; /* owns the spool */
     struct spool *spool;
+    struct history *history;
     struct upper_port *upper;
     struct lower_port *lower;
     struct end_keys end_keys;
@@ -63,6 +66,7 @@ struct fog {
 
 /* fog_store.c */
 must_check int fog_store_open(struct fog *f, struct errmsg *err);
+void fog_store_limit(struct fog *f); /* by the configuration in force */
 /* fog_ops.c: what inbox and outbox ask the fog. */
 struct inbox_ops fog_inbox_ops(struct fog *f);
 struct outbox_ops fog_outbox_ops(struct fog *f);
@@ -78,7 +82,7 @@ must_check int fog_say_stop(struct fog *f);
 must_check int fog_say_health(struct fog *f);
 must_check int fog_note_alive(struct fog *f);
 /* fog_status.c */
-enum { FOG_SETS = 6 };
+enum { FOG_SETS = 7 };
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4]);
 void fog_status_write(struct fog *f);
 void fog_link_watch(struct fog *f);

@@ -42,7 +42,7 @@ static int append(struct fog *f, unsigned lane, uint32_t kind, const ProtobufCMe
                           .payload = r.payload};
     tap_record(f->tap, &made);
     f->counter[FOG_OWN_RECORDS]++;
-    return 0;
+    return history_put(f->history, spool_own(f->spool), &made);
 }
 
 static int say(struct fog *f, Fogline__V1__EventType type, uint32_t severity, const char *text)

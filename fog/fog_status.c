@@ -54,6 +54,8 @@ size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_
     out[4] = (struct counter_set){"down_link", link_counter_info, upper_port_link_counters(f->upper),
                                   LINK_COUNTERS};
     out[5] = (struct counter_set){"gate", gate_counter_info, gate, 4};
+    out[6] =
+        (struct counter_set){"history", history_counter_info, history_counters(f->history), HISTORY_COUNTERS};
     return FOG_SETS;
 }
 
@@ -130,6 +132,21 @@ static void put_store(struct fog *f, struct json *j)
     json_object_end(j);
 }
 
+static void put_history(struct fog *f, struct json *j)
+{
+    struct history_status s;
+
+    history_status(f->history, &s);
+    json_key(j, "history");
+    json_object(j);
+    json_ku64(j, "bytes", s.bytes);
+    json_ku64(j, "max_bytes", s.max_bytes);
+    json_ki64(j, "max_age_s", s.max_age_ns / 1000000000);
+    json_ku64(j, "blocks", s.blocks);
+    json_ku64(j, "others", s.others);
+    json_object_end(j);
+}
+
 static const struct upper_port_node *device_at(const struct fog *f, size_t i)
 {
     const struct upper_port_node *n = &f->nodes.at[i];
@@ -200,6 +217,7 @@ void fog_status_write(struct fog *f)
         put_link(f, now_ms, j);
         put_backlog(f, now_ms, j);
         put_store(f, j);
+        put_history(f, j);
         json_ku64(j, "node_list_version", f->nodes.version);
         json_ku64(j, "refused_keys", upper_port_refused(f->upper, refusals, FOG_REFUSALS_MAX));
         put_devices(f, now_ms, j);

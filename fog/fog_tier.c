@@ -1,10 +1,10 @@
 #include "fog/fog_tier.h"
 
 #include "fog/fog_config.h"
-#include "spool/spool.h"
 
-const char *const fog_tables[] = {SPOOL_TABLE_NAMES};
-_Static_assert(sizeof(fog_tables) / sizeof(fog_tables[0]) == FOG_TABLES, "the tables of a spool");
+const char *const fog_tables[] = {ARCHIVE_TABLE_NAMES};
+_Static_assert(sizeof(fog_tables) / sizeof(fog_tables[0]) == FOG_TABLES,
+               "the spool's tables and the history's");
 
 static const struct cmd *const no_commands[] = {NULL};
 

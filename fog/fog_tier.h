@@ -3,9 +3,9 @@
 #define FOGLINE_FOG_FOG_TIER_H
 
 #include "ctl/cmd.h"
+#include "fog/history.h"
 
 extern const char *const fog_tables[];
-enum { FOG_TABLES = 5 };
 extern const struct ctl_tier fog_tier_daemon; /* without commands */
 
 #endif

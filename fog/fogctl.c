@@ -1,4 +1,5 @@
 /* fogctl: the operator's tool of a fog. */
+#include "archive/ctl_reading.h"
 #include "base/cleanup.h"
 #include "ctl/verbs.h"
 #include "fog/fog_config.h"
@@ -136,7 +137,8 @@ static const struct cmd fog_verbs[] = {
     {NULL},
 };
 
-static const struct cmd *const tables[] = {fog_verbs, ctl_verbs, ctl_verbs_spool, ctl_verbs_enroll, NULL};
+static const struct cmd *const tables[] = {fog_verbs,       archive_verbs,    ctl_verbs,
+                                           ctl_verbs_spool, ctl_verbs_enroll, NULL};
 
 int main(int argc, char **argv)
 {

@@ -20,6 +20,12 @@ static int relay_record(struct fog *f, struct spool_stream *s, const struct reco
     return rc;
 }
 
+/* For the questions of the site. After the relay: what that refuses comes again. */
+static int store_record(struct fog *f, struct spool_stream *s, const struct record *r)
+{
+    return history_put(f->history, s, r);
+}
+
 /* For whoever looks with `tail`: a record may be settled and gone before the store is looked at. */
 static int show_record(struct fog *f, struct spool_stream *s, const struct record *r)
 {
@@ -30,6 +36,7 @@ static int show_record(struct fog *f, struct spool_stream *s, const struct recor
 
 const struct stage stages[] = {
     {"relay", relay_record},
+    {"store", store_record},
     {"show", show_record},
     {NULL, NULL},
 };

@@ -10,7 +10,8 @@
                                                     to flash a day (flash): beside their goals
   bench codec [--data DIR] [--rounds 3] [--json]    bytes a sample and speed of the encodings on folders of CSV files
   bench keep [--data DIR] [--json]                  bytes a sample within error bounds beside their goals; policies on a recording
-  bench skab [--data DIR] [--predictions OUT] [--kind K] [--json]   a detector of anomalies on the pump loop of SKAB
+  bench skab [--data DIR] [--predictions OUT] [--kind K] [--json]   a detector of anomalies on the pump loop of SKAB: devices replay the
+                                                    files, what they committed is scored; OUT gets it, a file each
   bench nab [--data DIR] [--predictions OUT] [--kind K] [--json]    the same on the single series of NAB
   bench infer [--peer LIBRARY] [--rounds 5] [--json]  how long models take, by level of the kernels, beside ONNX Runtime
   bench onnx [--data DIR] [--models 220] [--json]    stored tests of ONNX; random models against ONNX Runtime from npm
@@ -244,9 +245,7 @@ def start_to_first_sample(folder):
     with c:
         c.add_device("device", site="bench", fogs=[], config={"commit_ms": 0, "pack.rows": 1}, sources=[
             {"type": "plant", "name": "plant", "interval_ms": 10}])
-        c.nodes["device"].key = c.ctl_json("device", "init", "--node", "device", "--site", "bench", "--state-dir",
-                                           c.nodes["device"].state_dir, "--run-dir", c.nodes["device"].run_dir)["key"]
-        c.write_config("device")
+        c.setup()
         # A first start makes the store; what counts is the second.
         c.start("device")
         c.stop("device")

@@ -1,18 +1,24 @@
 """bench_detect.py - the parts `skab` and `nab` of bench: detectors that need no model, on labelled recordings.
 
-tests/limits/bench_detector replays each file through a detector with the defaults of its kind; what it writes is scored here.
+Real devices replay the files (bench_replay.py), each through a detector with the defaults of its kind; what they committed becomes the
+predictions, which are scored here. tests/limits/bench_detector runs the same rows through the library alone: that gives the time a
+row takes, and every row that the device judged otherwise is counted.
 """
 import csv
+import itertools
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import datetime, timezone
 
+import bench_replay
 import score_detect
 from bench_codec import data_folder, rounded
+from cluster import Cluster
 
 SKAB_FOLDERS = ("other", "valve1", "valve2")
 NAB_LABELS = "combined_windows.json"
@@ -27,7 +33,8 @@ def folder_of(args, name, root):
         folder = os.path.join(parent, name) if parent else None
     if folder is None or not os.path.isdir(folder):
         where = folder or "FOGLINE_DATA_DIR"
-        print(f"bench {name}: skipped: no data at {where}; --data DIR names a folder laid out like the source's", file=sys.stderr)
+        print(f"bench {name}: {'' if args.data else 'skipped: '}no data at {where}; --data DIR names a folder laid out like the source's",
+              file=sys.stderr)
         sys.exit(2 if args.data else 0)
     return folder
 
@@ -37,13 +44,34 @@ def table(path, separator):
         return [row for row in csv.reader(f, delimiter=separator) if row]
 
 
-def replay(program, kind, separator, out, path):
-    """Predictions as tuples (anomaly, changepoint, score), and what the program measured."""
-    os.makedirs(os.path.dirname(out), exist_ok=True)
-    p = subprocess.run([program, kind, separator, out, path], stdout=subprocess.PIPE, text=True, timeout=600)
+def library(program, kind, separator, out, path):
+    """Predictions by the library alone, and what the program measured."""
+    p = subprocess.run([program, kind, separator, out, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600)
     if p.returncode != 0:
-        sys.exit(f"bench: {path}: no predictions (exit {p.returncode})")
-    return [(int(a), int(c), float(s)) for a, c, s in table(out, ",")[1:]], json.loads(p.stdout)
+        sys.exit(f"bench: {path}: no predictions (exit {p.returncode}): {p.stderr.strip()}")
+    return predictions(out), json.loads(p.stdout)
+
+
+def predictions(path):
+    """(anomaly, changepoint, score) of each row of a prediction file."""
+    return [(int(a), int(c), float(s)) for a, c, s in table(path, ",")[1:]]
+
+
+def write_predictions(path, verdicts):
+    """The score of a detector has no upper end; what is written lies between 0 and 1."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        f.write("anomaly,changepoint,anomaly_score\n")
+        f.writelines(f"{a},{c},{s / (1 + s)!r}\n" for a, c, s in verdicts)
+
+
+def by_devices(build, scratch, paths, kind, out):
+    """Writes the prediction files of {name: recording}; {name: predictions}."""
+    with Cluster(os.path.join(scratch, "cluster"), build, by_relay=()) as c:
+        said = bench_replay.replay(c, paths, kind)
+    for name, verdicts in said.items():
+        write_predictions(os.path.join(out, name), verdicts)
+    return {name: predictions(os.path.join(out, name)) for name in said}
 
 
 def skab_names(folder):
@@ -91,15 +119,28 @@ def run(args, build, root):
     names = names_of(folder)
     if not names:
         sys.exit(f"bench {name}: no CSV file below {folder}")
+    # A path in a configuration counts from there, one on the command line from here.
+    paths = {n: os.path.abspath(os.path.join(folder, n)) for n in names}
+    for n, path in paths.items():
+        if not os.path.isfile(path):
+            sys.exit(f"bench {name}: no {n} in {folder}; {NAB_LABELS} names it")
     program = os.path.join(build, "tests", "limits", "bench_detector")
-    told, measured = {}, []
+    measured, n_rows, n_differ = [], 0, 0
     with tempfile.TemporaryDirectory(prefix="fogline-bench-") as scratch:
-        for n in names:
-            told[n], m = replay(program, kind, separator, os.path.join(args.predictions or scratch, n), os.path.join(folder, n))
+        began = time.monotonic()
+        told = by_devices(build, scratch, paths, kind, args.predictions or os.path.join(scratch, "predictions"))
+        took_s = time.monotonic() - began
+        for n, path in paths.items():
+            expected, m = library(program, kind, separator, os.path.join(scratch, "library.csv"), path)
             measured.append(m)
+            n_rows += len(told[n])
+            n_differ += sum(a != b for a, b in itertools.zip_longest(told[n], expected))
+    if n_differ:
+        print(f"bench {name}: {n_differ} of {n_rows} rows were judged otherwise by the device than by the library", file=sys.stderr)
     out = {"set": name, "kind": kind, **rounded(score(folder, names, told)),
-           "state_bytes": max(m["state_bytes"] for m in measured),
-           "ns_per_step": round(statistics.median(m["ns_per_step"] for m in measured), 1), "goal": GOALS[name]}
+           "by": "fogline-device", "rows_replayed": n_rows, "rows_unlike_library": n_differ, "replay_s": round(took_s, 1),
+           "state_bytes": max(m["state_bytes"] for m in measured), "model_bytes": 0,
+           "ns_per_row": round(statistics.median(m["ns_per_row"] for m in measured), 1), "goal": GOALS[name]}
     if args.json:
         print(json.dumps(out))
         return

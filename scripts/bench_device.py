@@ -34,16 +34,14 @@ def one(build, slow_ms):
     preload = {"LD_PRELOAD": os.path.join(build, "tests", "limits", "libslow_sync.so"), "FOGLINE_SLOW_SYNC_MS": str(slow_ms)}
     try:
         with Cluster(folder, build, by_relay=()) as c:
-            node = c.add_device("device", site="bench", fogs=[], config={
+            c.add_device("device", site="bench", fogs=[], config={
                 "pack.ms": 100, "commit_ms": 100, "log.level": "error",
                 "outputs": [{"type": "file", "name": "out", "path": os.path.join(output, "out")}],
                 # Every other row, more or less: its noise changes by 2 from row to row.
                 "rules": [{"type": "rate", "name": "noisy", "channel": "plant/speed", "limit": 1500,
                            "actions": [{"type": "set", "output": "out"}]}],
             }, sources=[{"type": "plant", "name": "plant", "interval_ms": 1}])
-            node.key = c.ctl_json("device", "init", "--node", "device", "--site", "bench", "--state-dir", node.state_dir,
-                                  "--run-dir", node.run_dir)["key"]
-            c.write_config("device")
+            c.setup()
             os.environ.update(preload)
             try:
                 c.start("device")
@@ -73,9 +71,7 @@ def late_us(build, program):
         with Cluster(folder, build, by_relay=()) as c:
             node = c.add_device("device", site="bench", fogs=[], config={"log.level": "error"}, sources=sources)
             node.daemon = os.path.join(build, "tests", "limits", "bench_device")
-            node.key = c.ctl_json("device", "init", "--node", "device", "--site", "bench", "--state-dir", node.state_dir,
-                                  "--run-dir", node.run_dir)["key"]
-            c.write_config("device")
+            c.setup()
             c.start("device")
             time.sleep(ROUND_SECONDS)  # the length of the measurement
             c.stop("device", timeout=60)

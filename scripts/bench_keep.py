@@ -29,7 +29,7 @@ def within_bounds(build, files):
 
 
 def policies(build, path):
-    p = subprocess.run([os.path.join(build, "device", "devicectl"), "keep", "--what-if", path, "--json"], stdin=subprocess.DEVNULL,
+    p = subprocess.run([os.path.join(build, "device", "devicectl"), "keep", "--what-if", path, "--pack-ms", "0", "--json"], stdin=subprocess.DEVNULL,
                        stdout=subprocess.PIPE, text=True, timeout=600)
     return json.loads(p.stdout) if p.returncode == 0 else None
 

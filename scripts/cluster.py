@@ -483,7 +483,7 @@ class Cluster:
     # -- setting up --
 
     def setup(self):
-        """Files, keys and enrolment of all nodes, cloud first."""
+        """Files, keys and enrolment of all nodes, cloud first. A device with no fog above needs no cloud."""
         for tier in TIERS:
             for node in self.of_tier(tier):
                 self._set_up(node)
@@ -503,7 +503,7 @@ class Cluster:
         self.write_config(node.name)
         if node.tier != "device":
             node.link_key = self.ctl_json(node.name, "key", "show", "--link")["link_key"]
-        if node.tier != "cloud":
+        if node.ups:
             self.accept(node.name)
 
     def accept(self, name):

@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -40,6 +41,18 @@ static void format_ts(char out[40])
     snprintf(out + n, 40 - n, ".%03dZ", (int)(unix_ms % 1000));
 }
 
+/* Length of the character at s that may stand in a log; 0: a control character, also of those beyond ASCII,
+ * or a byte of no character. */
+static size_t printable(const char *s, size_t left)
+{
+    const uint8_t *u = (const uint8_t *)s;
+    size_t n = utf8_char(u, left);
+
+    if (u[0] < ' ' || u[0] == 0x7f || (n == 2 && u[0] == 0xc2 && u[1] < 0xa0))
+        return 0;
+    return n;
+}
+
 /* Length after snprintf has written (or cut) n more bytes. */
 static size_t longer(size_t len, int n)
 {
@@ -54,7 +67,7 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...)
     const char *tag = __atomic_load_n(&tag_now, __ATOMIC_ACQUIRE);
     char line[LINE_BYTES + 1], ts[40];
     int saved_errno = errno;
-    size_t i, len = 0;
+    size_t i, n, len = 0;
     va_list ap;
 
     if ((int)level > __atomic_load_n(&level_now, __ATOMIC_RELAXED))
@@ -72,9 +85,13 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...)
     while (len > 0 && line[len - 1] == ' ')
         len--;
     /* One event is one line, whatever a peer's text holds. */
-    for (i = 0; i < len; i++)
-        if ((unsigned char)line[i] < ' ')
+    for (i = 0; i < len; i += n) {
+        n = printable(line + i, len - i);
+        if (n == 0) {
             line[i] = ' ';
+            n = 1;
+        }
+    }
     line[len++] = '\n';
     /* A log that cannot be written has nowhere to say so. */
     if (write(STDERR_FILENO, line, len) < 0) {
@@ -87,13 +104,14 @@ const char *log_quote(const char *value)
     static __thread char buffers[N_QUOTES][QUOTE_BYTES];
     static __thread unsigned next;
     char *out = buffers[next++ % N_QUOTES], *at = out;
-    const char *end = out + QUOTE_BYTES - 6; /* room for "\xff", the quote and the NUL */
+    const char *end = out + QUOTE_BYTES - 6; /* room for "\xff" or a character, the quote and the NUL */
 
     if (value == NULL)
         value = "";
     *at++ = '"';
-    for (; *value != '\0' && at < end; value++) {
+    while (*value != '\0' && at < end) {
         unsigned char c = (unsigned char)*value;
+        size_t n = printable(value, strnlen(value, UTF8_MAX_BYTES));
 
         if (c == '"' || c == '\\') {
             *at++ = '\\';
@@ -101,11 +119,13 @@ const char *log_quote(const char *value)
         } else if (c == '\n') {
             *at++ = '\\';
             *at++ = 'n';
-        } else if (c < ' ' || c == 0x7f) {
+        } else if (n == 0) {
             at += snprintf(at, 5, "\\x%02x", c);
         } else {
-            *at++ = (char)c;
+            memcpy(at, value, n);
+            at += n;
         }
+        value += n > 0 ? n : 1;
     }
     *at++ = '"';
     *at = '\0';

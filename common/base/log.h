@@ -24,7 +24,8 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...)
 #define log_info(event, ...) log_line(LOG_LEVEL_INFO, event, __VA_ARGS__)
 #define log_debug(event, ...) log_line(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
 
-/* Quotes and escapes a value for logfmt; into one of 4 rotating thread-local buffers of 512 bytes. */
+/* Quotes and escapes a value for logfmt, also control characters beyond ASCII and bytes of no character; into
+ * one of 4 rotating thread-local buffers of 512 bytes. */
 const char *log_quote(const char *value);
 
 /* For states that repeat: says yes the first time, then at most once a minute with how often it was held back

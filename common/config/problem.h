@@ -1,4 +1,5 @@
-/* problem.h - adding to a list of problems, and guessing what was meant. Inside common/config only. */
+/* problem.h - adding to a list of problems, and guessing what was meant. Inside common/config only, but
+ * for the guessing. */
 #ifndef FOGLINE_CONFIG_PROBLEM_H
 #define FOGLINE_CONFIG_PROBLEM_H
 

@@ -131,8 +131,8 @@ enum { SPOOL_LIMIT = 1, SPOOL_STREAMS_MAX = 1 << 20 };
 /* The stream, made when missing. 0, SPOOL_LIMIT, -EINVAL for a bad name, ... */
 must_check int spool_stream_make(struct spool *sp, const char *origin, const struct id128 *epoch,
                                  struct spool_stream **ret_s);
-/* Deletes its rows of seen and its number; only when no record is held and nothing is on its account (else,
- * and for the own current stream, -EBUSY). Frees s once committed. */
+/* Deletes its rows of seen and its number, which no other stream gets; only when no record is held and
+ * nothing is on its account (else, and for the own current stream, -EBUSY). Frees s once committed. */
 must_check int spool_stream_forget(struct spool *sp, struct spool_stream *s);
 size_t spool_n_streams(const struct spool *sp);
 struct spool_stream *spool_stream_at(struct spool *sp, size_t i); /* in order of number */

@@ -344,19 +344,28 @@ struct spool_stream *spool_stream_at(struct spool *sp, size_t i)
     return &sp->streams[i]->s;
 }
 
+/* The number of a stream that was the last one when it was forgotten: whoever keeps records longer than the
+ * spool knows their streams by number. */
+static const char fact_highest_forgotten[] = "spool/highest_forgotten";
+
 static must_check int stream_make(struct spool *sp, const char *origin, const struct id128 *epoch, bool own,
                                   struct spool_entry **ret_e)
 {
     uint32_t no = sp->n_streams == 0 ? 1 : sp->streams[sp->n_streams - 1]->s.no + 1;
+    uint64_t forgotten = 0;
     struct spool_entry *e;
     struct db_txn *t;
     int r;
 
-    if (sp->n_streams >= SPOOL_STREAMS_MAX || no == 0)
-        return SPOOL_LIMIT;
     r = spool_txn(sp, &t);
     if (r == 0)
-        r = spool_entry_get(sp, origin, epoch, &e);
+        r = spool_fact_get_u64(sp, fact_highest_forgotten, &forgotten);
+    if (r != 0 && r != DB_NOT_FOUND)
+        return r;
+    no = no <= forgotten ? (uint32_t)forgotten + 1 : no;
+    if (sp->n_streams >= SPOOL_STREAMS_MAX || no == 0)
+        return SPOOL_LIMIT;
+    r = spool_entry_get(sp, origin, epoch, &e);
     if (r == 0)
         r = spool_entry_revive(sp, e, no, own);
     if (r != 0)
@@ -462,6 +471,11 @@ int spool_stream_forget(struct spool *sp, struct spool_stream *s)
         r = db_del(t, SPOOL_TABLE_STREAMS, span_of(key, sizeof key));
     if (r != 0 && r != DB_NOT_FOUND) /* made in this very transaction: it has no row */
         return r;
+    if (at + 1 == sp->n_streams) {
+        r = spool_fact_put_u64(sp, fact_highest_forgotten, s->no);
+        if (r != 0)
+            return r;
+    }
     memmove(sp->streams + at, sp->streams + at + 1, (sp->n_streams - at - 1) * sizeof(struct spool_entry *));
     sp->n_streams--;
     e->live = e->dirty = false;

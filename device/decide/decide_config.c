@@ -1,5 +1,6 @@
 #include "device/decide/decide_config.h"
 
+#include "base/numfmt.h"
 #include "device/gpio/gpio_name.h"
 #include "device/source.h"
 #include "rule/rule.h"
@@ -297,10 +298,16 @@ static void check_actions(const struct decide_config *d, const struct rule_confi
     }
 }
 
+static const char *number_of(double v, char out[NUMFMT_DOUBLE_CHARS])
+{
+    numfmt_double(v, out);
+    return out;
+}
+
 static void check_rule(const struct decide_config *d, size_t no, struct config_check *c)
 {
     const struct rule_config *r = d->rules->at[no].value;
-    char rule[64], field[CONFIG_FIELD_CHARS];
+    char rule[64], field[CONFIG_FIELD_CHARS], number[NUMFMT_DOUBLE_CHARS];
     int kind = d->rules->at[no].kind;
 
     snprintf(rule, sizeof rule, "rules[%zu]", no);
@@ -311,14 +318,14 @@ static void check_rule(const struct decide_config *d, size_t no, struct config_c
     check_actions(d, r, rule, c);
     snprintf(field, sizeof field, "%s.max", rule);
     if (kind == RULE_OUTSIDE && !(r->min < r->max))
-        config_complain(c, field, "Exchange the two.", "is not above min, %g", r->min);
+        config_complain(c, field, "Exchange the two.", "is not above min, %s", number_of(r->min, number));
     snprintf(field, sizeof field, "%s.hysteresis", rule);
     if (kind == RULE_OUTSIDE && r->min < r->max && 2 * r->hysteresis > r->max - r->min)
         config_complain(c, field, "Choose at most half the width of the range.",
-                        "%g leaves no value at which the rule is cleared", r->hysteresis);
+                        "%s leaves no value at which the rule is cleared", number_of(r->hysteresis, number));
     if (kind == RULE_RATE && r->hysteresis > r->limit)
         config_complain(c, field, "Choose at most the limit.",
-                        "%g leaves no change at which the rule is cleared", r->hysteresis);
+                        "%s leaves no change at which the rule is cleared", number_of(r->hysteresis, number));
 }
 
 static void check_output(const struct decide_config *d, size_t no, struct config_check *c)

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct output {
     struct gpio_line *line; /* NULL: a file */
@@ -25,10 +26,24 @@ static int open_line(struct output *o, const struct output_config *c, bool activ
     return rc == 0 ? 0 : errmsg_set(err, rc, "output %s: %s", c->name, why.text);
 }
 
+/* What is there already takes a value at its begin: no pipe, socket or folder does. */
+static bool takes_values(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) != 0 || S_ISREG(st.st_mode) || S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
+}
+
 static int open_file(struct output *o, const struct output_config *c, bool active, struct errmsg *err)
 {
     int rc;
 
+    if (!takes_values(c->path))
+        return errmsg_set(
+            err, -EINVAL,
+            "output %s: %s is a pipe, a socket or a folder; name a file that takes 1 and 0, or let "
+            "a program write there, with an action of type exec",
+            c->name, c->path);
     o->fd = open(c->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
     rc = o->fd < 0 ? -errno : output_set(o, active);
     return rc == 0 ? 0

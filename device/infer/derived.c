@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* What a row of it takes in the ring, at most, beside its cells; and the message that declares its group. */
-enum { ROW_BYTES = 256, CELL_BYTES = 16 + SOURCE_NAME_BYTES, SLOW_AFTER_STEPS = 64 };
+enum { ROW_BYTES = 256, CELL_BYTES = 16 + SOURCE_NAME_BYTES, SLOW_AFTER_STEPS = 64, FAILING_TOLD = 3 };
 
 /* "source/channel" in two; false: it is not that. */
 static bool split(const char *input, char source[SOURCE_NAME_BYTES], char channel[SOURCE_NAME_BYTES])
@@ -67,10 +67,7 @@ int derived_open(struct derived *d, const struct source_open *o, struct errmsg *
     d->clock = clock_real;
     d->interval_ns = config->interval_ms * NS_PER_MS;
     d->stale_ns = config->stale_ms * NS_PER_MS;
-    d->budget_ns = config->budget_us * 1000;
-    d->has_resume = o->resume != NULL;
-    if (d->has_resume)
-        d->resume_ns = (int64_t)o->resume->word[0];
+    d->budget_ns = (config->budget_us > 0 ? config->budget_us : o->budget_us) * 1000;
     for (size_t i = 0; i < config->inputs.n && i < DERIVED_INPUTS_MAX; i++) {
         struct derived_input *in = &d->inputs[d->n_inputs++];
         int rc;
@@ -104,13 +101,15 @@ bool derived_replayable(const void *self)
     return ((const struct derived *)self)->replayable;
 }
 
-static void tell(struct derived *d, const struct source_sink *sink, uint32_t type, const char *text)
+void derived_tell(struct derived *d, uint32_t type, const char *text)
 {
-    struct source_event e = {
-        .type = type, .severity = 1, .time_ns = clock_wall_unix_ns(&d->clock), .text = text};
+    struct source_event e = {.type = type,
+                             .severity = type != FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_RECOVERED,
+                             .time_ns = clock_wall_unix_ns(&d->clock),
+                             .text = text};
 
     /* Lost when there is no room: it stands in the status, too. */
-    (void)sink->event(sink->ctx, &e);
+    (void)d->sink->event(d->sink->ctx, &e);
 }
 
 int derived_declare(void *self, const struct source_sink *sink)
@@ -120,10 +119,14 @@ int derived_declare(void *self, const struct source_sink *sink)
     struct source_group g = {channels, d->n_outputs};
     int rc;
 
+    d->sink = sink;
     if (d->failure[0] != '\0' && !d->is_failure_told) {
         d->is_failure_told = true;
-        tell(d, sink, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED, d->failure);
+        derived_tell(d, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED, d->failure);
     }
+    if (d->note[0] != '\0')
+        derived_tell(d, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_NOTE, d->note);
+    d->note[0] = '\0';
     if (d->is_declared || d->n_outputs == 0)
         return 0;
     for (uint32_t i = 0; i < d->n_outputs; i++)
@@ -198,41 +201,80 @@ static bool is_step(struct derived *d, unsigned source, const struct source_row 
     return true;
 }
 
-static void note_time(struct derived *d, int64_t took_ns)
+static void count(_Atomic uint64_t *c)
 {
+    atomic_fetch_add_explicit(c, 1, memory_order_relaxed);
+}
+
+void derived_note_time(struct derived *d, int64_t took_ns)
+{
+    char text[160];
+    bool is_aside;
+
     histogram_add(&d->time_ns, (uint64_t)(took_ns < 0 ? 0 : took_ns));
-    atomic_fetch_add_explicit(&d->steps, 1, memory_order_relaxed);
+    count(&d->runs);
     if (took_ns <= d->budget_ns)
         return;
-    atomic_fetch_add_explicit(&d->overruns, 1, memory_order_relaxed);
+    count(&d->overruns);
     /* Now and then a step is held up by the machine; half of them by the model itself. */
     if (d->is_slow_told || histogram_count(&d->time_ns) < SLOW_AFTER_STEPS ||
         (int64_t)histogram_quantile(&d->time_ns, 0.5) <= d->budget_ns)
         return;
-    char text[160];
-    snprintf(text, sizeof text, "a step takes %lld us, budget_us is %lld: readings are taken late",
-             (long long)(histogram_quantile(&d->time_ns, 0.5) / 1000), (long long)(d->budget_ns / 1000));
     d->is_slow_told = true;
-    tell(d, d->sink, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_NOTE, text);
+    is_aside = d->step_aside != NULL && d->step_aside(d->ctx);
+    snprintf(text, sizeof text, "a step takes %lld us, budget_us is %lld: %s",
+             (long long)(histogram_quantile(&d->time_ns, 0.5) / 1000), (long long)(d->budget_ns / 1000),
+             is_aside ? "it runs aside, and the newest input counts" : "readings are taken late");
+    derived_tell(d, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_NOTE, text);
 }
 
-static void say(struct derived *d, const struct source_row *cause, const struct cell *cells)
+/* NaN, or the value said last, of bad quality. */
+static void fill_bad(const struct derived *d, struct cell *cells)
 {
-    struct source_position position = {{(uint64_t)cause->time_ns}};
+    for (uint32_t i = 0; i < d->n_outputs; i++)
+        if (d->outputs[i].type == COLUMN_DOUBLE)
+            cells[i] = (struct cell){.quality = QUALITY_BAD, .f64 = (double)NAN};
+        else if (d->outputs[i].type == COLUMN_TEXT || !d->has_said)
+            cells[i] = (struct cell){.absent = true};
+        else
+            cells[i] = (struct cell){.quality = QUALITY_BAD, .i64 = d->last[i]};
+}
+
+/* Told when it lasts, and when it is over. */
+static void note_outcome(struct derived *d, bool is_good)
+{
+    if (is_good && d->n_failing >= FAILING_TOLD)
+        derived_tell(d, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_RECOVERED, "gives good values again");
+    d->n_failing = is_good ? 0 : d->n_failing + (d->n_failing <= FAILING_TOLD);
+    if (is_good)
+        return;
+    count(&d->failures);
+    if (d->n_failing == FAILING_TOLD)
+        derived_tell(d, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED, d->trouble);
+}
+
+void derived_say(struct derived *d, int64_t time_ns, uint64_t mono_ns, enum derived_said said,
+                 struct cell *cells)
+{
+    struct source_position position = {{(uint64_t)time_ns}};
     struct source_row row = {.group = d->group,
-                             .time_ns = cause->time_ns,
-                             .mono_ns = cause->mono_ns,
+                             .time_ns = time_ns,
+                             .mono_ns = mono_ns,
                              .cells = cells,
                              .n_cells = d->n_outputs,
                              .position = d->replayable ? &position : NULL};
 
-    /* What led to it is read again after a crash; what was durable already is not said again. */
-    if (d->replayable && d->has_resume && cause->time_ns <= d->resume_ns)
+    if (said < DERIVED_ROW)
         return;
+    note_outcome(d, said == DERIVED_ROW);
+    if (said == DERIVED_FAILED)
+        fill_bad(d, cells);
+    for (uint32_t i = 0; i < d->n_outputs && said != DERIVED_FAILED; i++)
+        d->last[i] = d->outputs[i].type == COLUMN_TEXT ? 0 : cells[i].i64;
+    d->has_said |= said != DERIVED_FAILED;
     /* Of live ones a full ring counts and tells the loss; for replayed ones there is room (hear_ring_bytes).
      */
-    if (d->sink->row(d->sink->ctx, &row) == 0)
-        d->has_resume = d->has_resume && cause->time_ns <= d->resume_ns;
+    (void)d->sink->row(d->sink->ctx, &row);
 }
 
 void derived_hear_row(void *self, unsigned source, const struct source_row *r)
@@ -242,8 +284,8 @@ void derived_hear_row(void *self, unsigned source, const struct source_row *r)
     double values[DERIVED_INPUTS_MAX];
     bool present[DERIVED_INPUTS_MAX];
     const struct derived_input *first = &d->inputs[0];
+    enum derived_said said;
     int64_t began_ns;
-    bool says;
 
     if (d->n_outputs == 0 || r->is_account)
         return;
@@ -264,10 +306,10 @@ void derived_hear_row(void *self, unsigned source, const struct source_row *r)
     for (uint32_t i = 0; i < d->n_outputs; i++)
         cells[i] = (struct cell){.absent = true};
     began_ns = clock_mono_ns(&d->clock);
-    says = d->compute(d->ctx, r->time_ns, values, present, cells);
-    note_time(d, clock_mono_ns(&d->clock) - began_ns);
-    if (says)
-        say(d, r, cells);
+    said = d->compute(d->ctx, r, values, present, cells);
+    if (said == DERIVED_ROW || said == DERIVED_ODD)
+        derived_note_time(d, clock_mono_ns(&d->clock) - began_ns);
+    derived_say(d, r->time_ns, r->mono_ns, said, cells);
 }
 
 size_t derived_hear_ring_bytes(void *self, unsigned source)
@@ -278,4 +320,18 @@ size_t derived_hear_ring_bytes(void *self, unsigned source)
         if (d->inputs[i].source == source)
             return ROW_BYTES + (size_t)d->n_outputs * CELL_BYTES * (d->is_declared ? 1 : 3);
     return 0;
+}
+
+void derived_work(const void *self, struct source_work *ret)
+{
+    const struct derived *d = self;
+
+    *ret = (struct source_work){.runs = atomic_load_explicit(&d->runs, memory_order_relaxed),
+                                .overruns = atomic_load_explicit(&d->overruns, memory_order_relaxed),
+                                .skipped = atomic_load_explicit(&d->skipped, memory_order_relaxed),
+                                .is_aside = atomic_load_explicit(&d->is_aside, memory_order_relaxed),
+                                .failures = atomic_load_explicit(&d->failures, memory_order_relaxed),
+                                .p50_us = histogram_quantile(&d->time_ns, 0.5) / 1000,
+                                .p99_us = histogram_quantile(&d->time_ns, 0.99) / 1000,
+                                .max_us = histogram_max(&d->time_ns) / 1000};
 }

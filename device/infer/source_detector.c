@@ -95,15 +95,35 @@ static int spec_of(const struct detector_config *c, struct detector_spec *ret, s
     return detector_check(ret, err);
 }
 
+/* The parameter that the configuration gives and a sentence names; NULL: none. */
+static const char *named_in(const struct detector_config *c, const char *sentence)
+{
+    size_t n;
+    const struct detector_param *params = detector_params(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        const char *at = strstr(sentence, params[i].name);
+
+        if (at != NULL && (at == sentence || at[-1] == ' ') && !isnan(given(c, params[i].name)))
+            return params[i].name;
+    }
+    return NULL;
+}
+
 static void detector_source_check(const void *config, const char *field, struct config_check *c)
 {
     const struct detector_config *d = config;
     struct detector_spec spec;
     struct errmsg err;
+    char at[CONFIG_FIELD_CHARS];
+    const char *name;
 
     derived_config_check(&d->derived, field, c);
-    if (d->derived.inputs.n > 0 && spec_of(d, &spec, &err) != 0)
-        config_complain(c, field, "`devicectl config doc` says what each method takes.", "%s", err.text);
+    if (d->derived.inputs.n == 0 || spec_of(d, &spec, &err) == 0)
+        return;
+    name = named_in(d, err.text);
+    snprintf(at, sizeof at, "%s%s%s", field, name != NULL ? "." : "", name != NULL ? name : "");
+    config_complain(c, at, "`devicectl config doc` says what each method takes.", "%s", err.text);
 }
 
 struct detector_source {
@@ -114,20 +134,38 @@ struct detector_source {
 
 enum { OUT_SCORE, OUT_ALARM, OUT_CHANGEPOINT, OUT_LEARNING, OUT_CAUSE };
 
-static bool compute(void *ctx, int64_t time_ns, const double *values, const bool *present, struct cell *cells)
+static enum derived_said compute(void *ctx, const struct source_row *cause, const double *values,
+                                 const bool *present, struct cell *cells)
 {
     struct detector_source *s = ctx;
     struct detector_verdict v;
-    const char *cause;
+    const char *why;
 
-    detector_step(s->state, time_ns, values, present, &v);
+    detector_step(s->state, cause->time_ns, values, present, &v);
     cells[OUT_SCORE] = (struct cell){.f64 = v.score};
     cells[OUT_ALARM] = (struct cell){.i64 = v.is_alarm};
     cells[OUT_CHANGEPOINT] = (struct cell){.i64 = v.is_changepoint};
     cells[OUT_LEARNING] = (struct cell){.i64 = v.is_commissioning};
-    cause = v.is_alarm && v.channel < s->derived.n_inputs ? s->derived.inputs[v.channel].channel : "";
-    cells[OUT_CAUSE] = (struct cell){.text = span_str(cause)};
-    return true;
+    why = v.is_alarm && v.channel < s->derived.n_inputs ? s->derived.inputs[v.channel].channel : "";
+    cells[OUT_CAUSE] = (struct cell){.text = span_str(why)};
+    return DERIVED_ROW;
+}
+
+static size_t save(const void *ctx, uint8_t *out, size_t room)
+{
+    const struct detector_source *s = ctx;
+    size_t n = detector_state_bytes(&s->spec);
+
+    if (n <= room)
+        detector_save(s->state, out);
+    return n;
+}
+
+static int restore(void *ctx, struct span image, struct errmsg *err)
+{
+    struct detector_source *s = ctx;
+
+    return detector_restore(s->state, &s->spec, image, err);
 }
 
 static void detector_source_close(void *self)
@@ -161,6 +199,9 @@ static int detector_source_open(const struct source_open *o, void **ret_self, st
     derived_add_output(&s->derived, "cause", "", COLUMN_TEXT);
     s->derived.ctx = s;
     s->derived.compute = compute;
+    s->derived.save = save;
+    s->derived.restore = restore;
+    derived_recall(&s->derived, o->memory);
     *ret_self = s;
     return 0;
 }
@@ -182,4 +223,6 @@ const struct source_kind source_detector = {
     .hear_group = derived_hear_group,
     .hear_row = derived_hear_row,
     .hear_ring_bytes = derived_hear_ring_bytes,
+    .work = derived_work,
+    .remember = derived_remember,
 };

@@ -1,17 +1,18 @@
 /* Models (common/infer/model.h) on readings of other sources, as a source. */
 
-#include "device/infer/derived.h"
-#include "device/infer/model_output.h"
+#include "device/infer/model_use.h"
+#include "device/infer/worker.h"
 
-#include "infer/feature.h"
-#include "infer/model.h"
+#include "base/cleanup.h"
+#include "wire/wire.h"
 
-#include <math.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { KEYS_MAX = 8 };
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct model_config {
     struct derived_config derived;
@@ -68,164 +69,256 @@ static void model_source_check(const void *config, const char *field, struct con
                         "no key is named and unsigned files are not allowed");
 }
 
+/* The main thread reads model files and offers what it made of them; the act thread takes it over between two
+ * runs and gives back what ran before. */
 struct model_source {
     struct derived derived;
-    struct infer_model *model;
-    struct features *features; /* NULL: the inputs as they are */
-    float *features_out;
-    size_t n_in;
-    struct {
-        uint16_t port;
-        uint32_t element;
-    } from[DERIVED_OUTPUTS_MAX];
+    struct model_settings settings;
+    struct model_use *now; /* the act thread's; NULL: none yet */
+    _Atomic(struct model_use *) offered, retired;
+    const struct model_use *accepted; /* the main thread's: the last one it offered */
+    struct stat tried;                /* the file when it was last read */
+    bool is_refused;
+    struct worker *worker; /* NULL: nothing runs aside */
+    struct worker_job job;
+    int64_t run_time_ns, run_took_ns, next_time_ns; /* of the run aside, of the input that waits */
+    uint64_t run_mono_ns, next_mono_ns;
+    bool has_next; /* now->values waits for the run under way */
 };
 
-static const struct infer_tensor *output_tensor(const struct model_source *s, size_t port)
+static size_t save(const void *ctx, uint8_t *out, size_t room)
 {
-    const struct infer_graph *g = infer_model_graph(s->model);
+    const struct model_source *s = ctx;
+    struct span image =
+        s->now != NULL && s->now->features != NULL ? feature_image(s->now->features) : span_of(NULL, 0);
 
-    return &g->tensors[g->outputs[port].tensor];
+    if (image.len > 0 && image.len <= room)
+        memcpy(out, image.data, image.len);
+    return image.len;
 }
 
-/* false: not yet, or an input that the model needs was absent. */
-static bool prepare(struct model_source *s, const double *values, const bool *present)
-{
-    float *in = infer_model_input(s->model, 0);
-
-    if (s->features != NULL) {
-        if (!feature_step(s->features, values, present, s->features_out))
-            return false;
-        memcpy(in, s->features_out, s->n_in * sizeof *in);
-        return true;
-    }
-    for (size_t i = 0; i < s->n_in; i++) {
-        if (!present[i] || !isfinite(values[i]))
-            return false;
-        in[i] = (float)values[i];
-    }
-    return true;
-}
-
-static bool compute(void *ctx, int64_t time_ns, const double *values, const bool *present, struct cell *cells)
+static int restore(void *ctx, struct span image, struct errmsg *err)
 {
     struct model_source *s = ctx;
 
-    (void)time_ns;
-    if (!prepare(s, values, present))
-        return false;
-    infer_model_run(s->model);
-    for (uint32_t i = 0; i < s->derived.n_outputs; i++) {
-        const struct infer_tensor *t = output_tensor(s, s->from[i].port);
-
-        cells[i] =
-            model_output_cell(t->type, infer_model_output(s->model, s->from[i].port), s->from[i].element);
-        /* A number that is none says nothing about the plant. */
-        if (model_output_type(t->type) == COLUMN_DOUBLE && !isfinite(cells[i].f64))
-            cells[i].quality = QUALITY_BAD;
-    }
-    return true;
+    return s->now->features != NULL ? feature_restore(s->now->features, image, err) : 0;
 }
 
-static int check_signature(const struct model_source *s, const struct model_config *c, struct errmsg *err)
-{
-    uint8_t keys[KEYS_MAX][32];
-    size_t n = 0;
+/* ---- runs ---- */
 
-    for (size_t i = 0; i < c->keys.n && n < KEYS_MAX; i++)
-        n += key_of(c->keys.at[i], keys[n]);
-    switch (infer_model_signature(s->model, keys, n)) {
-    case INFER_SIGNATURE_GOOD:
-        return 0;
-    case INFER_SIGNATURE_NONE:
-        return c->allow_unsigned
-                   ? 0
-                   : errmsg_set(err, -EPERM, "%s is not signed: sign it with `fogline-model sign`", c->file);
-    case INFER_SIGNATURE_OTHER_KEY:
-        return c->allow_unsigned && n == 0
-                   ? 0
-                   : errmsg_set(err, -EPERM, "%s is signed by a key that is not among `keys`", c->file);
-    default:
-        return errmsg_set(err, -EPERM, "%s: the signature is wrong: the file was changed after it was signed",
-                          c->file);
-    }
+static void give(struct model_source *s)
+{
+    memcpy(infer_model_input(s->now->model, 0), s->now->values, s->now->n_in * sizeof *s->now->values);
 }
 
-static int open_features(struct model_source *s, const struct model_config *c, struct errmsg *err)
+static enum derived_said collect(struct model_source *s, struct cell *cells)
 {
-    struct span bytes = infer_model_recipe(s->model);
-    struct recipe *recipe;
+    uint32_t odd = 0;
+    enum derived_said said = model_use_cells(s->now, cells, &odd);
+
+    if (said == DERIVED_ODD)
+        snprintf(s->derived.trouble, sizeof s->derived.trouble, "the model gives no number for %s",
+                 s->now->outputs[odd].name);
+    return said;
+}
+
+static void run_aside(struct worker_job *job, const atomic_bool *stops)
+{
+    struct model_source *s = (struct model_source *)((char *)job - offsetof(struct model_source, job));
+    size_t n = infer_model_graph(s->now->model)->n_nodes;
+    int64_t began_ns = clock_mono_ns(&clock_real);
+
+    for (size_t i = 0; i < n && !atomic_load_explicit(stops, memory_order_relaxed); i++)
+        infer_model_run_node(s->now->model, i);
+    s->run_took_ns = clock_mono_ns(&clock_real) - began_ns;
+}
+
+static int job_state(struct model_source *s)
+{
+    return atomic_load_explicit(&s->job.state, memory_order_acquire);
+}
+
+static void submit(struct model_source *s)
+{
+    if (!s->has_next || job_state(s) != WORKER_FREE)
+        return;
+    give(s);
+    s->has_next = false;
+    s->run_time_ns = s->next_time_ns;
+    s->run_mono_ns = s->next_mono_ns;
+    worker_submit(s->worker, &s->job);
+}
+
+static void forget_next(struct model_source *s)
+{
+    if (s->has_next)
+        atomic_fetch_add_explicit(&s->derived.skipped, 1, memory_order_relaxed);
+    s->has_next = false;
+}
+
+static enum derived_said compute(void *ctx, const struct source_row *cause, const double *values,
+                                 const bool *present, struct cell *cells)
+{
+    struct model_source *s = ctx;
+    unsigned missing = 0;
+    bool has_next = s->has_next;
+    enum derived_said said = model_use_prepare(s->now, values, present, &missing);
+
+    if (said == DERIVED_FAILED)
+        snprintf(s->derived.trouble, sizeof s->derived.trouble, "no good reading of %.50s/%.50s",
+                 s->derived.inputs[missing].source_name, s->derived.inputs[missing].channel);
+    if (said == DERIVED_FAILED && has_next)
+        forget_next(s); /* it was written over */
+    if (said != DERIVED_ROW)
+        return said;
+    if (!atomic_load_explicit(&s->derived.is_aside, memory_order_relaxed)) {
+        give(s);
+        infer_model_run(s->now->model);
+        return collect(s, cells);
+    }
+    forget_next(s);
+    s->has_next = true;
+    s->next_time_ns = cause->time_ns;
+    s->next_mono_ns = cause->mono_ns;
+    submit(s);
+    return DERIVED_LATER;
+}
+
+static bool step_aside(void *ctx)
+{
+    struct model_source *s = ctx;
+
+    if (s->worker != NULL)
+        atomic_store_explicit(&s->derived.is_aside, true, memory_order_relaxed);
+    return s->worker != NULL;
+}
+
+/* ---- another model ---- */
+
+static void adopt(struct model_source *s, struct model_use *use)
+{
+    struct errmsg other_recipe;
+
+    if (s->now != NULL && s->now->features != NULL && use->features != NULL &&
+        feature_restore(use->features, feature_image(s->now->features), &other_recipe) != 0)
+        feature_reset(use->features);
+    for (uint32_t i = 0; s->now == NULL && i < use->n_outputs; i++)
+        derived_add_output(&s->derived, use->outputs[i].name, "", use->outputs[i].type);
+    s->now = use;
+    s->derived.is_slow_told = false;
+    histogram_clear(&s->derived.time_ns);
+    atomic_store_explicit(&s->derived.is_aside,
+                          s->worker != NULL && use->operations / 1000 > (uint64_t)s->derived.budget_ns / 1000,
+                          memory_order_relaxed);
+}
+
+static void take_over(struct model_source *s)
+{
+    struct model_use *before = s->now, *use;
+    char text[200];
+
+    if (atomic_load_explicit(&s->offered, memory_order_relaxed) == NULL || job_state(s) != WORKER_FREE)
+        return;
+    use = atomic_exchange_explicit(&s->offered, NULL, memory_order_acq_rel);
+    if (use == NULL)
+        return;
+    forget_next(s);
+    adopt(s, use);
+    atomic_store_explicit(&s->retired, before, memory_order_release);
+    snprintf(text, sizeof text, "model %s runs, before it %s", use->id,
+             before != NULL ? before->id : "none did");
+    derived_tell(&s->derived,
+                 before != NULL ? FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_NOTE
+                                : FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_RECOVERED,
+                 text);
+}
+
+static void hear_row(void *self, unsigned source, const struct source_row *r)
+{
+    take_over(self);
+    derived_hear_row(self, source, r);
+}
+
+static int model_source_step(void *self, const struct source_sink *sink, const struct source_now *now,
+                             int64_t *ret_next_ns)
+{
+    struct model_source *s = self;
+    struct cell cells[DERIVED_OUTPUTS_MAX];
+    enum derived_said said;
+    uint64_t n;
+
+    if (s->job.done_fd >= 0 && read(s->job.done_fd, &n, sizeof n) > 0 && job_state(s) == WORKER_DONE) {
+        said = collect(s, cells);
+        derived_note_time(&s->derived, s->run_took_ns);
+        derived_say(&s->derived, s->run_time_ns, s->run_mono_ns, said, cells);
+        atomic_store_explicit(&s->job.state, WORKER_FREE, memory_order_relaxed);
+    }
+    take_over(s);
+    submit(s);
+    return derived_step(self, sink, now, ret_next_ns);
+}
+
+static int model_source_fd(const void *self)
+{
+    return ((const struct model_source *)self)->job.done_fd;
+}
+
+/* ---- the main thread's side ---- */
+
+static int load(struct model_source *s, struct model_use **ret, struct errmsg *err)
+{
+    struct model_use *use;
     int rc;
 
-    s->n_in = s->derived.n_inputs;
-    if (bytes.len == 0)
-        return 0;
-    recipe = calloc(1, sizeof *recipe);
-    rc = recipe == NULL ? errmsg_set(err, -ENOMEM, "no memory") : recipe_decode(bytes, recipe, err);
-    if (rc == 0 && recipe->n_channels != s->derived.n_inputs)
-        rc = errmsg_set(err, -EINVAL, "%s wants %zu inputs, %u are named in `inputs`", c->file,
-                        recipe->n_channels, s->derived.n_inputs);
-    if (rc == 0) {
-        s->n_in = recipe_width(recipe);
-        rc = feature_new(recipe, &s->features, err);
+    if (stat(s->settings.file, &s->tried) != 0)
+        s->tried = (struct stat){0};
+    rc = model_use_load(&s->settings, &use, err);
+    if (rc == 0 && s->accepted != NULL && !model_use_is_like(use, s->accepted)) {
+        model_use_free(use);
+        rc = errmsg_set(err, -EINVAL, "%s gives other channels: restart the device to take it",
+                        s->settings.file);
     }
-    if (rc == 0 && (s->features_out = calloc(s->n_in, sizeof *s->features_out)) == NULL)
-        rc = errmsg_set(err, -ENOMEM, "no memory");
-    free(recipe);
+    s->is_refused = rc != 0;
+    if (rc == 0)
+        *ret = use;
     return rc;
 }
 
-static int check_input(const struct model_source *s, const struct model_config *c, struct errmsg *err)
+static bool has_changed(const struct model_source *s)
 {
-    const struct infer_graph *g = infer_model_graph(s->model);
-    const struct infer_tensor *in = &g->tensors[g->inputs[0].tensor];
+    struct stat now = {0};
 
-    if (g->n_inputs != 1 || in->type != INFER_F32)
-        return errmsg_set(err, -EINVAL, "%s has %zu inputs, the first of type %s: one of float32 is needed",
-                          c->file, g->n_inputs, infer_type_name(in->type));
-    if (infer_shape_elements(&in->shape) != s->n_in)
-        return errmsg_set(err, -EINVAL, "%s takes %zu numbers, %s %zu", c->file,
-                          infer_shape_elements(&in->shape),
-                          s->features != NULL ? "its own recipe gives" : "`inputs` names", s->n_in);
-    return 0;
+    if (stat(s->settings.file, &now) != 0)
+        return false;
+    return now.st_ino != s->tried.st_ino || now.st_size != s->tried.st_size ||
+           now.st_mtim.tv_sec != s->tried.st_mtim.tv_sec || now.st_mtim.tv_nsec != s->tried.st_mtim.tv_nsec;
 }
 
-static int add_outputs(struct model_source *s, const struct model_config *c, struct errmsg *err)
+static bool tend(void *self, bool is_asked, struct errmsg *err)
 {
-    const struct infer_graph *g = infer_model_graph(s->model);
+    struct model_source *s = self;
+    struct model_use *use;
+    struct errmsg why;
 
-    for (size_t port = 0; port < g->n_outputs; port++) {
-        const struct infer_tensor *t = output_tensor(s, port);
-        size_t elements = infer_shape_elements(&t->shape);
-
-        for (uint32_t i = 0; i < elements; i++) {
-            char name[SOURCE_NAME_BYTES];
-
-            if (s->derived.n_outputs == DERIVED_OUTPUTS_MAX)
-                return errmsg_set(err, -EINVAL, "%s gives more than %d numbers: reduce them in the model",
-                                  c->file, DERIVED_OUTPUTS_MAX);
-            s->from[s->derived.n_outputs].port = (uint16_t)port;
-            s->from[s->derived.n_outputs].element = i;
-            model_output_name(s->model, port, i, name);
-            derived_add_output(&s->derived, name, "", model_output_type(t->type));
-        }
+    model_use_free(atomic_exchange(&s->retired, NULL));
+    if (!is_asked && !(s->is_refused && has_changed(s)))
+        return true;
+    if (load(s, &use, &why) != 0) {
+        errmsg_set(err, 0, "not taken%s: %.180s", s->accepted != NULL ? ", the model before it runs on" : "",
+                   why.text);
+        return false;
     }
-    return 0;
-}
-
-static int open_model(struct model_source *s, const struct model_config *c, struct errmsg *err)
-{
-    struct infer_limits limits = {.arena_bytes = (size_t)c->arena_bytes};
-    int rc = infer_model_open(c->file, &limits, &s->model, err);
-
-    if (rc == 0)
-        rc = check_signature(s, c, err);
-    if (rc == 0)
-        rc = open_features(s, c, err);
-    if (rc == 0)
-        rc = check_input(s, c, err);
-    if (rc == 0)
-        rc = add_outputs(s, c, err);
-    return rc;
+    if (s->accepted != NULL &&
+        memcmp(infer_model_hash(use->model), infer_model_hash(s->accepted->model), 32) == 0) {
+        model_use_free(use);
+        return true;
+    }
+    /* When nothing is on offer, nothing more is given back. */
+    model_use_free(atomic_exchange(&s->offered, NULL));
+    model_use_free(atomic_exchange(&s->retired, NULL));
+    s->accepted = use;
+    atomic_store(&s->offered, use);
+    return true;
 }
 
 static void model_source_close(void *self)
@@ -234,29 +327,69 @@ static void model_source_close(void *self)
 
     if (s == NULL)
         return;
-    infer_model_free(s->model);
-    feature_free(s->features);
-    free(s->features_out);
+    model_use_free(s->now);
+    model_use_free(s->offered);
+    model_use_free(s->retired);
+    close_fd(&s->job.done_fd);
     free(s);
 }
 
-/* A model that cannot be used does not stop the device: it says why, and gives nothing. */
+static void take_settings(struct model_source *s, const struct model_config *c)
+{
+    s->settings = (struct model_settings){.allow_unsigned = c->allow_unsigned,
+                                          .arena_bytes = (size_t)c->arena_bytes,
+                                          .n_inputs = s->derived.n_inputs};
+    snprintf(s->settings.file, sizeof s->settings.file, "%s", c->file);
+    for (size_t i = 0; i < c->keys.n && s->settings.n_keys < MODEL_KEYS_MAX; i++)
+        s->settings.n_keys += key_of(c->keys.at[i], s->settings.keys[s->settings.n_keys]);
+}
+
+static int open_aside(struct model_source *s, struct worker *worker, struct errmsg *err)
+{
+    int rc;
+
+    s->job.run = run_aside;
+    s->job.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    rc = s->job.done_fd < 0 ? -errno : worker_add(worker, &s->job);
+    if (rc != 0)
+        return errmsg_set(err, rc, "no thread for models: %s", strerror(-rc));
+    s->worker = worker;
+    return 0;
+}
+
+/* A model that cannot be used does not stop the device: it says why, gives nothing, and is tried again when
+ * the file changes. */
 static int model_source_open(const struct source_open *o, void **ret_self, struct errmsg *err)
 {
     struct model_source *s = calloc(1, sizeof *s);
-    struct errmsg why = {""};
-    int rc = s == NULL ? errmsg_set(err, -ENOMEM, "no memory") : derived_open(&s->derived, o, err);
+    struct model_use *use;
+    struct errmsg why;
+    int rc;
 
+    if (s == NULL)
+        return errmsg_set(err, -ENOMEM, "no memory");
+    s->job.done_fd = -1;
+    rc = derived_open(&s->derived, o, err);
+    /* Of a replay each step counts, so none may be skipped. */
+    if (rc == 0 && o->worker != NULL && !s->derived.replayable)
+        rc = open_aside(s, o->worker, err);
     if (rc != 0) {
         model_source_close(s);
         return rc;
     }
+    take_settings(s, o->config);
     s->derived.ctx = s;
     s->derived.compute = compute;
-    if (open_model(s, o->config, &why) != 0) {
-        s->derived.n_outputs = 0;
+    s->derived.step_aside = step_aside;
+    s->derived.save = save;
+    s->derived.restore = restore;
+    if (load(s, &use, &why) == 0) {
+        adopt(s, use);
+        s->accepted = use;
+    } else {
         snprintf(s->derived.failure, sizeof s->derived.failure, "the model gives nothing: %.170s", why.text);
     }
+    derived_recall(&s->derived, o->memory);
     *ret_self = s;
     return 0;
 }
@@ -271,9 +404,13 @@ const struct source_kind source_model = {
     .close = model_source_close,
     .declare = derived_declare,
     .replayable = derived_replayable,
-    .step = derived_step,
+    .step = model_source_step,
     .listen = derived_listen,
     .hear_group = derived_hear_group,
-    .hear_row = derived_hear_row,
+    .hear_row = hear_row,
     .hear_ring_bytes = derived_hear_ring_bytes,
+    .work = derived_work,
+    .remember = derived_remember,
+    .tend = tend,
+    .fd = model_source_fd,
 };

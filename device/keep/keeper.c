@@ -14,7 +14,7 @@ int keeper_new(struct keeper **ret_k, const struct keeper_options *options)
     k->feed = options->feed;
     k->inputs = calloc(options->n_sources + 1, sizeof *k->inputs);
     k->groups = calloc(SOURCE_GROUPS_MAX, sizeof *k->groups);
-    k->channels = calloc(KEEPER_CHANNELS_MAX, sizeof *k->channels);
+    k->channels = calloc(KEEPER_CHANNELS_MAX + BLOCK_COLUMNS_MAX, sizeof *k->channels);
     k->texts = calloc(KEEPER_CHANNELS_MAX, KEEP_TEXT_BYTES);
     if (k->inputs == NULL || k->groups == NULL || k->channels == NULL || k->texts == NULL)
         rc = -ENOMEM;

@@ -16,7 +16,7 @@ static int add_derived(struct keeper *k, const struct source_channel *of, struct
                        struct keeper_channel *c)
 {
     if (g->n_channels + KEEP_WINDOW_CELLS > BLOCK_COLUMNS_MAX)
-        return -ENOSPC;
+        return -EDOM;
     c->first_derived = g->n_channels;
     for (unsigned i = 0; i < KEEP_WINDOW_CELLS; i++) {
         uint32_t at = g->n_channels++;
@@ -47,7 +47,7 @@ static void tell_refused(struct keeper_input *in, const char *channel, int error
     if (in->is_refusal_told)
         return;
     snprintf(text, sizeof text, "keep: aggregate %s: nothing of its row can be recorded",
-             error == -ENOSPC
+             error == -EDOM
                  ? "makes four columns more of each channel, and a row has 256: set it for fewer channels"
              : error == -EEXIST ? "would make a channel that is there already: choose another keep for one"
                                 : "has no room for .count behind this name: choose a shorter one");
@@ -80,8 +80,6 @@ int keeper_take_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
 
     if (g->n_channels == 0 || g->n_channels > BLOCK_COLUMNS_MAX)
         return -EINVAL;
-    if (k->n_channels + g->n_channels > KEEPER_CHANNELS_MAX)
-        return -ENOSPC;
     for (uint32_t i = 0; i < g->n_channels; i++)
         k->declared[i] = g->channels[i];
     for (uint32_t i = 0; rc == 0 && i < g->n_channels; i++) {
@@ -98,6 +96,8 @@ int keeper_take_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
             made.n_windows++;
         }
     }
+    if (rc == 0 && any && k->n_channels + g->n_channels > KEEPER_CHANNELS_MAX)
+        rc = -EUSERS;
     if (rc == 0)
         rc = in->out->group(in->out->ctx, &out, ret_group);
     if (rc != 0)

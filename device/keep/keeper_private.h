@@ -38,9 +38,10 @@ struct keeper_input {
 struct keeper {
     struct feed *feed;
     struct keeper_input *inputs;
-    struct keeper_group *groups;     /* SOURCE_GROUPS_MAX */
-    struct keeper_channel *channels; /* KEEPER_CHANNELS_MAX, taken from the front */
-    uint8_t *texts;                  /* KEEP_TEXT_BYTES for each of these */
+    struct keeper_group *groups; /* SOURCE_GROUPS_MAX */
+    /* KEEPER_CHANNELS_MAX, taken from the front; behind them those of the group being declared. */
+    struct keeper_channel *channels;
+    uint8_t *texts; /* KEEP_TEXT_BYTES for each of these */
     uint32_t n_channels;
     struct history *history; /* NULL: none */
     struct keeper_counters counters;

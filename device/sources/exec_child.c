@@ -18,6 +18,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+extern char **environ;
+
 struct exec_child {
     struct exec_child_options options;
     int null_fd, out[2], stop_fd; /* out: the pipe, [0] is ours */
@@ -30,6 +32,7 @@ struct exec_child {
 
     /* of the keeper's thread */
     struct backoff backoff;
+    char **env; /* of the program */
     pid_t pid;
     int pid_fd, err_fd;
     char line[EXEC_STDERR_LINE_BYTES + 1];
@@ -43,7 +46,7 @@ struct exec_child {
 /* ---- the start ---- */
 
 struct start {
-    char *const *argv;
+    char *const *argv, *const *env;
     int in, out, err;
     pid_t parent;
     volatile int error;
@@ -63,7 +66,7 @@ static _Noreturn void become(struct start *s)
     if (getppid() == s->parent && dup2(s->in, 0) == 0 && dup2(s->out, 1) == 1 && dup2(s->err, 2) == 2) {
         close_range(3, ~0U, 0); /* an older kernel has only the close-on-exec of each */
         sigprocmask(SIG_SETMASK, &none, NULL);
-        execvp(s->argv[0], s->argv);
+        execvpe(s->argv[0], s->argv, s->env);
     }
     s->error = errno != 0 ? errno : ESRCH;
     _exit(127);
@@ -82,7 +85,8 @@ static pid_t vfork_into(struct start *s)
 static int start(struct exec_child *c)
 {
     int64_t began_ns = clock_mono_ns(&clock_real), us;
-    struct start s = {.argv = c->options.argv, .in = c->null_fd, .out = c->out[1], .parent = getpid()};
+    struct start s = {
+        .argv = c->options.argv, .env = c->env, .in = c->null_fd, .out = c->out[1], .parent = getpid()};
     int err[2], rc = 0;
 
     if (pipe2(err, O_CLOEXEC) != 0)
@@ -239,6 +243,24 @@ static void *keep(void *ctx)
     }
 }
 
+/* Ours, but for the way to the service manager: what a program said there would be taken for ours. */
+static int make_env(struct exec_child *c)
+{
+    static const char notify[] = "NOTIFY_SOCKET=";
+    size_t n = 0;
+
+    while (environ[n] != NULL)
+        n++;
+    c->env = calloc(n + 1, sizeof *c->env);
+    if (c->env == NULL)
+        return -ENOMEM;
+    n = 0;
+    for (char **at = environ; *at != NULL; at++)
+        if (strncmp(*at, notify, sizeof notify - 1) != 0)
+            c->env[n++] = *at;
+    return 0;
+}
+
 int exec_child_new(struct exec_child **ret_c, const struct exec_child_options *o)
 {
     struct exec_child *c = calloc(1, sizeof *c);
@@ -256,6 +278,8 @@ int exec_child_new(struct exec_child **ret_c, const struct exec_child_options *o
     if (c->null_fd < 0 || c->stop_fd < 0 || pipe2(c->out, O_CLOEXEC) != 0 ||
         fcntl(c->out[0], F_SETFL, O_NONBLOCK) != 0)
         rc = -errno;
+    if (rc == 0)
+        rc = make_env(c);
     if (rc == 0)
         rc = quiet_thread(&c->thread, "exec", keep, c);
     c->has_thread = rc == 0;
@@ -278,6 +302,7 @@ struct exec_child *exec_child_free(struct exec_child *c)
     close_fd(&c->null_fd);
     close_fd(&c->stop_fd);
     pthread_mutex_destroy(&c->lock);
+    free(c->env);
     free(c);
     return NULL;
 }

@@ -5,6 +5,7 @@
 #include "device/sources/quiet_thread.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
 const char *mqtt_client_lacks(void)
@@ -42,6 +43,31 @@ static int set_up(struct mqtt_client *c, const struct mqtt_config *config, struc
         c, err); /* files that cannot be read are said at the start; later they are read anew each time */
 }
 
+static void free_client(struct mqtt_client *c)
+{
+    mqtt_session_unmake(c);
+    mqtt_lib.lib_cleanup();
+    close_fd(&c->wake_fd);
+    close_fd(&c->stop_fd);
+    pthread_mutex_destroy(&c->lock);
+    free(c->queue);
+    free(c->topics);
+    free(c);
+}
+
+static void *run(void *ctx)
+{
+    struct mqtt_client *c = ctx;
+    int expected = MQTT_RUNNING;
+
+    mqtt_session_run(c);
+    if (atomic_compare_exchange_strong(&c->state, &expected, MQTT_ENDED))
+        mqtt_wake(c);
+    else
+        free_client(c);
+    return NULL;
+}
+
 int mqtt_client_new(struct mqtt_client **ret_c, const struct mqtt_config *config, struct errmsg *err)
 {
     const char *lacks = mqtt_client_lacks();
@@ -58,7 +84,7 @@ int mqtt_client_new(struct mqtt_client **ret_c, const struct mqtt_config *config
     mqtt_lib.lib_init(); /* counted: each client its own */
     rc = set_up(c, config, err);
     if (rc == 0)
-        rc = quiet_thread(&c->thread, "mqtt", mqtt_session_run, c);
+        rc = quiet_thread(&c->thread, "mqtt", run, c);
     c->has_thread = rc == 0;
     if (rc != 0) {
         mqtt_client_free(c);
@@ -68,20 +94,35 @@ int mqtt_client_new(struct mqtt_client **ret_c, const struct mqtt_config *config
     return 0;
 }
 
+/* Until the thread has ended or its time is over. */
+static void wait_for_end(const struct mqtt_client *c)
+{
+    int64_t until_ms = clock_mono_ms(&clock_real) + MQTT_CLOSE_MS, left_ms = MQTT_CLOSE_MS;
+    struct pollfd p = {c->wake_fd, POLLIN, 0};
+    eventfd_t ignored;
+
+    while (atomic_load(&c->state) == MQTT_RUNNING && left_ms > 0) {
+        if (poll(&p, 1, (int)left_ms) > 0 && eventfd_read(c->wake_fd, &ignored) != 0)
+            return;
+        left_ms = until_ms - clock_mono_ms(&clock_real);
+    }
+}
+
 struct mqtt_client *mqtt_client_free(struct mqtt_client *c)
 {
+    int expected = MQTT_RUNNING;
+
     if (c == NULL)
         return NULL;
-    if (c->has_thread && eventfd_write(c->stop_fd, 1) == 0)
+    if (c->has_thread && eventfd_write(c->stop_fd, 1) == 0) {
+        wait_for_end(c);
+        if (atomic_compare_exchange_strong(&c->state, &expected, MQTT_LEFT_ALONE)) {
+            pthread_detach(c->thread);
+            return NULL;
+        }
         pthread_join(c->thread, NULL);
-    mqtt_session_unmake(c);
-    mqtt_lib.lib_cleanup();
-    close_fd(&c->wake_fd);
-    close_fd(&c->stop_fd);
-    pthread_mutex_destroy(&c->lock);
-    free(c->queue);
-    free(c->topics);
-    free(c);
+    }
+    free_client(c);
     return NULL;
 }
 

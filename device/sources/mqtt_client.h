@@ -4,12 +4,15 @@
  * with backoff when the broker is gone; the act thread only takes finished values. What finds the queue full
  * is dropped and counted. mqtt_*.c but mqtt_topic.c know libmosquitto; mqtt_client_none.c stands
  * in for them in a build without. Threads: new and free on the main thread, the rest on the act thread.
- * Limits: all memory of the queue is taken in mqtt_client_new. */
+ * Limits: all memory of the queue is taken in mqtt_client_new. The library looks up names and waits for the
+ * answer: a thread that hangs there at the end is left alone with the client's memory, and frees it when it
+ * gets out. */
 #ifndef FOGLINE_DEVICE_MQTT_CLIENT_H
 #define FOGLINE_DEVICE_MQTT_CLIENT_H
 
 #include "device/sources/told.h"
 
+enum { MQTT_CLOSE_MS = 1000 /* until a thread is left alone */ };
 enum { MQTT_QUEUE = 512, MQTT_TOPICS_MAX = 64, MQTT_PAYLOAD_BYTES = 16 * 1024, MQTT_WHY_BYTES = 192 };
 
 struct mqtt_topic_config {
@@ -38,7 +41,7 @@ const char *mqtt_client_lacks(void);
 /* Copies what it needs of the configuration. */
 must_check int mqtt_client_new(struct mqtt_client **ret_c, const struct mqtt_config *config,
                                struct errmsg *err);
-struct mqtt_client *mqtt_client_free(struct mqtt_client *c); /* accepts NULL */
+struct mqtt_client *mqtt_client_free(struct mqtt_client *c); /* accepts NULL; takes MQTT_CLOSE_MS at most */
 
 int mqtt_client_fd(const struct mqtt_client *c); /* readable when there is news; borrowed */
 

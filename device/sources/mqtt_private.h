@@ -8,7 +8,10 @@
 #include "device/sources/mqtt_lib.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
+
+enum mqtt_thread { MQTT_RUNNING, MQTT_ENDED, MQTT_LEFT_ALONE };
 
 struct mqtt_client {
     struct mqtt_config config; /* without its lists */
@@ -18,6 +21,7 @@ struct mqtt_client {
     int wake_fd, stop_fd;
     pthread_t thread;
     bool has_thread;
+    _Atomic int state; /* of the thread: enum mqtt_thread */
 
     pthread_mutex_t lock; /* of what follows; held for a copy */
     struct mqtt_news news;
@@ -44,7 +48,7 @@ static inline void mqtt_wake(struct mqtt_client *c)
 /* The session of an attempt: c->m. 0; negative errno, with *err where a file or a name is to blame. */
 must_check int mqtt_session_make(struct mqtt_client *c, struct errmsg *err);
 void mqtt_session_unmake(struct mqtt_client *c); /* accepts one that was not made */
-void *mqtt_session_run(void *client);            /* attempts, until c->stop_fd is readable */
+void mqtt_session_run(struct mqtt_client *c);    /* attempts, until c->stop_fd is readable */
 
 /* mqtt_message.c: its values into the queue. */
 void mqtt_message_take(struct mqtt_client *c, const struct mosquitto_message *m);

@@ -251,10 +251,8 @@ static int attempt(struct mqtt_client *c)
     return rc;
 }
 
-void *mqtt_session_run(void *ctx)
+void mqtt_session_run(struct mqtt_client *c)
 {
-    struct mqtt_client *c = ctx;
-
     for (;;) {
         struct errmsg err = {""};
         int rc = 0, error;
@@ -272,6 +270,6 @@ void *mqtt_session_run(void *ctx)
             mqtt_lib.disconnect(c->m); /* a word of farewell */
         mqtt_session_unmake(c);
         if (is_asked_to_stop(c, backoff_next_ms(&c->backoff)))
-            return NULL;
+            return;
     }
 }

@@ -83,6 +83,7 @@ static int hand_over(struct source_reader *r, const struct source_sink *sink, co
 {
     struct reader_group *g = &r->groups[s->group];
     struct source_now at = {s->wall_unix_ns, s->mono_ns};
+    char text[READER_TEXT_BYTES];
     int rc;
 
     if (s->is_event)
@@ -90,9 +91,10 @@ static int hand_over(struct source_reader *r, const struct source_sink *sink, co
     if (g->is_refused)
         return 0;
     rc = source_reader_declare(r, s->group, sink);
-    if (rc < 0)
-        rc = tell_of_thread(r, sink, now, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED,
-                            "is not recorded: the device has as many groups of channels as it can have");
+    if (rc < 0) {
+        snprintf(text, sizeof text, "is not recorded: %s", source_refusal(rc));
+        rc = tell_of_thread(r, sink, now, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED, text);
+    }
     if (rc != 0)
         return SINK_FULL;
     g->is_refused = !g->is_declared;

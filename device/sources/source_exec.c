@@ -57,7 +57,6 @@ struct exec {
     uint32_t n_ended;
     struct log_latch bad_latch;
     char why[192]; /* it has failed */
-    ;
 };
 
 static const struct config_row expect_rows[] = {
@@ -104,6 +103,8 @@ static void exec_check(const void *config, const char *field, struct config_chec
     const struct exec_config *e = config;
     char at[CONFIG_FIELD_CHARS];
 
+    snprintf(at, sizeof at, "%s.restart_max_ms", field);
+    source_waits_check(e->restart_ms, e->restart_max_ms, at, c);
     for (size_t i = 0; i < e->expect.n; i++) {
         snprintf(at, sizeof at, "%s.expect[%zu]", field, i);
         channel_unit_check(((const struct expect_config *)e->expect.at[i].value)->unit, at, c);

@@ -106,6 +106,8 @@ static void modbus_check(const void *config, const char *field, struct config_ch
     if (m->timeout_ms > m->interval_ms)
         config_complain(c, at, "Make it at most as long, or interval_ms longer.",
                         "is longer than interval_ms, %" PRId64 " ms", m->interval_ms);
+    snprintf(at, sizeof at, "%s.reconnect_max_ms", field);
+    source_waits_check(m->reconnect_ms, m->reconnect_max_ms, at, c);
     for (size_t i = 0; i < m->registers.n; i++) {
         const struct modbus_register *r = m->registers.at[i].value;
 

@@ -109,6 +109,8 @@ static void mqtt_check(const void *config, const char *field, struct config_chec
     snprintf(at, sizeof at, "%s.username", field);
     if (m->password_file[0] != '\0' && m->username[0] == '\0')
         config_complain(c, at, "Give the username, too.", "is missing for the password");
+    snprintf(at, sizeof at, "%s.reconnect_max_ms", field);
+    source_waits_check(m->reconnect_ms, m->reconnect_max_ms, at, c);
     for (size_t i = 0; i < m->topics.n; i++) {
         const struct mqtt_topic_config *t = m->topics.at[i].value;
         const char *why = mqtt_filter_check(t->filter);

@@ -269,7 +269,7 @@ static const char *find_set(struct source_socket_self *s, const struct source_si
     }
     rc = sink->group(sink->ctx, &group, &set->group);
     if (rc != 0)
-        return rc == SINK_FULL ? "no room now" : "too many different sets of channels since the start";
+        return rc == SINK_FULL ? "no room now" : source_refusal(rc);
     s->n_sets++;
     *ret_set = set;
     return NULL;

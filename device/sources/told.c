@@ -134,7 +134,9 @@ const char *told_row(struct told *t, const struct source_sink *sink, const struc
     struct channel *to;
 
     if (rc != 0)
-        return rc == SINK_FULL ? "no room now" : "too many channels since the start";
+        return rc == SINK_FULL  ? "no room now"
+               : t->n == t->max ? "too many channels since the start"
+                                : source_refusal(rc);
     to = find(t, c);
     remember(to, cell);
     rc = emit(to, sink, cell, now, time_ns);

@@ -244,10 +244,11 @@ static int check_view(const char *path, struct errmsg *err)
 
 static int check_archive(const char *path, const char *proof, struct errmsg *err)
 {
-    struct archive_options o = {.spool = {.db = store_db(STORE_CLOUD, path),
-                                          .node = store_name[STORE_CLOUD],
-                                          .proof_path = proof,
-                                          .boot_id = id128_random()}};
+    struct spool_options so = {.db = store_db(STORE_CLOUD, path),
+                               .node = store_name[STORE_CLOUD],
+                               .proof_path = proof,
+                               .boot_id = id128_random()};
+    struct archive_options o = cloud_archive_options(&so);
     owned(archive_closep) struct archive *a = NULL;
     struct node_keys keys = {{0}};
     struct intake_options in = {.keys = &keys, .clock = &clock_real};

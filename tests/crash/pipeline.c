@@ -299,8 +299,8 @@ static void fog_upper_open(struct pipe *p)
 static void cloud_open(struct pipe *p)
 {
     char path[STORE_PATH_CHARS] = "";
-    struct archive_options o = {
-        .spool = {.db = store_db(STORE_CLOUD, path), .node = store_name[STORE_CLOUD]}};
+    struct spool_options so = {.db = store_db(STORE_CLOUD, path), .node = store_name[STORE_CLOUD]};
+    struct archive_options o = cloud_archive_options(&so);
     struct intake_options in = {.keys = &p->keys[STORE_CLOUD], .clock = &p->clock};
     struct upper_port_node nodes[STORE_CLOUD];
     struct inbox_options io = {.node = store_name[STORE_CLOUD],

@@ -1,7 +1,8 @@
 #include "store.h"
 
+#include "archive/archive.h"
 #include "base/cleanup.h"
-#include "cloud/archive.h"
+#include "cloud/account_rows.h"
 
 #include <sodium.h>
 
@@ -15,7 +16,7 @@ struct db_options store_db(enum store_tier t, const char *path)
     bool cloud = t == STORE_CLOUD;
 
     return (struct db_options){.path = path,
-                               .tables = cloud ? archive_table_names : spool_tables,
+                               .tables = cloud ? cloud_table_names : spool_tables,
                                .n_tables = cloud ? (unsigned)CLOUD_TABLES : (unsigned)SPOOL_TABLES,
                                .map_bytes = store_map_bytes[t],
                                .role = store_name[t]};

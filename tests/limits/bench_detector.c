@@ -1,11 +1,13 @@
 /* bench_detector KIND SEPARATOR OUT IN: rows of a CSV file through a detector with its defaults.
  *
  * IN: a header, then rows of a time (YYYY-MM-DD hh:mm:ss) and numbers; the columns anomaly and changepoint
- * are labels and not read. OUT gets a line a row: anomaly, changepoint, anomaly_score. Standard output: JSON.
+ * are labels and not read; an empty cell is no value. OUT gets a line a row: anomaly, changepoint,
+ * anomaly_score. Standard output: JSON.
  */
 #include "base/cleanup.h"
 #include "infer/detector.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,22 +47,22 @@ static uint32_t columns_of(char *header, const char *separator)
 {
     uint32_t n = 0;
 
-    for (char *save = NULL, *at = strtok_r(header, separator, &save); at != NULL;
-         at = strtok_r(NULL, separator, &save))
+    for (char *at; (at = strsep(&header, separator)) != NULL;)
         n += strncmp(at, "anomaly", 7) != 0 && strncmp(at, "changepoint", 11) != 0;
     return n - 1;
 }
 
 static void read_row(struct table *t, char *line, const char *separator, const char *path)
 {
-    char *save = NULL, *at = strtok_r(line, separator, &save);
-
-    t->times_ns[t->n_rows] = time_ns_of(at, path);
+    t->times_ns[t->n_rows] = time_ns_of(strsep(&line, separator), path);
     for (uint32_t i = 0; i < t->n_columns; i++) {
-        at = strtok_r(NULL, separator, &save);
+        char *at = strsep(&line, separator), *end;
+
         if (at == NULL)
             die(path, "a row has fewer columns than the header");
-        t->values[t->n_rows * t->n_columns + i] = strtod(at, NULL);
+        t->values[t->n_rows * t->n_columns + i] = strtod(at, &end);
+        if (end == at)
+            t->values[t->n_rows * t->n_columns + i] = (double)NAN;
     }
     t->n_rows++;
 }
@@ -145,7 +147,7 @@ int main(int argc, char **argv)
         if (ns_now() - began_ns < best_ns)
             best_ns = ns_now() - began_ns;
     }
-    printf("{\"rows\": %zu, \"state_bytes\": %zu, \"ns_per_step\": %.1f}\n", t.n_rows,
+    printf("{\"rows\": %zu, \"state_bytes\": %zu, \"ns_per_row\": %.1f}\n", t.n_rows,
            detector_state_bytes(&spec), best_ns / (double)(t.n_rows > 0 ? t.n_rows : 1));
     return 0;
 }

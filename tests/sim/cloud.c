@@ -166,14 +166,12 @@ int cloud_open(struct node *n)
 {
     static const char *const reduce[] = {"site/*"};
     struct world *w = n->w;
-    struct archive_options o = {
-        .spool = {.db = {.path = n->dir, .map_bytes = 16 << 20, .no_preallocate = true},
-                  .node = n->name,
-                  .proof_path = n->proof,
-                  .boot_id = n->boot,
-                  .keep_seen = true,
-                  .continue_unproven = !rule_on(w, HOP_RULE_NEW_EPOCH)},
-    };
+    struct spool_options so = {.db = {.path = n->dir, .map_bytes = 16 << 20, .no_preallocate = true},
+                               .node = n->name,
+                               .proof_path = n->proof,
+                               .boot_id = n->boot,
+                               .continue_unproven = !rule_on(w, HOP_RULE_NEW_EPOCH)};
+    struct archive_options o = cloud_archive_options(&so);
     struct intake_options in = {.keys = n->keys, .clock = &n->clock, .reduce = reduce, .n_reduce = 1};
     struct inbox_options io = {
         .node = n->name,

@@ -647,8 +647,8 @@ void oracle_end(struct world *w)
                     both += r->value;
             }
     }
-    walk_table(w, cloud, CLOUD_TABLE_SAMPLES, &walk);
-    walk_table(w, cloud, CLOUD_TABLE_OTHERS, &walk);
+    walk_table(w, cloud, ARCHIVE_TABLE_SAMPLES, &walk);
+    walk_table(w, cloud, ARCHIVE_TABLE_OTHERS, &walk);
     if (walk.rows != expect_rows)
         violate(w, "the archive has %" PRIu64 " records, %" PRIu64 " were archived", walk.rows, expect_rows);
     /* Aggregates and raw records; those in both are to be counted once. */

@@ -173,6 +173,44 @@ static void a_log_line_starts_with_time_level_tag_event(void **state)
     assert_string_equal(strchr(second, ' '), " level=debug event=shown raw=two lines\n");
 }
 
+static void only_characters_reach_the_log(void **state)
+{
+    static const struct {
+        const char *value, *quoted;
+    } cases[] = {
+        {"21 \xc2\xb0"
+         "C \xe2\x82\xac",
+         "\"21 \xc2\xb0"
+         "C \xe2\x82\xac\""},
+        {"\xc2\x9b"
+         "2J\xff\x80",
+         "\"\\xc2\\x9b2J\\xff\\x80\""}, /* a terminal takes U+009B for the begin of an order */
+        {"cut \xe2\x82", "\"cut \\xe2\\x82\""},
+    };
+    char all[600] = "";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_string_equal(log_quote(cases[i].value), cases[i].quoted);
+    for (size_t i = 0; i + 4 < sizeof all; i += 4)
+        memcpy(all + i, "\xf0\x9f\x98\x80", 5);
+    assert_true(strlen(log_quote(all)) < 512);
+}
+
+static void write_raw_bytes(void)
+{
+    log_warn("raw", "text=%s", "\xc2\x9b\xff \xc3\xa4");
+}
+
+static void what_is_not_quoted_has_no_control_characters_either(void **state)
+{
+    char text[4096];
+
+    (void)state;
+    capture(write_raw_bytes, text, sizeof text);
+    assert_string_equal(strstr(text, "text="), "text=    \xc3\xa4\n");
+}
+
 static void write_long_line(void)
 {
     char text[3000];
@@ -242,6 +280,8 @@ int main(void)
         cmocka_unit_test(normal_numbers_have_mean_0_and_deviation_1),
         cmocka_unit_test(a_latch_opens_once_a_minute_and_counts),
         cmocka_unit_test(a_log_line_starts_with_time_level_tag_event),
+        cmocka_unit_test(only_characters_reach_the_log),
+        cmocka_unit_test(what_is_not_quoted_has_no_control_characters_either),
         cmocka_unit_test(a_log_line_is_never_longer_than_its_limit),
         cmocka_unit_test(notifications_reach_the_manager),
     };

@@ -66,7 +66,8 @@ void fixture_init_at(struct fixture *f, const char *path)
 
 void fixture_open(struct fixture *f)
 {
-    struct archive_options o = {.spool = {.node = "cloud", .proof_path = f->proof}};
+    struct spool_options so = {.node = "cloud", .proof_path = f->proof};
+    struct archive_options o = cloud_archive_options(&so);
     struct intake_options io = {.keys = &f->cloud,
                                 .clock = &f->clock,
                                 .reduce = f->reduce,
@@ -114,7 +115,7 @@ void fixture_commit(struct fixture *f)
 struct view *fixture_view(struct fixture *f)
 {
     struct db_options o = {.path = f->path,
-                           .tables = archive_table_names,
+                           .tables = cloud_table_names,
                            .n_tables = CLOUD_TABLES,
                            .role = "cloud",
                            .read_only = true};

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "archive/view.h"
 #include "cloud/intake.h"
-#include "cloud/view.h"
 #include "codec/block.h"
 #include "lib/tmpdir.h"
 #include "link/keys.h"

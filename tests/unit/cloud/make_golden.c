@@ -2,7 +2,7 @@
  * Never over an existing one. */
 #include "golden.h"
 
-#include "cloud/export.h"
+#include "archive/export.h"
 
 #include <unistd.h>
 

@@ -1,8 +1,8 @@
 #include "golden.h"
 
+#include "archive/export.h"
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "cloud/export.h"
 #include "cloud/view_ledger.h"
 
 static const char *golden_dir;

@@ -1,9 +1,9 @@
 #include "fixture.h"
 
+#include "archive/export.h"
+#include "archive/query.h"
 #include "base/numfmt.h"
 #include "base/rng.h"
-#include "cloud/export.h"
-#include "cloud/query.h"
 
 #include <float.h>
 #include <math.h>

@@ -23,6 +23,7 @@ struct fake {
     int64_t n;     /* rows given */
     int64_t limit; /* of a replay */
     int error;     /* of the next steps */
+    int refusal;   /* of its group */
     int64_t steps, last_mono_ns;
     int64_t tell_at; /* 0, or the step that writes to tell_fd */
     int tell_fd;
@@ -44,9 +45,12 @@ static void fake_close(void *self)
 
 static int fake_declare(void *self, const struct source_sink *sink)
 {
+    const struct fake *f = self;
     static const struct source_channel channel = {"n", "", COLUMN_INT64};
     struct source_group group = {&channel, 1};
 
+    if (f->refusal != 0)
+        return f->refusal;
     return sink->group(sink->ctx, &group, &((struct fake *)self)->group);
 }
 
@@ -341,6 +345,59 @@ static void a_failing_source_is_told_once_and_tried_again(void **state)
     end(&b);
 }
 
+static void a_source_whose_channels_are_refused_says_why(void **state)
+{
+    struct bench b = {.fakes = {{.interval_ms = 10, .refusal = -EUSERS}}};
+    struct feed_event e = {0};
+    unsigned events;
+
+    (void)state;
+    begin(&b, 1);
+    round_at(&b, 1000 * NS_PER_MS);
+    drain(&b, &e, &events);
+    assert_int_equal(events, 1);
+    assert_non_null(strstr(e.text, "cannot be recorded: the device has 4096 channels with settings"));
+    end(&b);
+}
+
+static void a_failure_that_finds_no_room_is_told_when_there_is_some(void **state)
+{
+    struct bench b = {.fakes = {{.interval_ms = 10}, {.interval_ms = 10}}};
+    struct feed_event e = {0};
+    unsigned events;
+    int64_t failed_ns, next, ms = 1000;
+
+    (void)state;
+    begin(&b, 2);
+    while (feed_counters(b.feed)->rows_dropped < 10)
+        round_at(&b, (ms += 10) * NS_PER_MS);
+    b.fakes[0].error = b.fakes[1].error = -EIO;
+    next = round_at(&b, (ms += 10) * NS_PER_MS);
+    assert_true(next == (ms + ACT_ROOM_WAIT_MS) * NS_PER_MS); /* not when the sources are tried again */
+    drain(&b, &e, &events);
+    assert_int_equal(events, 0);
+    assert_true(round_at(&b, next) > next + ACT_ROOM_WAIT_MS * NS_PER_MS);
+    assert_int_equal(drain(&b, &e, &events), 0);
+    assert_int_equal(events, 4); /* of each source its failure and its loss */
+    assert_int_equal(feed_counters(b.feed)->events_dropped, 0);
+    /* What is over by then was there all the same. */
+    b.fakes[0].error = b.fakes[1].error = 0;
+    for (ms += 10000; feed_counters(b.feed)->rows_dropped < 30; ms += 10)
+        round_at(&b, ms * NS_PER_MS);
+    b.fakes[1].error = -EIO;
+    round_at(&b, (ms += 10) * NS_PER_MS);
+    failed_ns = b.time.wall_unix_ns;
+    b.fakes[1].error = 0;
+    round_at(&b, (ms += 2 * ACT_RETRY_MS) * NS_PER_MS);
+    assert_true(feed_take_untold(b.feed, &events, &e));
+    assert_int_equal(e.type, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_FAILED);
+    assert_true(e.time_ns == failed_ns);
+    assert_true(feed_take_untold(b.feed, &events, &e));
+    assert_int_equal(e.type, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_SOURCE_RECOVERED);
+    assert_int_equal(events, 1);
+    end(&b);
+}
+
 static void a_replay_that_ended_is_told_and_never_run_again(void **state)
 {
     struct bench b = {.fakes = {{.replayable = true, .limit = 5}}};
@@ -466,6 +523,8 @@ int main(void)
         cmocka_unit_test(live_rows_that_find_no_room_are_counted_and_told),
         cmocka_unit_test(a_failing_source_is_told_once_and_tried_again),
         cmocka_unit_test(the_end_of_a_replay_waits_for_room_as_its_rows_do),
+        cmocka_unit_test(a_source_whose_channels_are_refused_says_why),
+        cmocka_unit_test(a_failure_that_finds_no_room_is_told_when_there_is_some),
         cmocka_unit_test(a_replay_that_ended_is_told_and_never_run_again),
         cmocka_unit_test(a_tick_looks_at_each_clock_once),
         cmocka_unit_test(every_source_is_stamped_with_its_own_moment),

@@ -1,8 +1,10 @@
 /* When the device commits: everything of a period in one commit, events at once, and never for the sake of
  * its own signs of life. The io thread's parts are called with times of this test's choice. */
 #include "device/io.h"
+#include "rule/rule.h"
 #include "tests/lib/tmpdir.h"
 
+#include "base/cleanup.h"
 #include "base/file.h"
 
 #include <setjmp.h>
@@ -144,7 +146,8 @@ static void in_a_life(struct bench *b, const char *more, void (*fn)(struct life 
     assert_non_null(f);
     fprintf(f,
             "node: dev\nsite: here\nstate_dir: state\nrun_dir: run\nlog:\n  level: error\nstore:\n"
-            "  map_bytes: 8 MiB\n%ssources:\n  - type: quiet\n    name: q\n",
+            "  map_bytes: 8 MiB\n%ssources:\n  - type: quiet\n    name: q\n    channels:\n"
+            "      - {name: level, keep: aggregate, aggregate_ms: 10 s}\n",
             more);
     fclose(f);
     pid = fork();
@@ -343,6 +346,153 @@ static void with_no_period_everything_is_at_once(void **state)
     in_a_life(*state, "commit_ms: 0\n", boundaries);
 }
 
+static void full_store(struct life *l)
+{
+    event(l);
+    row(l, 0, now_ms(l) * NS_PER_MS);
+    io_close_all_packs(l->io);
+    io_commit(l->io);
+    /* The reading was given up; the event and the set wait, and are tried again by themselves. */
+    must_be(l->io->counter[IO_SAMPLES_REFUSED] == 1);
+    must_be(batch_n(l->io->batch) == 2);
+    must_be(l->io->retry_at_ms != INT64_MAX && io_next_commit_ms(l->io) == l->io->retry_at_ms);
+    must_be(io_commit_is_due(l->io, l->io->retry_at_ms));
+}
+
+static void an_event_that_finds_no_room_is_tried_again_though_a_reading_behind_it_was_given_up(void **state)
+{
+    in_a_life(*state, "  quota_bytes: 1\n", full_store);
+}
+
+/* A block that has no room beside what an event needs. */
+static void loss_at_the_end(struct life *l)
+{
+    uint64_t events;
+
+    for (unsigned i = 0; i < 4000; i++) {
+        l->time_ns += (int64_t)(i * UINT64_C(0x9e3779b97f4a7c15) >> 40);
+        row(l, 0, now_ms(l) * NS_PER_MS);
+    }
+    events = l->io->counter[IO_EVENTS];
+    io_finish(l->io);
+    must_be(l->io->error == 0 && l->io->counter[IO_SAMPLES_REFUSED] == 4000);
+    must_be(l->io->counter[IO_EVENTS] == events + 2); /* of the stop and of the loss */
+    must_be(l->io->loss.samples == 0 && batch_n(l->io->batch) == 0);
+}
+
+static void what_the_last_commit_gives_up_is_told(void **state)
+{
+    in_a_life(*state, "  quota_bytes: 3 KiB\npack:\n  rows: 4096\n", loss_at_the_end);
+}
+
+/* As many texts as a group may have, as long as they may be: more than a block takes. */
+static void row_too_big(struct life *l)
+{
+    static char names[BLOCK_COLUMNS_MAX][8], text[BLOCK_TEXT_MAX_BYTES];
+    static struct source_channel channels[BLOCK_COLUMNS_MAX];
+    static struct cell cells[BLOCK_COLUMNS_MAX];
+    struct source_group group = {channels, BLOCK_COLUMNS_MAX};
+    struct source_position position = {{4711}};
+    struct source_row r = {.time_ns = 1, .cells = cells, .n_cells = BLOCK_COLUMNS_MAX, .position = &position};
+    owned(buf_deinit) struct buf fact = {0};
+
+    memset(text, 'x', sizeof text);
+    for (unsigned i = 0; i < BLOCK_COLUMNS_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "c%u", i);
+        channels[i] = (struct source_channel){names[i], "", COLUMN_TEXT};
+        cells[i].text = span_of(text, sizeof text);
+    }
+    must_be(l->sink->group(l->sink->ctx, &group, &r.group) == 0);
+    must_be(l->sink->row(l->sink->ctx, &r) == 0);
+    io_drain(l->io);
+    must_be(l->io->counter[IO_ROWS_TOO_BIG] == 1 && l->io->loss.samples == BLOCK_COLUMNS_MAX);
+    io_finish(l->io);
+    must_be(spool_fact_get(l->io->spool, "cursor/q", &fact) == 0);
+    must_be(fact.len == sizeof position && memcmp(fact.data, &position, sizeof position) == 0);
+}
+
+static void a_row_that_fits_in_no_block_is_not_read_again(void **state)
+{
+    in_a_life(*state, "", row_too_big);
+}
+
+static bool batch_says(struct life *l, const char *text)
+{
+    bool does = false;
+
+    for (size_t i = 0; i < batch_n(l->io->batch); i++) {
+        struct span payload = batch_payload(l->io->batch, batch_at(l->io->batch, i));
+
+        does |= memmem(payload.data, payload.len, text, strlen(text)) != NULL;
+    }
+    return does;
+}
+
+static void limits(struct life *l)
+{
+    struct feed_decision d = {.raised = true, .has_value = true, .type = RULE_DOUBLE, .f64 = 1234567.75};
+
+    for (d.instance = 0; d.instance < 3; d.instance++)
+        io_decision(l->io, 0, &d);
+    must_be(batch_says(l, "rule a: 1234567.75 is above 1234567.25"));
+    must_be(batch_says(l, "rule b: 1234567.75 is outside 0.1234567 .. 1234567.5"));
+    must_be(batch_says(l, "rule c: 1234567.75: it changes by more than 1000000.5 a second"));
+}
+
+static void an_alarm_names_its_limit_to_the_last_digit(void **state)
+{
+    in_a_life(*state,
+              "rules:\n  - {type: above, name: a, channel: q/n, limit: 1234567.25}\n"
+              "  - {type: outside, name: b, channel: q/n, min: 0.1234567, max: 1234567.5}\n"
+              "  - {type: rate, name: c, channel: q/n, limit: 1000000.5}\n",
+              limits);
+}
+
+static const struct config_list *source_channels(const struct life *l)
+{
+    return &((const struct source_config *)l->io->config->sources.at[0].value)->channels;
+}
+
+static void unheard(struct life *l)
+{
+    static const struct source_channel channels[] = {{"level", "", COLUMN_DOUBLE},
+                                                     {"late", "", COLUMN_DOUBLE}};
+    struct source_group one = {channels, 1}, other = {channels + 1, 1};
+    const struct source_sink *sink = sampler_sink(l->io->sampler, 0, false, source_channels(l));
+    struct io_unheard *u = l->io->unheard;
+    int64_t at_ms = l->io->began_ms + 60000;
+    uint32_t group;
+
+    must_be(sink->group(sink->ctx, &one, &group) == 0);
+    io_drain(l->io);
+    io_look_at_rules(l->io, at_ms - 1);
+    must_be(l->io->n_unheard == 0);
+    io_look_at_rules(l->io, at_ms);
+    must_be(l->io->n_unheard == 4);
+    must_be(strcmp(u[0].rule->name, "misspelt") == 0 && strcmp(u[0].near, "q/level") == 0 && !u[0].is_window);
+    must_be(strcmp(u[1].rule->name, "window") == 0 && strcmp(u[1].near, "q/level") == 0 && u[1].is_window);
+    must_be(strcmp(u[2].rule->name, "another") == 0 && u[2].near[0] == '\0');
+    must_be(strcmp(u[3].rule->name, "later") == 0);
+    /* It comes at last. */
+    must_be(sink->group(sink->ctx, &other, &group) == 0);
+    io_drain(l->io);
+    io_look_at_rules(l->io, at_ms + 1000);
+    must_be(l->io->n_unheard == 3 && strcmp(u[2].rule->name, "another") == 0);
+}
+
+static void rules_that_hear_nothing_are_named_with_the_nearest_channel(void **state)
+{
+    struct bench *b = *state;
+
+    in_a_life(b,
+              "rules:\n  - {type: above, name: good, channel: q/l*l, limit: 1}\n"
+              "  - {type: above, name: misspelt, channel: q/levle, limit: 1}\n"
+              "  - {type: above, name: window, channel: q/level.mean, limit: 1}\n"
+              "  - {type: above, name: another, channel: q/temperature, limit: 1}\n"
+              "  - {type: above, name: later, channel: q/late, limit: 1}\n",
+              unheard);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +509,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_batch_that_is_full_does_not_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_closed_block_waits_for_the_time_of_commits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(with_no_period_everything_is_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_event_that_finds_no_room_is_tried_again_though_a_reading_behind_it_was_given_up, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(what_the_last_commit_gives_up_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_row_that_fits_in_no_block_is_not_read_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rules_that_hear_nothing_are_named_with_the_nearest_channel, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_alarm_names_its_limit_to_the_last_digit, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

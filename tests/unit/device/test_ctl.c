@@ -12,7 +12,8 @@
 
 #include <cmocka.h>
 
-static const struct cmd *const cmds[] = {ctl_device_init, ctl_device_send, ctl_device_csv, ctl_verbs, NULL};
+static const struct cmd *const cmds[] = {ctl_device_init, ctl_device_send, ctl_device_csv,
+                                         ctl_device_keep, ctl_verbs,       NULL};
 
 struct bench {
     struct tmpdir dir;
@@ -155,6 +156,30 @@ static void inspect_tells_what_a_file_is(void **state)
     assert_int_equal(RUN(b, "csv", "inspect", "/nowhere.csv"), CTL_NOT_FOUND);
 }
 
+static void keep_closes_blocks_when_a_device_does(void **state)
+{
+    struct bench *b = *state;
+    char path[600];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/pump.csv", b->dir.path);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("time,level\n", f);
+    for (int i = 0; i < 180; i++)
+        fprintf(f, "%d,%d\n", 1700000000 + i, i);
+    fclose(f);
+    assert_int_equal(RUN(b, "keep", "--what-if", path, "--rows", "4000", "--json"), CTL_OK);
+    assert_non_null(strstr(b->out, "\"pack_ms\":90000"));
+    assert_non_null(strstr(b->out, "\"blocks\":2")); /* of raw readings, the first policy */
+    assert_int_equal(RUN(b, "keep", "--what-if", path, "--rows", "4000", "--pack-ms", "0", "--json"), CTL_OK);
+    assert_non_null(strstr(b->out, "\"pack_ms\":0"));
+    assert_null(strstr(b->out, "\"blocks\":2"));
+    assert_int_equal(RUN(b, "keep", "--help"), CTL_OK);
+    assert_non_null(strstr(b->out, "(90000)"));
+    assert_int_equal(RUN(b, "keep", "--what-if", path, "--pack-ms", "600001"), CTL_USAGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +189,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(send_without_a_daemon_says_so, set_up, tear_down),
         cmocka_unit_test_setup_teardown(send_gives_up_when_nobody_answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(inspect_tells_what_a_file_is, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keep_closes_blocks_when_a_device_does, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

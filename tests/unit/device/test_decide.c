@@ -2,6 +2,7 @@
 #include "device/decide/decide.h"
 
 #include "config/config.h"
+#include "device/decide/output.h"
 #include "device/device_config.h"
 #include "device/gpio/gpio_line.h"
 #include "rule/rule.h"
@@ -13,6 +14,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -627,6 +629,28 @@ static void an_output_that_fails_is_said_once_and_tried_again(void **state)
     end(&b);
 }
 
+static void what_finds_no_room_to_be_said_is_said_later(void **state)
+{
+    struct feed_message m;
+    struct bench b;
+    uint32_t group;
+    int kind;
+
+    (void)state;
+    begin(&b, LIGHT);
+    group = declare(&b, "level", COLUMN_DOUBLE);
+    while (give_cell(&b, group, (struct cell){.f64 = 0}) == 0)
+        continue;
+    set_error = -EIO;
+    give(&b, group, 31);
+    for (kind = -1; kind != 0; kind = next(&b, &m))
+        assert_int_not_equal(kind, FEED_EVENT);
+    feed_flush(b.feed, b.now.wall_unix_ns);
+    assert_int_equal(next(&b, &m), FEED_EVENT);
+    assert_non_null(strstr(m.event.text, "output light cannot be set"));
+    end(&b);
+}
+
 static void a_file_takes_one_and_zero(void **state)
 {
     struct tmpdir dir;
@@ -653,6 +677,23 @@ static void a_file_takes_one_and_zero(void **state)
         assert_string_equal(said, on ? "1\n" : "0\n");
     }
     end(&b);
+    tmpdir_deinit(&dir);
+}
+
+static void a_pipe_is_no_output(void **state)
+{
+    struct output_config c = {.name = "led"};
+    struct output *o = NULL;
+    struct errmsg err = {""};
+    struct tmpdir dir;
+
+    (void)state;
+    tmpdir_init(&dir);
+    snprintf(c.path, sizeof c.path, "%s", tmpdir_path(&dir, "fifo"));
+    assert_int_equal(mkfifo(c.path, 0600), 0);
+    assert_int_equal(output_open(&o, OUTPUT_FILE, &c, false, &err), -EINVAL);
+    assert_null(o);
+    assert_non_null(strstr(err.text, "fifo is a pipe, a socket or a folder; name a file"));
     tmpdir_deinit(&dir);
 }
 
@@ -689,7 +730,9 @@ int main(void)
         cmocka_unit_test(a_full_ring_of_live_rows_does_not_part_a_replayed_row_from_its_change),
         cmocka_unit_test(a_replayed_row_waits_until_its_change_has_room_too),
         cmocka_unit_test(an_output_that_fails_is_said_once_and_tried_again),
+        cmocka_unit_test(what_finds_no_room_to_be_said_is_said_later),
         cmocka_unit_test(a_file_takes_one_and_zero),
+        cmocka_unit_test(a_pipe_is_no_output),
         cmocka_unit_test(times_fall_into_classes),
     };
 

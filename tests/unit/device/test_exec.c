@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -363,6 +364,20 @@ static void the_program_inherits_nothing_of_ours(void **state)
     close(fd);
 }
 
+static void the_program_does_not_speak_to_our_service_manager(void **state)
+{
+    struct live l;
+
+    (void)state;
+    assert_int_equal(setenv("NOTIFY_SOCKET", "/run/notify", 1), 0);
+    assert_int_equal(setenv("OF_THE_SITE", "yes", 1), 0);
+    open_script(&l, "echo notify \"${NOTIFY_SOCKET:-none}-$OF_THE_SITE\"; exec sleep 1000", "");
+    live_until_row(&l, "notify", QUALITY_GOOD, 0);
+    assert_string_equal(l.recorder.text, "none-yes");
+    live_close(&l);
+    unsetenv("NOTIFY_SOCKET");
+}
+
 /* A program that complains without end holds up neither itself nor us, and fills no log. */
 static void stderr_is_taken_and_bounded(void **state)
 {
@@ -405,6 +420,7 @@ int main(void)
         cmocka_unit_test(closing_ends_the_program_and_what_it_started),
         cmocka_unit_test(the_program_dies_with_us),
         cmocka_unit_test(the_program_inherits_nothing_of_ours),
+        cmocka_unit_test(the_program_does_not_speak_to_our_service_manager),
         cmocka_unit_test(stderr_is_taken_and_bounded),
     };
 

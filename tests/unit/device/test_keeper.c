@@ -381,7 +381,7 @@ static void windows_without_room_for_their_columns_are_told(void **state)
     static const struct {
         int rc;
         const char *channel, *text;
-    } said[] = {{-ENOSPC, "c51", "four columns"},
+    } said[] = {{-EDOM, "c51", "four columns"},
                 {-EEXIST, "t", "there already"},
                 {-ENAMETOOLONG, long_name, "shorter"}};
     char names[52][8];

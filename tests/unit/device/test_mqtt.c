@@ -12,9 +12,14 @@
 #include "wire/wire.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <dlfcn.h>
 #include <math.h>
 #include <mosquitto.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -382,12 +387,77 @@ static void a_wrong_password_is_named(void **state)
     live_close(&l);
 }
 
+/* ---- a resolver that does not answer ---- */
+
+enum { RESOLVER_MS = 20000 };
+static int asked[2], answers[2]; /* pipes */
+
+/* In place of the C library's, for libmosquitto too. */
+int getaddrinfo(const char *restrict node, const char *restrict service,
+                const struct addrinfo *restrict hints, struct addrinfo **restrict res)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    struct pollfd p = {answers[0], POLLIN, 0};
+
+    if (node != NULL && strcmp(node, "nobody.answers.invalid") == 0) {
+        if (write(asked[1], "?", 1) != 1 || poll(&p, 1, RESOLVER_MS) < 0)
+            return EAI_SYSTEM;
+        return EAI_AGAIN;
+    }
+    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    return real(node, service, hints, res);
+}
+
+static unsigned count_threads(void)
+{
+    DIR *d = opendir("/proc/self/task");
+    unsigned n = 0;
+
+    assert_non_null(d);
+    while (readdir(d) != NULL)
+        n++;
+    closedir(d);
+    return n;
+}
+
+static void a_resolver_that_does_not_answer_does_not_hold_up_the_end(void **state)
+{
+    int64_t began_ms, deadline_ms;
+    struct pollfd p = {-1, POLLIN, 0};
+    unsigned before = count_threads();
+    struct live l;
+
+    (void)state;
+    if (mqtt_client_lacks() != NULL)
+        skip();
+    assert_int_equal(pipe(asked), 0);
+    assert_int_equal(pipe(answers), 0);
+    live_open(&l, &source_mqtt, "host: nobody.answers.invalid\ntopics: [{filter: a, channel: a}]\n");
+    p.fd = asked[0];
+    assert_int_equal(poll(&p, 1, RESOLVER_MS), 1);
+    began_ms = clock_mono_ms(&clock_real);
+    live_close(&l);
+    assert_true(clock_mono_ms(&clock_real) - began_ms < RESOLVER_MS / 2);
+    /* It frees what it has when the answer comes. */
+    assert_int_equal(write(answers[1], "!", 1), 1);
+    deadline_ms = clock_mono_ms(&clock_real) + RESOLVER_MS;
+    while (count_threads() > before) {
+        assert_true(clock_mono_ms(&clock_real) < deadline_ms);
+        sched_yield();
+    }
+    for (int i = 0; i < 2; i++) {
+        close(asked[i]);
+        close(answers[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filters_match_as_the_standard_says),
         cmocka_unit_test(channels_are_named_after_what_the_filter_matched),
         cmocka_unit_test(a_json_path_finds_its_value),
+        cmocka_unit_test(a_resolver_that_does_not_answer_does_not_hold_up_the_end),
     };
     const struct CMUnitTest with_broker[] = {
         cmocka_unit_test(values_come_over_tls),

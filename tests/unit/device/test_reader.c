@@ -242,10 +242,10 @@ static void what_finds_no_room_is_counted_and_told(void **state)
 static int refuse_group(void *ctx, const struct source_group *g, uint32_t *ret_group)
 {
     (void)ctx, (void)g, (void)ret_group;
-    return -ENOSPC;
+    return -EUSERS;
 }
 
-static void a_group_too_many_costs_its_rows_and_one_event(void **state)
+static void a_group_that_is_refused_costs_its_rows_and_one_event(void **state)
 {
     struct bench *b = *state;
 
@@ -261,6 +261,7 @@ static void a_group_too_many_costs_its_rows_and_one_event(void **state)
         source_reader_step(b->reader, &b->recorder.sink, &now, &next_ns);
     }
     assert_int_equal(b->recorder.n_events, 1);
+    assert_non_null(strstr(b->recorder.event_text, "4096 channels with settings"));
     assert_int_equal(b->recorder.n_rows, 0);
 }
 
@@ -274,7 +275,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_thread_that_is_stuck_does_not_hold_up_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_thread_that_waits_for_its_tick_ends_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_finds_no_room_is_counted_and_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_group_too_many_costs_its_rows_and_one_event, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_group_that_is_refused_costs_its_rows_and_one_event, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "recorder.h"
 
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -189,6 +190,54 @@ static void a_full_ring_stops_no_listener(void **state)
     }
 }
 
+static void channels_with_settings_beyond_the_room_for_them_are_refused_and_others_are_not(void **state)
+{
+    struct source_channel channels[BLOCK_COLUMNS_MAX];
+    struct source_group g = {channels, BLOCK_COLUMNS_MAX};
+    char names[BLOCK_COLUMNS_MAX][8];
+    struct bench b;
+    uint32_t group;
+
+    (void)state;
+    begin(&b, "name: s\nchannels: [{name: \"c*\", scale: 2}]", false);
+    for (uint32_t i = 0; i < BLOCK_COLUMNS_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "c%u", i);
+        channels[i] = (struct source_channel){names[i], "", COLUMN_DOUBLE};
+    }
+    for (unsigned i = 0; i < SAMPLER_CHANNELS_MAX / BLOCK_COLUMNS_MAX; i++) {
+        assert_int_equal(b.sink->group(b.sink->ctx, &g, &group), 0);
+        next(&b);
+    }
+    assert_int_equal(b.sink->group(b.sink->ctx, &g, &group), -EUSERS);
+    assert_non_null(strstr(source_refusal(-EUSERS), "4096 channels with settings"));
+    for (uint32_t i = 0; i < BLOCK_COLUMNS_MAX; i++)
+        names[i][0] = 'd';
+    assert_int_equal(b.sink->group(b.sink->ctx, &g, &group), 0);
+    end(&b);
+}
+
+/* 256 names of 64 characters take more than a quarter of the smallest ring. */
+static void channels_that_never_fit_into_the_ring_are_refused_not_waited_for(void **state)
+{
+    struct source_channel channels[BLOCK_COLUMNS_MAX];
+    struct source_group g = {channels, BLOCK_COLUMNS_MAX};
+    char names[BLOCK_COLUMNS_MAX][SOURCE_NAME_BYTES];
+    struct bench b;
+    uint32_t group;
+
+    (void)state;
+    begin(&b, "name: s", false);
+    for (uint32_t i = 0; i < BLOCK_COLUMNS_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "%064u", i);
+        channels[i] = (struct source_channel){names[i], "", COLUMN_DOUBLE};
+    }
+    assert_int_equal(b.sink->group(b.sink->ctx, &g, &group), -EMSGSIZE);
+    assert_non_null(strstr(source_refusal(-EMSGSIZE), "raise ring.bytes"));
+    g.n_channels = 16;
+    assert_int_equal(b.sink->group(b.sink->ctx, &g, &group), 0);
+    end(&b);
+}
+
 static void a_row_of_an_unknown_group_is_refused(void **state)
 {
     struct bench b;
@@ -207,6 +256,8 @@ int main(void)
         cmocka_unit_test(values_outside_the_valid_range_are_kept_as_bad),
         cmocka_unit_test(what_has_no_settings_passes_as_it_is),
         cmocka_unit_test(a_full_ring_stops_no_listener),
+        cmocka_unit_test(channels_with_settings_beyond_the_room_for_them_are_refused_and_others_are_not),
+        cmocka_unit_test(channels_that_never_fit_into_the_ring_are_refused_not_waited_for),
         cmocka_unit_test(a_row_of_an_unknown_group_is_refused),
     };
 

@@ -157,6 +157,23 @@ static void too_many_sets_are_refused_and_known_ones_go_on(void **state)
     assert_int_equal(b->recorder.n_rows, 65);
 }
 
+static int refuse_group(void *ctx, const struct source_group *g, uint32_t *ret_group)
+{
+    (void)ctx, (void)g, (void)ret_group;
+    return -EUSERS;
+}
+
+static void a_set_that_is_refused_is_refused_with_the_reason(void **state)
+{
+    struct bench *b = *state;
+    char answer[256] = "";
+
+    b->recorder.sink.group = refuse_group;
+    say(b, "a=1");
+    assert_true(recv(b->fd, answer, sizeof answer - 1, MSG_DONTWAIT) > 0);
+    assert_non_null(strstr(answer, "error the device has 4096 channels with settings"));
+}
+
 static void without_room_the_sender_is_told(void **state)
 {
     struct bench *b = *state;
@@ -174,6 +191,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lines_that_are_not_readings_are_refused_with_a_reason, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(too_many_sets_are_refused_and_known_ones_go_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_set_that_is_refused_is_refused_with_the_reason, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_room_the_sender_is_told, set_up, tear_down),
     };
 

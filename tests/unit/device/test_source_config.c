@@ -105,6 +105,61 @@ static void wrong_exec_sources_are_said_with_a_remedy(void **state)
              "d.yaml:4:66: sources[0].expect[0].type: must be one of auto, double, int, bool, text, is "
              "float; choose "
              "one of these\n");
+    must_say("  - {type: exec, name: e, command: [p], restart_ms: 2 min}\n",
+             "d.yaml:4:5: sources[0].restart_max_ms: is shorter than the first wait, 120000 ms; Make it at "
+             "least as long, or the first wait shorter.\n");
+}
+
+#define DETECTOR "  - {type: detector, name: w, inputs: [a/b], "
+#define MODEL "  - {type: model, name: m, inputs: [a/b], "
+#define PARAMETERS "; `devicectl config doc` says what each method takes.\n"
+static void wrong_detectors_are_said_with_a_remedy(void **state)
+{
+    (void)state;
+    must_say(DETECTOR "limit: 3}\n", "");
+    must_say("  - {type: detector, name: w}\n",
+             "d.yaml:4:5: sources[0].inputs: is missing; add it, type: list of texts\n");
+    must_say(
+        "  - {type: detector, name: w, inputs: [x]}\n",
+        "d.yaml:4:40: sources[0].inputs[0]: \"x\" names no channel of a source; Write SOURCE/CHANNEL, for "
+        "example \"pump/pressure\".\n");
+    must_say("  - {type: detector, name: w, inputs: [a/b, a/b]}\n",
+             "d.yaml:4:45: sources[0].inputs[1]: \"a/b\" stands there twice; Name each input once.\n");
+    must_say(DETECTOR "method: ewna}\n",
+             "d.yaml:4:54: sources[0].method: must be one of ewma, mewma, cusum, page_hinkley, hampel, pca, "
+             "surprise, is ewna; did you mean ewma?\n");
+    must_say(
+        DETECTOR "slack: 1}\n",
+        "d.yaml:4:46: sources[0].slack: ewma: slack means nothing to this kind; leave it out" PARAMETERS);
+    must_say(DETECTOR "commission_rows: 80.5}\n", "d.yaml:4:46: sources[0].commission_rows: commission_rows "
+                                                  "is 80.5; a whole number from 20 to 1e+07 is "
+                                                  "needed" PARAMETERS);
+    must_say(DETECTOR "limit: -1}\n",
+             "d.yaml:4:46: sources[0].limit: ewma: limit is -1; it must be from 0.1 to 1000 "
+             "deviations" PARAMETERS);
+}
+
+static void wrong_models_are_said_with_a_remedy(void **state)
+{
+    (void)state;
+    must_say(MODEL "file: m.fgm, allow_unsigned: true, budget_us: 20}\n", "");
+    must_say(MODEL "allow_unsigned: true}\n",
+             "d.yaml:4:5: sources[0].file: is missing; add it, type: path\n");
+    must_say(
+        MODEL "file: m.fgm}\n",
+        "d.yaml:4:5: sources[0].keys: no key is named and unsigned files are not allowed; Name the key that "
+        "signs models, or say allow_unsigned: true.\n");
+    must_say(
+        MODEL "file: m.fgm, keys: [12]}\n",
+        "d.yaml:4:63: sources[0].keys[0]: \"12\" is no key of 64 hexadecimal digits; `fogline-model keygen` "
+        "prints one.\n");
+    must_say(MODEL "file: m.fgm, allow_unsigned: true, arena_bytes: 1 KiB}\n",
+             "d.yaml:4:91: sources[0].arena_bytes: must be 4 KiB..256 MiB, is 1 KiB; choose a value in this "
+             "range\n");
+    must_say(MODEL "file: m.fgm, allow_unsigned: true, budget_us: 20 s}\n",
+             "d.yaml:4:89: sources[0].budget_us: is not a whole number: 20 s; write digits only, with a "
+             "minus if it "
+             "is negative\n");
 }
 
 static void more_kinds_than_there_is_room_for_are_an_error(void **state)
@@ -191,6 +246,8 @@ int main(void)
         cmocka_unit_test(wrong_modbus_sources_are_said_with_a_remedy),
         cmocka_unit_test(wrong_mqtt_sources_are_said_with_a_remedy),
         cmocka_unit_test(wrong_exec_sources_are_said_with_a_remedy),
+        cmocka_unit_test(wrong_detectors_are_said_with_a_remedy),
+        cmocka_unit_test(wrong_models_are_said_with_a_remedy),
         cmocka_unit_test(more_kinds_than_there_is_room_for_are_an_error),
     };
 

@@ -1,0 +1,130 @@
+#include "window/aggregate.h"
+
+#include <math.h>
+
+void aggregate_add(struct aggregate *a, int64_t time_ns, double value)
+{
+    struct aggregate_point p = {time_ns, value};
+
+    if (isnan(value))
+        return;
+    exact_sum_add(&a->sum, value);
+    exact_sum_add_square(&a->squares, value);
+    if (a->sketch != NULL)
+        sketch_add(a->sketch, value);
+    if (a->count++ == 0) {
+        a->min = a->max = value;
+        a->first = a->last = p;
+        return;
+    }
+    a->min = value < a->min ? value : a->min;
+    a->max = value > a->max ? value : a->max;
+    if (time_ns >= a->last.time_ns) {
+        exact_sum_add_product(&a->integral, a->last.value, time_ns - a->last.time_ns);
+        a->last = p;
+        return;
+    }
+    a->is_disordered = true;
+    if (time_ns < a->first.time_ns)
+        a->first = p;
+}
+
+void aggregate_join(struct aggregate *a, const struct aggregate *later)
+{
+    if (later->count == 0)
+        return;
+    exact_sum_merge(&a->sum, &later->sum);
+    exact_sum_merge(&a->squares, &later->squares);
+    exact_sum_merge(&a->integral, &later->integral);
+    if (a->sketch != NULL && later->sketch != NULL)
+        sketch_merge(a->sketch, later->sketch);
+    if (a->count == 0) {
+        a->min = later->min;
+        a->max = later->max;
+        a->first = later->first;
+        a->last = later->last;
+        a->is_disordered = later->is_disordered;
+    } else {
+        bool follows = later->first.time_ns >= a->last.time_ns;
+
+        a->min = later->min < a->min ? later->min : a->min;
+        a->max = later->max > a->max ? later->max : a->max;
+        if (follows)
+            exact_sum_add_product(&a->integral, a->last.value, later->first.time_ns - a->last.time_ns);
+        a->is_disordered |= later->is_disordered || !follows;
+        if (later->first.time_ns < a->first.time_ns)
+            a->first = later->first;
+        if (later->last.time_ns >= a->last.time_ns)
+            a->last = later->last;
+    }
+    a->count += later->count;
+}
+
+double aggregate_sum(const struct aggregate *a)
+{
+    return exact_sum_value(&a->sum);
+}
+
+double aggregate_mean(const struct aggregate *a)
+{
+    double high, low;
+
+    if (a->count == 0)
+        return NAN;
+    exact_sum_pair(&a->sum, &high, &low);
+    return high / (double)a->count + low / (double)a->count;
+}
+
+/* The squares of the distances from any c near the mean m are squares - 2 c sum + n c^2; from m itself n (m -
+ * c)^2 less. All of it without rounding, but for the last term, which is small. */
+static double spread_of(const struct aggregate *a)
+{
+    struct exact_sum from_c = a->squares, off = a->sum, square = {.chunk = {0}}, one = {.chunk = {0}};
+    double n = (double)a->count, c = aggregate_mean(a), d;
+
+    exact_sum_add_square(&square, c);
+    exact_sum_add(&one, c);
+    exact_sum_add_multiple(&from_c, &a->sum, -2 * c);
+    exact_sum_add_multiple(&from_c, &square, n);
+    exact_sum_add_multiple(&off, &one, -n);
+    d = exact_sum_value(&off);
+    return exact_sum_value(&from_c) - d * d / n;
+}
+
+double aggregate_stddev(const struct aggregate *a)
+{
+    double spread;
+
+    if (a->count < 2)
+        return a->count == 0 ? NAN : 0;
+    if (!isfinite(a->min) || !isfinite(a->max))
+        return NAN;
+    if (a->min == a->max)
+        return 0;
+    spread = spread_of(a);
+    return spread > 0 ? sqrt(spread / (double)(a->count - 1)) : 0;
+}
+
+double aggregate_rate_per_s(const struct aggregate *a)
+{
+    if (a->count == 0 || a->last.time_ns <= a->first.time_ns)
+        return NAN;
+    return (a->last.value - a->first.value) / ((double)(a->last.time_ns - a->first.time_ns) / 1e9);
+}
+
+double aggregate_time_weighted_mean(const struct aggregate *a, int64_t from_ns, int64_t to_ns,
+                                    const struct aggregate_point *before)
+{
+    struct exact_sum integral = a->integral;
+    const struct aggregate_point *last = a->count > 0 ? &a->last : before;
+    int64_t known_from_ns = before != NULL ? from_ns : a->first.time_ns;
+
+    if (last == NULL || a->is_disordered)
+        return NAN;
+    if (a->count == 0)
+        return before->value;
+    if (before != NULL)
+        exact_sum_add_product(&integral, before->value, a->first.time_ns - from_ns);
+    exact_sum_add_product(&integral, last->value, to_ns - last->time_ns);
+    return to_ns > known_from_ns ? exact_sum_value(&integral) / (double)(to_ns - known_from_ns) : last->value;
+}
