@@ -264,6 +264,17 @@ static int make_env(struct db *db, const struct db_options *o, struct errmsg *er
     return r;
 }
 
+/* Without the format's own: then its name is damaged, or its row. */
+static bool has_any_table(const struct db *db, const struct db_options *o)
+{
+    unsigned i;
+
+    for (i = 0; i < o->n_tables; i++)
+        if (db->tables[i] != DB_NO_TABLE)
+            return true;
+    return false;
+}
+
 static int read_format(struct db *db, const struct db_options *o, bool *ret_missing, struct errmsg *err)
 {
     MDB_val k = db_val_of(span_str(format_key)), v;
@@ -288,9 +299,11 @@ static int read_format(struct db *db, const struct db_options *o, bool *ret_miss
         else
             r = db_map_code(mdb_txn_commit(txn)); /* a commit keeps the table handles */
     }
-    if (r == DB_NOT_FOUND)
+    if (r == DB_NOT_FOUND && !has_any_table(db, o))
         return errmsg_set(err, -EINVAL,
                           "%s is an LMDB folder but no store of this program; give another folder", o->path);
+    if (r == DB_NOT_FOUND)
+        return fail(err, -EUCLEAN, o->path, "format row");
     return r == 0 ? 0 : fail(err, r, o->path, "read the format");
 }
 

@@ -21,13 +21,13 @@ ALL = {
 }
 SPOOL = {"store ls": [], "store get": [], "tail": ["--all", "--limit", "1", "--for", "2"]}
 ENROLL = {"enroll list": [], "enroll accept": ["new", NEW_KEY, "--site", "s"], "enroll revoke": ["new"]}
+ARCHIVE = {"query": [], "export": ["--format", "jsonl"], "events": [], "store blocks": []}
 CALLS = {
     "device": {**ALL, **SPOOL, "init": None, "send": ["a=1"], "csv inspect": ["CSV"], "keep": ["--what-if", "CSV"],
                "probe": ["--root", "TREE"]},
-    "fog": {**ALL, **SPOOL, **ENROLL, "init": None},
-    "cloud": {**ALL, **ENROLL, "init": None, "gaps": [], "query": [], "export": ["--format", "jsonl"], "tail": ["--rows", "1"],
-              "events": [], "command": ["dev-1", "identify"], "store ls": [], "store blocks": [],
-              "store restored": None},
+    "fog": {**ALL, **SPOOL, **ENROLL, **ARCHIVE, "init": None},
+    "cloud": {**ALL, **ENROLL, **ARCHIVE, "init": None, "gaps": [], "tail": ["--rows", "1"],
+              "command": ["dev-1", "identify"], "store ls": [], "store restored": None},
 }
 
 

@@ -404,6 +404,18 @@ static void table_with_a_damaged_name_is_not_lost(void **state)
     refused(&f, "a name that nobody knows");
 }
 
+static void format_with_a_damaged_name_is_damage_and_no_other_program_s(void **state)
+{
+    struct file f;
+    uint8_t *at;
+
+    (void)state;
+    setup(&f);
+    while ((at = memmem(f.map, f.n_bytes, "format", 6)) != NULL)
+        at[5] = 'z'; /* formaz: still in order */
+    refused(&f, "format row");
+}
+
 /* Puts, overwrites by longer and shorter values, deletes, at random. */
 static void work(struct db *db, struct rng *rng)
 {
@@ -533,6 +545,7 @@ int main(void)
         cmocka_unit_test(record_of_a_tree_must_agree_with_the_tree),
         cmocka_unit_test(commit_that_does_not_follow_the_one_before_is_refused),
         cmocka_unit_test(table_with_a_damaged_name_is_not_lost),
+        cmocka_unit_test(format_with_a_damaged_name_is_damage_and_no_other_program_s),
         cmocka_unit_test(whatever_lmdb_leaves_behind_is_good),
         cmocka_unit_test(store_that_is_written_meanwhile_is_good),
     };
