@@ -122,6 +122,7 @@ static void put_attribute(struct buf *node, const struct onnx_attribute *a)
 void onnx_node(struct onnx_writer *w, const char *op, const char *inputs, const char *output,
                const struct onnx_attribute *attributes, size_t n_attributes)
 {
+    const char *domain_end = strchr(op, ':');
     struct buf node = {0};
 
     while (*inputs != '\0') {
@@ -131,8 +132,8 @@ void onnx_node(struct onnx_writer *w, const char *op, const char *inputs, const 
         inputs += n + (inputs[n] == ' ');
     }
     put_string(&node, 2, output);
-    put_string(&node, 4, strncmp(op, "ml:", 3) == 0 ? op + 3 : op);
-    if (strncmp(op, "ml:", 3) == 0)
+    put_string(&node, 4, domain_end != NULL ? domain_end + 1 : op);
+    if (domain_end != NULL)
         put_string(&node, 7, "ai.onnx.ml");
     for (size_t i = 0; i < n_attributes; i++)
         put_attribute(&node, &attributes[i]);
