@@ -24,7 +24,7 @@ struct kept {
     struct archive *archive;
     struct history *history;
     struct buf payload;
-    uint64_t seq;
+    uint64_t seq, map_bytes;
 };
 
 static const char *const tables[] = {ARCHIVE_TABLE_NAMES};
@@ -37,7 +37,7 @@ static void open_it(struct kept *k)
     o.spool.db = (struct db_options){.path = k->path,
                                      .tables = tables,
                                      .n_tables = FOG_TABLES,
-                                     .map_bytes = 32 << 20,
+                                     .map_bytes = k->map_bytes,
                                      .role = "fog",
                                      .no_preallocate = true};
     memset(o.spool.boot_id.bytes, 7, ID128_BYTES);
@@ -57,6 +57,7 @@ static int setup(void **state)
     static struct kept k;
 
     memset(&k, 0, sizeof k);
+    k.map_bytes = 32 << 20;
     tmpdir_init(&k.dir);
     snprintf(k.path, sizeof k.path, "%.200s/spool", k.dir.path);
     snprintf(k.proof, sizeof k.proof, "%.200s/continuity", k.dir.path);
@@ -103,6 +104,17 @@ static void put_block(struct kept *k, const char *device, int64_t time_ns, size_
     wire_pack(&k->payload, &b.base);
     r.payload = span_of(k->payload.data, k->payload.len);
     r.seq = ++k->seq;
+    assert_int_equal(history_put(k->history, s, &r), 0);
+}
+
+static void put_other(struct kept *k, const char *device, uint32_t kind, size_t bytes)
+{
+    struct spool_stream *s = stream_of(k, device, 1);
+    static const uint8_t payload[4000];
+    struct record r = {.origin = device, .epoch = s->epoch, .kind = kind};
+
+    r.seq = ++k->seq;
+    r.payload = span_of(payload, bytes);
     assert_int_equal(history_put(k->history, s, &r), 0);
 }
 
@@ -237,6 +249,54 @@ static void of_events_the_newest_stay(void **state)
     assert_int_equal(history_counters(k->history)[HISTORY_OTHERS_GONE], 5400 - 4096);
 }
 
+/* By number alone they would leave no room for readings, and at last none for the relay. */
+static void others_take_half_of_the_bytes_at_most(void **state)
+{
+    struct kept *k = *state;
+    struct history_status st;
+
+    history_limit(k->history, &(struct history_limits){2 << 20, 365 * DAY});
+    for (int i = 0; i < 6000; i++) {
+        put_other(k, i % 2 == 0 ? "a" : "b", FOGLINE__V1__KIND__KIND_HEALTH, 1500);
+        if (i % 20 == 0)
+            put_block(k, "a", T0 + i * S, 1500);
+        if (i % 10 == 0)
+            commit(k, T0 + i * S);
+    }
+    settle(k, T0 + 6000 * S);
+    history_status(k->history, &st);
+    assert_true(st.bytes <= (2 << 20) * 11 / 10);
+    assert_true(st.others >= 200 && st.others < 1000);
+    assert_true(look(k).n[0] >= 200); /* of 300 blocks */
+}
+
+/* In a small map the spool's reserve is much of it, and nothing of the relay fits into that. */
+static void a_small_map_has_room_for_the_relay(void **state)
+{
+    struct kept *k = *state;
+    struct spool *sp;
+
+    close_it(k);
+    tmpdir_deinit(&k->dir);
+    tmpdir_init(&k->dir);
+    snprintf(k->path, sizeof k->path, "%.200s/spool", k->dir.path);
+    snprintf(k->proof, sizeof k->proof, "%.200s/continuity", k->dir.path);
+    k->map_bytes = 8 << 20;
+    open_it(k);
+    sp = archive_spool(k->archive);
+    history_limit(k->history, &(struct history_limits){4 << 20, 365 * DAY});
+    for (int i = 0; i < 4000; i++) {
+        put_other(k, i % 2 == 0 ? "a" : "b", FOGLINE__V1__KIND__KIND_HEALTH, 1900);
+        put_other(k, i % 2 == 0 ? "a" : "b", FOGLINE__V1__KIND__KIND_EVENT, 1900);
+        put_block(k, "a", T0 + i * S, 1900);
+        if (i % 10 == 0)
+            commit(k, T0 + i * S);
+    }
+    settle(k, T0 + 4000 * S);
+    assert_true(spool_room_bytes(sp) >= 1 << 20);
+    assert_int_equal(history_counters(k->history)[HISTORY_NO_ROOM], 0);
+}
+
 /* Limits come after opening: until then nothing may be taken away. */
 static void a_start_takes_nothing_away(void **state)
 {
@@ -314,6 +374,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_clock_that_jumps_ahead_clears_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(the_oldest_of_all_devices_makes_room, setup, teardown),
         cmocka_unit_test_setup_teardown(of_events_the_newest_stay, setup, teardown),
+        cmocka_unit_test_setup_teardown(others_take_half_of_the_bytes_at_most, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_small_map_has_room_for_the_relay, setup, teardown),
         cmocka_unit_test_setup_teardown(a_start_takes_nothing_away, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rollback_takes_back_what_was_put_and_what_went, setup, teardown),
         cmocka_unit_test_setup_teardown(a_forgotten_stream_keeps_its_records_and_its_number, setup, teardown),
