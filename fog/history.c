@@ -19,6 +19,7 @@ const struct counter_info history_counter_info[HISTORY_COUNTERS] = {
 
 enum {
     TRIM_LEAST = 512,        /* records that a commit takes away at least, when something has to go */
+    TRIM_PIECE_LEAST = 8,    /* the same, after commits that found the map full */
     OTHERS_KEPT = 4096,      /* of each device and kind, unless these are too large */
     OTHERS_LOOKS = 4096,     /* keys of them that a commit looks at, about */
     OTHERS_LOOK_GROUP = 16,  /* what a device and kind costs of that beside its keys */
@@ -44,6 +45,7 @@ struct history {
     unsigned others_kept;                     /* of each device and kind */
     int64_t newest_ns;
     unsigned n_put; /* since the last commit */
+    unsigned piece; /* what a commit takes away at least */
     struct shelf *shelves;
     size_t n_shelves, alloc_shelves;
     bool is_limited, shelves_known, wants_others, others_are_many, is_closed;
@@ -65,6 +67,7 @@ int history_new(struct history **ret_h, struct archive *a, const char *site)
     h->archive = a;
     h->newest_ns = INT64_MIN;
     h->others_kept = OTHERS_KEPT;
+    h->piece = TRIM_LEAST;
     snprintf(h->site, sizeof h->site, "%s", site);
     *ret_h = h;
     return 0;
@@ -94,7 +97,9 @@ int history_put(struct history *h, struct spool_stream *s, const struct record *
         h->counters[HISTORY_NO_ROOM]++;
         return 0;
     }
-    rc = archive_put(h->archive, s, r, &origin, &has_covers);
+    rc = archive_set_site(h->archive, s->origin, h->site); /* which may have been another one, or is lost */
+    if (rc == 0)
+        rc = archive_put(h->archive, s, r, &origin, &has_covers);
     if (rc < 0)
         return rc;
     h->n_put++;
@@ -292,8 +297,9 @@ static int64_t age_limit(const struct history *h, int64_t now_unix_ns)
 int history_flush(struct history *h, int64_t now_unix_ns)
 {
     owned(db_cursor_freep) struct db_cursor *c = NULL;
-    struct trim t = {
-        .left = TRIM_LEAST + 2 * h->n_put, .looks = OTHERS_LOOKS, .older_than_ns = age_limit(h, now_unix_ns)};
+    struct trim t = {.left = h->piece + (h->piece == TRIM_LEAST ? 2 * h->n_put : 0),
+                     .looks = OTHERS_LOOKS,
+                     .older_than_ns = age_limit(h, now_unix_ns)};
     int r = archive_flush(h->archive);
 
     if (r != 0 || !h->is_limited)
@@ -313,11 +319,15 @@ void history_committed(struct history *h)
 {
     archive_committed(h->archive, NULL, NULL);
     h->n_put = 0;
+    h->piece = h->piece > TRIM_LEAST / 2 ? TRIM_LEAST : h->piece * 2;
 }
 
+/* To take away takes pages, too. In a map without any the same piece would fail again, and with it whatever
+ * else the commit was for. */
 int history_reload(struct history *h)
 {
     h->n_put = 0;
+    h->piece = h->piece < 4 * TRIM_PIECE_LEAST ? TRIM_PIECE_LEAST : h->piece / 4;
     h->shelves_known = false;
     return archive_reload(h->archive);
 }

@@ -330,13 +330,65 @@ static void a_rollback_takes_back_what_was_put_and_what_went(void **state)
     assert_int_equal(look(k).n[0], 11);
 }
 
+/* To take away takes pages: what did not fit as a whole is tried in smaller pieces. */
+static void after_a_full_map_less_goes_at_once(void **state)
+{
+    struct kept *k = *state;
+    uint64_t before;
+
+    for (int i = 0; i < 2000; i++)
+        put_block(k, "a", T0 + i * S, 40);
+    commit(k, T0);
+    history_limit(k->history, &(struct history_limits){8 << 20, 10 * S});
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(history_flush(k->history, T0 + 2000 * S), 0);
+        assert_int_equal(spool_rollback(archive_spool(k->archive)), 0);
+        assert_int_equal(history_reload(k->history), 0);
+    }
+    before = gone(k);
+    commit(k, T0 + 2000 * S);
+    assert_in_range(gone(k) - before, 1, 16);
+    settle(k, T0 + 2000 * S);
+    assert_int_equal(look(k).n[0], 11);
+}
+
+static int open_view(struct kept *k, struct db **ret_db, struct view **ret_v)
+{
+    struct db_options o = {
+        .path = k->path, .tables = tables, .n_tables = FOG_TABLES, .role = "fog", .read_only = true};
+    struct errmsg err = {""};
+
+    assert_int_equal(db_open(ret_db, &o, &err), 0);
+    return view_new(ret_v, *ret_db);
+}
+
+static void the_site_is_that_of_the_fog(void **state)
+{
+    struct kept *k = *state;
+    struct db *db;
+    struct view *v;
+
+    put_block(k, "a", T0, 40);
+    commit(k, T0);
+    k->history = history_free(k->history);
+    assert_int_equal(history_new(&k->history, k->archive, "renamed"), 0);
+    history_limit(k->history, &(struct history_limits){8 << 20, 365 * DAY});
+    put_block(k, "a", T0 + S, 40);
+    commit(k, T0);
+    close_it(k);
+    assert_int_equal(open_view(k, &db, &v), 0);
+    assert_string_equal(view_find_device(v, "a")->site, "renamed");
+    view_free(v);
+    db_close(db);
+    open_it(k);
+}
+
 static void a_forgotten_stream_keeps_its_records_and_its_number(void **state)
 {
     struct kept *k = *state;
     struct spool_stream *s, *next;
     struct db *db;
     struct view *v;
-    struct errmsg err = {""};
     struct id128 epoch;
     uint32_t no;
 
@@ -352,14 +404,7 @@ static void a_forgotten_stream_keeps_its_records_and_its_number(void **state)
     assert_true(next->no > no);
     commit(k, T0);
     close_it(k);
-    assert_int_equal(
-        db_open(
-            &db,
-            &(struct db_options){
-                .path = k->path, .tables = tables, .n_tables = FOG_TABLES, .role = "fog", .read_only = true},
-            &err),
-        0);
-    assert_int_equal(view_new(&v, db), 0);
+    assert_int_equal(open_view(k, &db, &v), 0);
     assert_non_null(view_find_stream(v, no));
     assert_true(id128_equal(&view_find_stream(v, no)->epoch, &epoch));
     view_free(v);
@@ -378,6 +423,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_small_map_has_room_for_the_relay, setup, teardown),
         cmocka_unit_test_setup_teardown(a_start_takes_nothing_away, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rollback_takes_back_what_was_put_and_what_went, setup, teardown),
+        cmocka_unit_test_setup_teardown(after_a_full_map_less_goes_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_site_is_that_of_the_fog, setup, teardown),
         cmocka_unit_test_setup_teardown(a_forgotten_stream_keeps_its_records_and_its_number, setup, teardown),
     };
 
