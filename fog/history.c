@@ -388,7 +388,9 @@ void history_limit(struct history *h, const struct history_limits *limits)
 
 bool history_has_to_go(const struct history *h)
 {
-    return (h->excess_bytes > 0 && h->n_blocks > 0) || (h->wants_others && h->others_are_many);
+    /* With one of each left the rest stays, however much it is. */
+    return (h->excess_bytes > 0 && h->n_blocks > 0) ||
+           (h->wants_others && h->others_are_many && h->others_kept > 1);
 }
 
 void history_status(const struct history *h, struct history_status *ret)

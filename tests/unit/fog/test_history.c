@@ -270,6 +270,20 @@ static void others_take_half_of_the_bytes_at_most(void **state)
     assert_true(look(k).n[0] >= 200); /* of 300 blocks */
 }
 
+/* Descriptors stay: when they alone are beyond the limit there is nothing to commit for. */
+static void what_stays_keeps_nobody_busy(void **state)
+{
+    struct kept *k = *state;
+
+    history_limit(k->history, &(struct history_limits){64 << 10, 365 * DAY});
+    for (int i = 0; i < 100; i++)
+        put_other(k, "a", FOGLINE__V1__KIND__KIND_DESCRIPTOR, 2000);
+    for (int i = 0; i < 200; i++)
+        commit(k, T0);
+    assert_int_equal(look(k).n_others, 100);
+    assert_false(history_has_to_go(k->history));
+}
+
 /* In a small map the spool's reserve is much of it, and nothing of the relay fits into that. */
 static void a_small_map_has_room_for_the_relay(void **state)
 {
@@ -420,6 +434,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_oldest_of_all_devices_makes_room, setup, teardown),
         cmocka_unit_test_setup_teardown(of_events_the_newest_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(others_take_half_of_the_bytes_at_most, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_stays_keeps_nobody_busy, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_map_has_room_for_the_relay, setup, teardown),
         cmocka_unit_test_setup_teardown(a_start_takes_nothing_away, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rollback_takes_back_what_was_put_and_what_went, setup, teardown),
