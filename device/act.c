@@ -20,9 +20,10 @@ struct state {
     struct act_source source;
     const struct source_sink *sink;
     int64_t next_ns, interval_ns;
-    bool replayable, declared, ended, failing, waits_for_room;
-    bool is_called;     /* it is readable, or there is room: a step is due beside what next_ns says */
-    bool end_is_untold; /* it gave its last row, but its ring had no room to say so */
+    bool replayable, declared, ended, failing;
+    bool waits_for_room; /* of the ring of replays: who waits for the other one is called in a while */
+    bool is_called;      /* it is readable, or there is room: a step is due beside what next_ns says */
+    bool end_is_untold;  /* it gave its last row, but its ring had no room to say so */
 };
 
 struct act {
@@ -125,7 +126,8 @@ static void on_ended(struct act *a, struct state *s, int64_t now_ns)
     if (s->source.kind->describe_end != NULL)
         s->source.kind->describe_end(s->source.self, e.text, sizeof e.text);
     s->ended = feed_try_event(a->feed, number_of(a, s), &e);
-    s->end_is_untold = s->waits_for_room = !s->ended;
+    s->end_is_untold = !s->ended;
+    s->waits_for_room = s->end_is_untold && s->replayable;
     s->next_ns = s->ended ? INT64_MAX : now_ns + ACT_ROOM_WAIT_MS * NS_PER_MS;
 }
 
@@ -170,7 +172,7 @@ static void step(struct act *a, struct state *s, int64_t now_ns)
     s->is_called = false;
     rc = run_step(s, &now, &next_ns);
     a->wall_unix_ns = now.wall_unix_ns;
-    s->waits_for_room = rc == SOURCE_WAIT;
+    s->waits_for_room = rc == SOURCE_WAIT && s->replayable;
     if (rc < 0) {
         on_failed(a, s, rc, now.mono_ns);
         return;

@@ -50,10 +50,8 @@ int fog_commit(struct fog *f)
     }
     if (r == 0)
         r = history_flush(f->history, clock_wall_unix_ns(&f->d->clock));
-    if (r == 0)
+    if (r == 0 || r == ARCHIVE_FULL) /* of a lost transaction the spool is to know: it makes longer rows */
         r = spool_commit(f->spool);
-    else if (r == ARCHIVE_FULL)
-        r = spool_rollback(f->spool) < 0 ? -EIO : DB_FULL;
     if (r == DB_FULL)
         return batch_did_not_fit(f);
     if (r != 0)

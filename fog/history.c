@@ -19,11 +19,14 @@ const struct counter_info history_counter_info[HISTORY_COUNTERS] = {
 
 enum {
     TRIM_LEAST = 512,        /* records that a commit takes away at least, when something has to go */
-    OTHERS_KEPT = 4096,      /* of each device and kind */
+    TRIM_PIECE_LEAST = 8,    /* the same, after commits that found the map full */
+    OTHERS_KEPT = 4096,      /* of each device and kind, unless these are too large */
+    OTHERS_LOOKS = 4096,     /* keys of them that a commit looks at, about */
+    OTHERS_LOOK_GROUP = 16,  /* what a device and kind costs of that beside its keys */
     MARGIN_THOUSANDTHS = 20, /* taken away beyond the limit, so that it is not met at once again */
-    /* Of the map in use, in sixteenths: the relay's room comes first. */
-    YIELDS_FROM = 14,
-    CLOSED_FROM = 15,
+    /* Of the map, in sixteenths, left for records: with less the relay's room comes first. */
+    YIELDS_BELOW = 2,
+    CLOSED_BELOW = 1,
 };
 
 /* Its first block, of which the time is known, is the next of this set to go. */
@@ -38,12 +41,14 @@ struct history {
     char site[SPOOL_NAME_BYTES];
     struct history_limits limits;
     uint64_t table_bytes, n_blocks, n_others; /* when last looked */
-    uint64_t excess_bytes;                    /* to go, by the size of values */
+    uint64_t excess_bytes;                    /* of blocks, to go, by the size of values */
+    unsigned others_kept;                     /* of each device and kind */
     int64_t newest_ns;
     unsigned n_put; /* since the last commit */
+    unsigned piece; /* what a commit takes away at least */
     struct shelf *shelves;
     size_t n_shelves, alloc_shelves;
-    bool is_limited, shelves_known, wants_others, is_closed;
+    bool is_limited, shelves_known, wants_others, others_are_many, is_closed;
     struct other_key others_at; /* where the walk over other records goes on */
     uint64_t counters[HISTORY_COUNTERS];
 };
@@ -61,6 +66,8 @@ int history_new(struct history **ret_h, struct archive *a, const char *site)
         return -ENOMEM;
     h->archive = a;
     h->newest_ns = INT64_MIN;
+    h->others_kept = OTHERS_KEPT;
+    h->piece = TRIM_LEAST;
     snprintf(h->site, sizeof h->site, "%s", site);
     *ret_h = h;
     return 0;
@@ -90,7 +97,9 @@ int history_put(struct history *h, struct spool_stream *s, const struct record *
         h->counters[HISTORY_NO_ROOM]++;
         return 0;
     }
-    rc = archive_put(h->archive, s, r, &origin, &has_covers);
+    rc = archive_set_site(h->archive, s->origin, h->site); /* which may have been another one, or is lost */
+    if (rc == 0)
+        rc = archive_put(h->archive, s, r, &origin, &has_covers);
     if (rc < 0)
         return rc;
     h->n_put++;
@@ -181,6 +190,7 @@ struct trim {
     struct db_cursor *cursor;
     int64_t older_than_ns; /* goes for age */
     unsigned left;
+    int looks; /* at others, left */
 };
 
 static bool must_go(const struct history *h, const struct trim *t, int64_t first_ns)
@@ -232,8 +242,8 @@ static int trim_blocks(struct history *h, struct trim *t)
     return r;
 }
 
-/* Of each device and kind the last OTHERS_KEPT stay: from the last one backwards, what is further away goes.
- * One device and kind a call. Descriptors stay: blocks mean nothing without them. */
+/* Of each device and kind the last ones stay: from the last one backwards, what is further away goes. One
+ * device and kind a call. Descriptors stay: blocks mean nothing without them. */
 static int trim_others(struct history *h, struct trim *t)
 {
     owned(db_cursor_freep) struct db_cursor *c = NULL;
@@ -253,6 +263,7 @@ static int trim_others(struct history *h, struct trim *t)
         return r == DB_NOT_FOUND ? 0 : r;
     }
     h->others_at = (struct other_key){k.device, k.kind + 1, 0, 0};
+    t->looks -= OTHERS_LOOK_GROUP;
     if (k.kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR)
         return 0;
     at = k;
@@ -262,7 +273,8 @@ static int trim_others(struct history *h, struct trim *t)
     for (; r == 0 && t->left > 0; r = db_cursor_prev(c, &key, NULL)) {
         if (!other_key_get(key, &k) || k.device != at.device || k.kind != at.kind)
             return 0;
-        if (++n <= OTHERS_KEPT)
+        t->looks--;
+        if (++n <= h->others_kept)
             continue;
         r = db_cursor_del(c);
         if (r != 0)
@@ -285,7 +297,9 @@ static int64_t age_limit(const struct history *h, int64_t now_unix_ns)
 int history_flush(struct history *h, int64_t now_unix_ns)
 {
     owned(db_cursor_freep) struct db_cursor *c = NULL;
-    struct trim t = {.left = TRIM_LEAST + 2 * h->n_put, .older_than_ns = age_limit(h, now_unix_ns)};
+    struct trim t = {.left = h->piece + (h->piece == TRIM_LEAST ? 2 * h->n_put : 0),
+                     .looks = OTHERS_LOOKS,
+                     .older_than_ns = age_limit(h, now_unix_ns)};
     int r = archive_flush(h->archive);
 
     if (r != 0 || !h->is_limited)
@@ -296,7 +310,7 @@ int history_flush(struct history *h, int64_t now_unix_ns)
     t.cursor = c;
     if (r == 0)
         r = trim_blocks(h, &t);
-    if (r == 0 && h->wants_others)
+    while (r == 0 && h->wants_others && t.left > 0 && t.looks > 0)
         r = trim_others(h, &t);
     return r == DB_FULL ? ARCHIVE_FULL : r;
 }
@@ -305,37 +319,64 @@ void history_committed(struct history *h)
 {
     archive_committed(h->archive, NULL, NULL);
     h->n_put = 0;
+    h->piece = h->piece > TRIM_LEAST / 2 ? TRIM_LEAST : h->piece * 2;
 }
 
+/* To take away takes pages, too. In a map without any the same piece would fail again, and with it whatever
+ * else the commit was for. */
 int history_reload(struct history *h)
 {
     h->n_put = 0;
+    h->piece = h->piece < 4 * TRIM_PIECE_LEAST ? TRIM_PIECE_LEAST : h->piece / 4;
     h->shelves_known = false;
     return archive_reload(h->archive);
 }
 
 /* ---- looking ---- */
 
+/* They go by their number, not by their size. When they take more than half of the limit, or a crowded map
+ * has no blocks to give any more, fewer stay; and more again when they take little. */
+static void look_at_others(struct history *h, uint64_t bytes, bool is_crowded)
+{
+    h->others_are_many = bytes > h->limits.max_bytes / 2 || (is_crowded && h->n_blocks == 0);
+    if (h->others_at.device != 0 || h->others_at.kind != 0)
+        return; /* the walk is under way: what it took away is not seen yet */
+    if (!keeps(h))
+        h->others_kept = 0;
+    else if (h->others_are_many)
+        h->others_kept = h->others_kept < 2 ? 1 : h->others_kept * 3 / 4;
+    else if (bytes < h->limits.max_bytes / 4 && h->others_kept < OTHERS_KEPT)
+        h->others_kept += h->others_kept / 4 + 1;
+    if (h->others_kept > OTHERS_KEPT)
+        h->others_kept = OTHERS_KEPT;
+    h->wants_others = h->n_others > h->others_kept;
+}
+
 void history_look(struct history *h)
 {
     struct db_stat_table tables[FOG_TABLES];
-    struct db *db = spool_db(archive_spool(h->archive));
+    struct spool *spool = archive_spool(h->archive);
+    struct db *db = spool_db(spool);
     unsigned n = db_stat(db, tables, FOG_TABLES);
-    uint64_t sixteenths = db_used_bytes(db) / (db_map_bytes(db) / 16);
-    uint64_t limit = h->limits.max_bytes;
+    uint64_t limit = h->limits.max_bytes, sixteenth = db_map_bytes(db) / 16, blocks = 0, others = 0;
+    uint64_t room = spool_room_bytes(spool);
+    bool is_crowded = room < YIELDS_BELOW * sixteenth;
 
     assert(n <= FOG_TABLES);
     if (n > ARCHIVE_TABLE_OTHERS) {
         h->n_blocks = tables[ARCHIVE_TABLE_SAMPLES].entries;
         h->n_others = tables[ARCHIVE_TABLE_OTHERS].entries;
-        h->table_bytes = tables[ARCHIVE_TABLE_SAMPLES].bytes + tables[ARCHIVE_TABLE_OTHERS].bytes;
+        blocks = tables[ARCHIVE_TABLE_SAMPLES].bytes;
+        others = tables[ARCHIVE_TABLE_OTHERS].bytes;
     }
-    h->excess_bytes = h->table_bytes > limit ? h->table_bytes - limit + limit / 1000 * MARGIN_THOUSANDTHS : 0;
-    if (sixteenths >= YIELDS_FROM && h->excess_bytes < h->table_bytes / 16)
-        h->excess_bytes = h->table_bytes / 16;
-    h->is_closed = sixteenths >= CLOSED_FROM;
+    h->table_bytes = blocks + others;
+    look_at_others(h, others, is_crowded);
+    limit -= others < limit / 2 ? others : limit / 2;
+    h->excess_bytes = blocks > limit ? blocks - limit + limit / 1000 * MARGIN_THOUSANDTHS : 0;
+    if (is_crowded && h->excess_bytes < blocks / 16)
+        h->excess_bytes = blocks / 16;
+    h->is_closed = room < CLOSED_BELOW * sixteenth;
     h->shelves_known = false;
-    h->wants_others = h->n_others > OTHERS_KEPT;
 }
 
 void history_limit(struct history *h, const struct history_limits *limits)
@@ -347,7 +388,9 @@ void history_limit(struct history *h, const struct history_limits *limits)
 
 bool history_has_to_go(const struct history *h)
 {
-    return h->excess_bytes > 0 && h->n_blocks > 0;
+    /* With one of each left the rest stays, however much it is. */
+    return (h->excess_bytes > 0 && h->n_blocks > 0) ||
+           (h->wants_others && h->others_are_many && h->others_kept > 1);
 }
 
 void history_status(const struct history *h, struct history_status *ret)

@@ -4,8 +4,8 @@
  * It lives in the spool's environment, so that a record and its copy for the cloud are one transaction. It is
  * nobody's only copy: what goes here for age or room is no eviction, and a history without room never keeps a
  * record from being relayed. Blocks go oldest first, over all devices; of everything else the newest of each
- * device and kind stay. Ages are told by the newest sample here or the wall clock, whichever is earlier, so a
- * clock that jumps ahead clears nothing.
+ * device and kind stay, so many that they take no more than half of the bytes. Ages are told by the newest
+ * sample here or the wall clock, whichever is earlier, so a clock that jumps ahead clears nothing.
  *
  * All changes belong to the spool's open transaction; after a commit or a rollback the functions below say
  * so. Crash: as the spool. Threads: the spool's owner. */

@@ -232,7 +232,7 @@ int verb_store_blocks(struct ctl *ctl)
     if (ctl->n_args > 0) {
         only = view_find_device(rd.view, ctl->args[0]);
         if (only == NULL)
-            return ctl_fail(ctl, CTL_NOT_FOUND, "the archive knows no device `%s`", ctl->args[0]);
+            return ctl_fail(ctl, CTL_NOT_FOUND, "the store knows no device `%s`", ctl->args[0]);
     }
     all.view = rd.view;
     view_on_undecoded(rd.view, on_undecoded, &all); /* listed here, not named one by one */

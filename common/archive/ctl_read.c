@@ -83,7 +83,7 @@ void reading_matches(const struct reading *r, const char *pattern)
             if (view_select(&d->sets[k], pattern, NULL) > 0)
                 return;
     }
-    ctl_note(r->ctl, "no channel in the archive matches `%s`; `%s store ls` lists sites and devices", pattern,
+    ctl_note(r->ctl, "no channel in the store matches `%s`; `%s store ls` lists sites and devices", pattern,
              r->ctl->tier->cli);
 }
 

@@ -152,10 +152,26 @@ uint64_t spool_held_records(const struct spool *sp)
     return sp->held_records;
 }
 
+static uint64_t used_bytes(const struct spool *sp)
+{
+    return sp->txn != NULL ? db_txn_used_bytes(sp->txn) : db_used_bytes(sp->db);
+}
+
+static uint64_t usable_bytes(const struct spool *sp)
+{
+    return sp->map_bytes - sp->reserve_bytes - sp->squeeze_bytes;
+}
+
+uint64_t spool_room_bytes(const struct spool *sp)
+{
+    uint64_t used = used_bytes(sp), limit = usable_bytes(sp);
+
+    return used < limit ? limit - used : 0;
+}
+
 uint64_t spool_quota_bytes(const struct spool *sp)
 {
-    uint64_t used = sp->txn != NULL ? db_txn_used_bytes(sp->txn) : db_used_bytes(sp->db);
-    uint64_t limit = sp->map_bytes - sp->reserve_bytes - sp->squeeze_bytes, in_map;
+    uint64_t used = used_bytes(sp), limit = usable_bytes(sp), in_map;
 
     if (used <= limit)
         in_map = sp->held_bytes + (limit - used);

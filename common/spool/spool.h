@@ -198,6 +198,9 @@ uint64_t spool_held_records(const struct spool *sp);
 /* The configured quota (at most nine tenths of the map), or less where the map has no room for that: ask
  * again after deleting. Records fit while spool_held_bytes + spool_charge_bytes(payload) <= this. */
 uint64_t spool_quota_bytes(const struct spool *sp);
+/* What the map has left beside the reserve and what was given up: with none no record fits, whatever the
+ * quota. For who keeps other things in the same map. */
+uint64_t spool_room_bytes(const struct spool *sp);
 
 /* Named facts (SPOOL_TABLE_META) in the open transaction; reads see it. Names <= 60 bytes, values <= 1 KiB.
  */

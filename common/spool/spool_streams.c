@@ -344,8 +344,8 @@ struct spool_stream *spool_stream_at(struct spool *sp, size_t i)
     return &sp->streams[i]->s;
 }
 
-/* The number of a stream that was the last one when it was forgotten: whoever keeps records longer than the
- * spool knows their streams by number. */
+/* The highest number of a stream that was the last one when it was forgotten: whoever keeps records longer
+ * than the spool knows their streams by number. */
 static const char fact_highest_forgotten[] = "spool/highest_forgotten";
 
 static must_check int stream_make(struct spool *sp, const char *origin, const struct id128 *epoch, bool own,
@@ -451,6 +451,7 @@ int spool_stream_forget(struct spool *sp, struct spool_stream *s)
     struct spool_entry *e = spool_entry_of(s);
     uint8_t key[STREAM_KEY_BYTES];
     size_t at = place_of(sp, s->no);
+    uint64_t highest = 0;
     struct db_txn *t;
     bool has;
     int r;
@@ -472,8 +473,11 @@ int spool_stream_forget(struct spool *sp, struct spool_stream *s)
     if (r != 0 && r != DB_NOT_FOUND) /* made in this very transaction: it has no row */
         return r;
     if (at + 1 == sp->n_streams) {
-        r = spool_fact_put_u64(sp, fact_highest_forgotten, s->no);
-        if (r != 0)
+        /* After the last one the one before it is the last: the number stays the higher of both. */
+        r = spool_fact_get_u64(sp, fact_highest_forgotten, &highest);
+        if ((r == 0 || r == DB_NOT_FOUND) && highest < s->no)
+            r = spool_fact_put_u64(sp, fact_highest_forgotten, s->no);
+        if (r != 0 && r != DB_NOT_FOUND)
             return r;
     }
     memmove(sp->streams + at, sp->streams + at + 1, (sp->n_streams - at - 1) * sizeof(struct spool_entry *));

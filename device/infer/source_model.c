@@ -217,7 +217,9 @@ static void take_over(struct model_source *s)
     struct model_use *before = s->now, *use;
     char text[200];
 
-    if (atomic_load_explicit(&s->offered, memory_order_relaxed) == NULL || job_state(s) != WORKER_FREE)
+    /* There is one place to give back to: the main thread empties it. */
+    if (atomic_load_explicit(&s->offered, memory_order_relaxed) == NULL ||
+        atomic_load_explicit(&s->retired, memory_order_relaxed) != NULL || job_state(s) != WORKER_FREE)
         return;
     use = atomic_exchange_explicit(&s->offered, NULL, memory_order_acq_rel);
     if (use == NULL)
@@ -313,9 +315,7 @@ static bool tend(void *self, bool is_asked, struct errmsg *err)
         model_use_free(use);
         return true;
     }
-    /* When nothing is on offer, nothing more is given back. */
     model_use_free(atomic_exchange(&s->offered, NULL));
-    model_use_free(atomic_exchange(&s->retired, NULL));
     s->accepted = use;
     atomic_store(&s->offered, use);
     return true;

@@ -25,6 +25,7 @@ struct fake {
     int error;     /* of the next steps */
     int refusal;   /* of its group */
     int64_t steps, last_mono_ns;
+    int refusals;    /* that it was given so far; the third writes to tell_fd */
     int64_t tell_at; /* 0, or the step that writes to tell_fd */
     int tell_fd;
     long sleeps_before, sleeps; /* of the thread: up to step 1, up to step tell_at */
@@ -45,13 +46,17 @@ static void fake_close(void *self)
 
 static int fake_declare(void *self, const struct source_sink *sink)
 {
-    const struct fake *f = self;
+    struct fake *f = self;
     static const struct source_channel channel = {"n", "", COLUMN_INT64};
     struct source_group group = {&channel, 1};
+    uint64_t one = 1;
 
-    if (f->refusal != 0)
+    if (f->refusal != 0) {
+        if (++f->refusals == 3 && f->tell_fd != 0)
+            assert_int_equal(write(f->tell_fd, &one, sizeof one), sizeof one);
         return f->refusal;
-    return sink->group(sink->ctx, &group, &((struct fake *)self)->group);
+    }
+    return sink->group(sink->ctx, &group, &f->group);
 }
 
 static int64_t fake_interval(const void *self)
@@ -140,6 +145,7 @@ struct bench {
     struct feed *feed;
     struct act *act;
     struct fake fakes[2];
+    bool has_no_replay;
 };
 
 static void begin(struct bench *b, unsigned n)
@@ -154,7 +160,8 @@ static void begin(struct bench *b, unsigned n)
     for (unsigned i = 0; i < n; i++)
         sources[i] = (struct act_source){&fake_kind, &b->fakes[i], "fake"};
     assert_int_equal(ring_new(&b->live, RING_MIN_BYTES), 0);
-    assert_int_equal(ring_new(&b->replay, RING_MIN_BYTES), 0);
+    if (!b->has_no_replay)
+        assert_int_equal(ring_new(&b->replay, RING_MIN_BYTES), 0);
     fo.live = b->live;
     fo.replay = ao.replay = b->replay;
     assert_int_equal(feed_new(&b->feed, &fo), 0);
@@ -448,6 +455,24 @@ static void the_end_of_a_replay_waits_for_room_as_its_rows_do(void **state)
     end(&b);
 }
 
+/* The ring of replays is what is waited for, and a device without replays has none. */
+static void a_live_source_without_room_for_its_group_is_called_again(void **state)
+{
+    struct bench b = {
+        .fakes = {{.interval_ms = 10, .refusal = SINK_FULL}}, .clock = clock_real, .has_no_replay = true};
+    struct pollfd p = {eventfd(0, EFD_CLOEXEC), POLLIN, 0};
+
+    (void)state;
+    assert_true(p.fd >= 0);
+    b.fakes[0].tell_fd = p.fd;
+    begin(&b, 1);
+    assert_int_equal(act_start(b.act), 0);
+    assert_int_equal(poll(&p, 1, 20000), 1);
+    act_stop(b.act);
+    close(p.fd);
+    end(&b);
+}
+
 /* Goes on by a microsecond with every look. */
 struct counting {
     unsigned n_wall, n_mono;
@@ -526,6 +551,7 @@ int main(void)
         cmocka_unit_test(a_source_whose_channels_are_refused_says_why),
         cmocka_unit_test(a_failure_that_finds_no_room_is_told_when_there_is_some),
         cmocka_unit_test(a_replay_that_ended_is_told_and_never_run_again),
+        cmocka_unit_test(a_live_source_without_room_for_its_group_is_called_again),
         cmocka_unit_test(a_tick_looks_at_each_clock_once),
         cmocka_unit_test(every_source_is_stamped_with_its_own_moment),
         cmocka_unit_test(the_thread_sleeps_once_per_tick),

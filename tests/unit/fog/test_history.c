@@ -24,7 +24,7 @@ struct kept {
     struct archive *archive;
     struct history *history;
     struct buf payload;
-    uint64_t seq;
+    uint64_t seq, map_bytes;
 };
 
 static const char *const tables[] = {ARCHIVE_TABLE_NAMES};
@@ -37,7 +37,7 @@ static void open_it(struct kept *k)
     o.spool.db = (struct db_options){.path = k->path,
                                      .tables = tables,
                                      .n_tables = FOG_TABLES,
-                                     .map_bytes = 32 << 20,
+                                     .map_bytes = k->map_bytes,
                                      .role = "fog",
                                      .no_preallocate = true};
     memset(o.spool.boot_id.bytes, 7, ID128_BYTES);
@@ -57,6 +57,7 @@ static int setup(void **state)
     static struct kept k;
 
     memset(&k, 0, sizeof k);
+    k.map_bytes = 32 << 20;
     tmpdir_init(&k.dir);
     snprintf(k.path, sizeof k.path, "%.200s/spool", k.dir.path);
     snprintf(k.proof, sizeof k.proof, "%.200s/continuity", k.dir.path);
@@ -103,6 +104,17 @@ static void put_block(struct kept *k, const char *device, int64_t time_ns, size_
     wire_pack(&k->payload, &b.base);
     r.payload = span_of(k->payload.data, k->payload.len);
     r.seq = ++k->seq;
+    assert_int_equal(history_put(k->history, s, &r), 0);
+}
+
+static void put_other(struct kept *k, const char *device, uint32_t kind, size_t bytes)
+{
+    struct spool_stream *s = stream_of(k, device, 1);
+    static const uint8_t payload[4000];
+    struct record r = {.origin = device, .epoch = s->epoch, .kind = kind};
+
+    r.seq = ++k->seq;
+    r.payload = span_of(payload, bytes);
     assert_int_equal(history_put(k->history, s, &r), 0);
 }
 
@@ -237,6 +249,68 @@ static void of_events_the_newest_stay(void **state)
     assert_int_equal(history_counters(k->history)[HISTORY_OTHERS_GONE], 5400 - 4096);
 }
 
+/* By number alone they would leave no room for readings, and at last none for the relay. */
+static void others_take_half_of_the_bytes_at_most(void **state)
+{
+    struct kept *k = *state;
+    struct history_status st;
+
+    history_limit(k->history, &(struct history_limits){2 << 20, 365 * DAY});
+    for (int i = 0; i < 6000; i++) {
+        put_other(k, i % 2 == 0 ? "a" : "b", FOGLINE__V1__KIND__KIND_HEALTH, 1500);
+        if (i % 20 == 0)
+            put_block(k, "a", T0 + i * S, 1500);
+        if (i % 10 == 0)
+            commit(k, T0 + i * S);
+    }
+    settle(k, T0 + 6000 * S);
+    history_status(k->history, &st);
+    assert_true(st.bytes <= (2 << 20) * 11 / 10);
+    assert_true(st.others >= 200 && st.others < 1000);
+    assert_true(look(k).n[0] >= 200); /* of 300 blocks */
+}
+
+/* Descriptors stay: when they alone are beyond the limit there is nothing to commit for. */
+static void what_stays_keeps_nobody_busy(void **state)
+{
+    struct kept *k = *state;
+
+    history_limit(k->history, &(struct history_limits){64 << 10, 365 * DAY});
+    for (int i = 0; i < 100; i++)
+        put_other(k, "a", FOGLINE__V1__KIND__KIND_DESCRIPTOR, 2000);
+    for (int i = 0; i < 200; i++)
+        commit(k, T0);
+    assert_int_equal(look(k).n_others, 100);
+    assert_false(history_has_to_go(k->history));
+}
+
+/* In a small map the spool's reserve is much of it, and nothing of the relay fits into that. */
+static void a_small_map_has_room_for_the_relay(void **state)
+{
+    struct kept *k = *state;
+    struct spool *sp;
+
+    close_it(k);
+    tmpdir_deinit(&k->dir);
+    tmpdir_init(&k->dir);
+    snprintf(k->path, sizeof k->path, "%.200s/spool", k->dir.path);
+    snprintf(k->proof, sizeof k->proof, "%.200s/continuity", k->dir.path);
+    k->map_bytes = 8 << 20;
+    open_it(k);
+    sp = archive_spool(k->archive);
+    history_limit(k->history, &(struct history_limits){4 << 20, 365 * DAY});
+    for (int i = 0; i < 4000; i++) {
+        put_other(k, i % 2 == 0 ? "a" : "b", FOGLINE__V1__KIND__KIND_HEALTH, 1900);
+        put_other(k, i % 2 == 0 ? "a" : "b", FOGLINE__V1__KIND__KIND_EVENT, 1900);
+        put_block(k, "a", T0 + i * S, 1900);
+        if (i % 10 == 0)
+            commit(k, T0 + i * S);
+    }
+    settle(k, T0 + 4000 * S);
+    assert_true(spool_room_bytes(sp) >= 1 << 20);
+    assert_int_equal(history_counters(k->history)[HISTORY_NO_ROOM], 0);
+}
+
 /* Limits come after opening: until then nothing may be taken away. */
 static void a_start_takes_nothing_away(void **state)
 {
@@ -270,13 +344,65 @@ static void a_rollback_takes_back_what_was_put_and_what_went(void **state)
     assert_int_equal(look(k).n[0], 11);
 }
 
+/* To take away takes pages: what did not fit as a whole is tried in smaller pieces. */
+static void after_a_full_map_less_goes_at_once(void **state)
+{
+    struct kept *k = *state;
+    uint64_t before;
+
+    for (int i = 0; i < 2000; i++)
+        put_block(k, "a", T0 + i * S, 40);
+    commit(k, T0);
+    history_limit(k->history, &(struct history_limits){8 << 20, 10 * S});
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(history_flush(k->history, T0 + 2000 * S), 0);
+        assert_int_equal(spool_rollback(archive_spool(k->archive)), 0);
+        assert_int_equal(history_reload(k->history), 0);
+    }
+    before = gone(k);
+    commit(k, T0 + 2000 * S);
+    assert_in_range(gone(k) - before, 1, 16);
+    settle(k, T0 + 2000 * S);
+    assert_int_equal(look(k).n[0], 11);
+}
+
+static int open_view(struct kept *k, struct db **ret_db, struct view **ret_v)
+{
+    struct db_options o = {
+        .path = k->path, .tables = tables, .n_tables = FOG_TABLES, .role = "fog", .read_only = true};
+    struct errmsg err = {""};
+
+    assert_int_equal(db_open(ret_db, &o, &err), 0);
+    return view_new(ret_v, *ret_db);
+}
+
+static void the_site_is_that_of_the_fog(void **state)
+{
+    struct kept *k = *state;
+    struct db *db;
+    struct view *v;
+
+    put_block(k, "a", T0, 40);
+    commit(k, T0);
+    k->history = history_free(k->history);
+    assert_int_equal(history_new(&k->history, k->archive, "renamed"), 0);
+    history_limit(k->history, &(struct history_limits){8 << 20, 365 * DAY});
+    put_block(k, "a", T0 + S, 40);
+    commit(k, T0);
+    close_it(k);
+    assert_int_equal(open_view(k, &db, &v), 0);
+    assert_string_equal(view_find_device(v, "a")->site, "renamed");
+    view_free(v);
+    db_close(db);
+    open_it(k);
+}
+
 static void a_forgotten_stream_keeps_its_records_and_its_number(void **state)
 {
     struct kept *k = *state;
     struct spool_stream *s, *next;
     struct db *db;
     struct view *v;
-    struct errmsg err = {""};
     struct id128 epoch;
     uint32_t no;
 
@@ -292,14 +418,7 @@ static void a_forgotten_stream_keeps_its_records_and_its_number(void **state)
     assert_true(next->no > no);
     commit(k, T0);
     close_it(k);
-    assert_int_equal(
-        db_open(
-            &db,
-            &(struct db_options){
-                .path = k->path, .tables = tables, .n_tables = FOG_TABLES, .role = "fog", .read_only = true},
-            &err),
-        0);
-    assert_int_equal(view_new(&v, db), 0);
+    assert_int_equal(open_view(k, &db, &v), 0);
     assert_non_null(view_find_stream(v, no));
     assert_true(id128_equal(&view_find_stream(v, no)->epoch, &epoch));
     view_free(v);
@@ -314,8 +433,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_clock_that_jumps_ahead_clears_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(the_oldest_of_all_devices_makes_room, setup, teardown),
         cmocka_unit_test_setup_teardown(of_events_the_newest_stay, setup, teardown),
+        cmocka_unit_test_setup_teardown(others_take_half_of_the_bytes_at_most, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_stays_keeps_nobody_busy, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_small_map_has_room_for_the_relay, setup, teardown),
         cmocka_unit_test_setup_teardown(a_start_takes_nothing_away, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rollback_takes_back_what_was_put_and_what_went, setup, teardown),
+        cmocka_unit_test_setup_teardown(after_a_full_map_less_goes_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_site_is_that_of_the_fog, setup, teardown),
         cmocka_unit_test_setup_teardown(a_forgotten_stream_keeps_its_records_and_its_number, setup, teardown),
     };
 

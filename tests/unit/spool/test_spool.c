@@ -464,6 +464,33 @@ static void thousands_of_streams_are_found_and_forgotten(void **state)
     helper_dir_remove(dir);
 }
 
+/* Whoever keeps records longer than the spool knows their streams by number. */
+static void no_number_comes_twice(void **state)
+{
+    struct id128 a = id128_random(), b = id128_random(), c = id128_random();
+    char dir[HELPER_PATH_BYTES];
+    struct spool_stream *first, *last, *s;
+    struct spool_options o;
+    struct spool *sp;
+    uint32_t no;
+
+    (void)state;
+    helper_dir_make(dir);
+    o = helper_spool(dir);
+    sp = helper_open(&o);
+    assert_int_equal(spool_stream_make(sp, "dev-2", &a, &first), 0);
+    assert_int_equal(spool_stream_make(sp, "dev-2", &b, &last), 0);
+    no = last->no;
+    assert_int_equal(spool_commit(sp), 0);
+    assert_int_equal(spool_stream_forget(sp, last), 0);
+    assert_int_equal(spool_stream_forget(sp, first), 0); /* now the last one, too, with a lower number */
+    assert_int_equal(spool_commit(sp), 0);
+    assert_int_equal(spool_stream_make(sp, "dev-2", &c, &s), 0);
+    assert_true(s->no > no);
+    spool_close(sp);
+    helper_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +499,7 @@ int main(void)
         cmocka_unit_test(rollback_refills_the_same_objects),
         cmocka_unit_test(seen_rows_merge_and_survive_reopen),
         cmocka_unit_test(stream_in_use_is_not_forgotten),
+        cmocka_unit_test(no_number_comes_twice),
         cmocka_unit_test(quota_refuses_readings_and_lets_ledger_records_in),
         cmocka_unit_test(full_store_goes_on_by_evicting),
         cmocka_unit_test(transaction_too_big_for_the_map_leaves_the_state_before),
