@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void free_model(struct infer_model **m)
 {
@@ -142,28 +143,67 @@ int infer_model_read(struct span bytes, const struct infer_limits *limits, struc
     return r;
 }
 
-static int map_file(const char *path, void **ret_map, size_t *ret_bytes, struct errmsg *err)
+/* All of it, or what there is. 0 or negative errno. */
+static int read_all(int fd, uint8_t *to, size_t bytes, size_t *ret_n)
+{
+    size_t n = 0;
+
+    while (n < bytes) {
+        ssize_t got = read(fd, to + n, bytes - n);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    *ret_n = n;
+    return 0;
+}
+
+/* A copy: who writes over the file of a model that runs would change what was checked, and who shortens it
+ * would take pages away under a kernel. */
+static int copy_file(const char *path, size_t max_bytes, void **ret_map, size_t *ret_bytes,
+                     struct errmsg *err)
 {
     /* Not to hang at a pipe without a writer. */
     owned(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    size_t bytes, n = 0;
     struct stat st;
     void *map;
+    int r;
 
     if (fd < 0 || fstat(fd, &st) != 0) {
         int e = errno;
 
         return errmsg_set(err, -e, "%s: %s", path, strerror(e));
     }
-    if (!S_ISREG(st.st_mode) || st.st_size <= 0 || (uint64_t)st.st_size > SIZE_MAX / 2)
+    if (!S_ISREG(st.st_mode) || st.st_size <= 0)
         return errmsg_set(err, -EINVAL, "%s: this is no model file: it is empty or no file", path);
-    map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if ((uint64_t)st.st_size > max_bytes)
+        return errmsg_set(err, -EMSGSIZE, "%s: the model file has %lld bytes, at most %zu are allowed", path,
+                          (long long)st.st_size, max_bytes);
+    bytes = (size_t)st.st_size;
+    map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED) {
         int e = errno;
 
         return errmsg_set(err, -e, "%s: %s", path, strerror(e));
     }
+    r = read_all(fd, map, bytes, &n);
+    if (r == 0 && n < bytes)
+        r = -EAGAIN;
+    if (r == 0 && mprotect(map, bytes, PROT_READ) != 0)
+        r = -errno;
+    if (r != 0) {
+        munmap(map, bytes);
+        return r == -EAGAIN ? errmsg_set(err, -EINVAL, "%s: it is being written; try again", path)
+                            : errmsg_set(err, r, "%s: %s", path, strerror(-r));
+    }
     *ret_map = map;
-    *ret_bytes = (size_t)st.st_size;
+    *ret_bytes = bytes;
     return 0;
 }
 
@@ -173,7 +213,8 @@ int infer_model_open(const char *path, const struct infer_limits *limits, struct
     struct errmsg why = {{0}};
     size_t bytes = 0;
     void *map = NULL;
-    int r = map_file(path, &map, &bytes, err);
+    size_t max_bytes = limits != NULL && limits->file_bytes > 0 ? limits->file_bytes : MODEL_FILE_MAX_BYTES;
+    int r = copy_file(path, max_bytes, &map, &bytes, err);
 
     if (r != 0)
         return r;

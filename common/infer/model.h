@@ -26,10 +26,11 @@ struct infer_limits {
  * which is named; -ENOMEM. */
 must_check int infer_model_read(struct span bytes, const struct infer_limits *limits,
                                 struct infer_model **ret, struct errmsg *err);
-/* Maps the file read-only and reads it; the message names the path. -errno of open and mmap as well. */
+/* Reads a copy of the file, in memory that nothing writes to: what was checked is what runs, whatever becomes
+ * of the file. The message names the path. -errno of open, read and mmap as well. */
 must_check int infer_model_open(const char *path, const struct infer_limits *limits, struct infer_model **ret,
                                 struct errmsg *err);
-void infer_model_free(struct infer_model *model); /* accepts NULL; unmaps what infer_model_open mapped */
+void infer_model_free(struct infer_model *model); /* accepts NULL; and the copy of infer_model_open */
 
 enum infer_signature {
     INFER_SIGNATURE_GOOD = 0,
