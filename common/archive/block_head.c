@@ -32,11 +32,6 @@ static inline uint64_t varint(struct reader *r)
     return reader_varint(r);
 }
 
-static int64_t zigzag(uint64_t v)
-{
-    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
-}
-
 static bool take_varint(struct block_head *h, uint64_t field, uint64_t v)
 {
     switch (field) {
@@ -53,7 +48,7 @@ static bool take_varint(struct block_head *h, uint64_t field, uint64_t v)
         h->encoding = (uint32_t)v;
         return true;
     case FIELD_TIME_FIRST:
-        h->time_first_ns = zigzag(v);
+        h->time_first_ns = unzigzag64(v);
         return true;
     case FIELD_TIME_SPAN:
         h->time_span_ns = v;

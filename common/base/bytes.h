@@ -83,6 +83,17 @@ uint32_t reader_be32(struct reader *r);
 uint64_t reader_be64(struct reader *r);
 uint64_t reader_varint(struct reader *r);
 
+/* Signed integers near 0 as small unsigned ones, for varints: 0, -1, 1, -2 ... are 0, 1, 2, 3 ... */
+static inline uint64_t zigzag64(int64_t x)
+{
+    return (uint64_t)x << 1 ^ (uint64_t)(x >> 63);
+}
+
+static inline int64_t unzigzag64(uint64_t z)
+{
+    return (int64_t)(z >> 1 ^ (0 - (z & 1)));
+}
+
 static inline void store_be32(uint8_t *p, uint32_t v)
 {
     v = __builtin_bswap32(v);

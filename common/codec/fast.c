@@ -17,16 +17,6 @@ enum {
     FRAME_SLACK_BYTES = 8,
 };
 
-static uint64_t zigzag(int64_t x)
-{
-    return (uint64_t)x << 1 ^ (uint64_t)(x >> 63);
-}
-
-static int64_t unzigzag(uint64_t z)
-{
-    return (int64_t)(z >> 1 ^ (0 - (z & 1)));
-}
-
 /* ---- frames ---- */
 
 /* v: FRAME of them, zeros behind the first k. */
@@ -219,7 +209,7 @@ static void put_entries(struct buf *out, const struct dictionary *d)
 
     buf_varint(out, d->n);
     for (i = 0; i < d->n; i++)
-        buf_varint(out, i == 0 ? zigzag(d->at[0]) : (uint64_t)d->at[i] - (uint64_t)d->at[i - 1]);
+        buf_varint(out, i == 0 ? zigzag64(d->at[0]) : (uint64_t)d->at[i] - (uint64_t)d->at[i - 1]);
 }
 
 static bool get_entries(struct reader *r, struct dictionary *d)
@@ -233,7 +223,7 @@ static bool get_entries(struct reader *r, struct dictionary *d)
     for (i = 0; i < d->n; i++) {
         uint64_t v = reader_varint(r);
 
-        d->at[i] = i == 0 ? unzigzag(v) : (int64_t)((uint64_t)d->at[i - 1] + v);
+        d->at[i] = i == 0 ? unzigzag64(v) : (int64_t)((uint64_t)d->at[i - 1] + v);
         if (r->bad || (i > 0 && d->at[i] <= d->at[i - 1]))
             return false;
     }
@@ -270,7 +260,7 @@ static void put_sequence(struct block_coder *c, unsigned flags, const struct seq
         put_entries(out, q->extra);
     else if (q->rank_change == RANK_ANEW)
         put_entries(out, q->dictionary);
-    buf_varint(out, zigzag((int64_t)((uint64_t)q->base - base_from(start, q))));
+    buf_varint(out, zigzag64((int64_t)((uint64_t)q->base - base_from(start, q))));
     kernels()->zigzag(q->residuals, q->n_residuals, z);
     put_frames(out, z, q->n_residuals);
 }
@@ -314,7 +304,7 @@ static bool get_sequence(struct block_coder *c, struct reader *r, unsigned flags
 {
     if (!get_ranks(c, r, flags, start, q))
         return false;
-    q->base = (int64_t)(base_from(start, q) + (uint64_t)unzigzag(reader_varint(r)));
+    q->base = (int64_t)(base_from(start, q) + (uint64_t)unzigzag64(reader_varint(r)));
     q->n_residuals = sequence_residuals(q->n, q->predictor, q->rank_mode);
     if (!get_frames(r, q->n_residuals, (uint64_t *)q->residuals))
         return false;
@@ -367,7 +357,7 @@ static void put_ulps(struct block_coder *c, const struct column_plan *p, struct 
     uint32_t i;
 
     for (i = 0; i < p->n_cells; i++)
-        z[i] = zigzag(p->ulps[i]);
+        z[i] = zigzag64(p->ulps[i]);
     put_frames(out, z, p->n_cells);
 }
 
@@ -381,7 +371,7 @@ static bool get_ulps(struct block_coder *c, struct reader *r, struct column_plan
     for (i = 0; i < p->n_cells; i++) {
         if (z[i] > 2 * NUMBER_ULPS_MAX)
             return false;
-        p->ulps[i] = (int8_t)unzigzag(z[i]);
+        p->ulps[i] = (int8_t)unzigzag64(z[i]);
     }
     return true;
 }

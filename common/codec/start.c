@@ -7,16 +7,6 @@
 
 enum { START_VERSION = 1, START_MAX_BYTES = 1000 };
 
-static uint64_t zigzag(int64_t x)
-{
-    return (uint64_t)x << 1 ^ (uint64_t)(x >> 63);
-}
-
-static int64_t unzigzag(uint64_t z)
-{
-    return (int64_t)(z >> 1 ^ (0 - (z & 1)));
-}
-
 /* ---- reading ---- */
 
 static int read_dictionary(struct reader *r, struct sequence_start *s)
@@ -37,7 +27,7 @@ static int read_dictionary(struct reader *r, struct sequence_start *s)
     for (i = 0; i < n; i++) {
         uint64_t v = reader_varint(r);
 
-        s->dictionary->at[i] = i == 0 ? unzigzag(v) : (int64_t)((uint64_t)s->dictionary->at[i - 1] + v);
+        s->dictionary->at[i] = i == 0 ? unzigzag64(v) : (int64_t)((uint64_t)s->dictionary->at[i - 1] + v);
         if (r->bad || (i > 0 && s->dictionary->at[i] <= s->dictionary->at[i - 1]))
             return -EINVAL;
     }
@@ -100,7 +90,7 @@ static int read_start(struct span bytes, enum column_type type, struct column_st
     q->rank_mode = how >> 4;
     q->level = reader_u8(&r);
     q->base_level = reader_u8(&r);
-    q->center = unzigzag(reader_varint(&r));
+    q->center = unzigzag64(reader_varint(&r));
     if (r.bad || q->predictor >= PREDICTORS || q->rank_mode >= RANK_MODES || q->level > LEVEL_MAX ||
         q->base_level > LEVEL_MAX)
         return -EINVAL;
@@ -250,12 +240,12 @@ static void write_sequence(struct block_coder *c, const struct sequence *q, int6
     buf_u8(out, (uint8_t)(q->predictor | q->rank_mode << 4));
     buf_u8(out, level_around(q->residuals, q->n_residuals, 0));
     buf_u8(out, level_around(c->integers, q->n, center));
-    buf_varint(out, zigzag(center));
+    buf_varint(out, zigzag64(center));
     if (q->rank_mode == RANK_NONE)
         return;
     buf_varint(out, q->dictionary->n);
     for (i = 0; i < q->dictionary->n; i++)
-        buf_varint(out, i == 0 ? zigzag(q->dictionary->at[0])
+        buf_varint(out, i == 0 ? zigzag64(q->dictionary->at[0])
                                : (uint64_t)q->dictionary->at[i] - (uint64_t)q->dictionary->at[i - 1]);
 }
 

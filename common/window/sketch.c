@@ -175,7 +175,7 @@ void sketch_put(const struct sketch *s, struct buf *out)
     buf_u8(out, s->joined);
     put_double(out, s->min);
     put_double(out, s->max);
-    buf_varint(out, (uint64_t)s->key[0] << 1 ^ (uint64_t)(s->key[0] >> 63));
+    buf_varint(out, zigzag64(s->key[0]));
     for (i = 0; i < s->n_buckets; i++) {
         if (i > 0)
             buf_varint(out, (uint64_t)s->key[i] - (uint64_t)s->key[i - 1] - 1);
@@ -213,7 +213,7 @@ int sketch_get(struct reader *r, struct sketch *ret_s)
     for (i = 0; i < s.n_buckets; i++) {
         v = reader_varint(r);
         if (i == 0)
-            s.key[0] = (int64_t)(v >> 1 ^ (0 - (v & 1)));
+            s.key[0] = unzigzag64(v);
         else if (v >= (uint64_t)INT64_MAX - (uint64_t)s.key[i - 1])
             return -EINVAL;
         else
