@@ -40,12 +40,14 @@ static uint8_t *put_frame(const struct kernels *kernel, uint8_t *at, const uint6
     *at++ = (uint8_t)patches;
     *at++ = (uint8_t)(top - width);
     at = put_bits(kernel, at, z, k, width);
-    for (i = 0; i < k; i++)
-        if (z[i] >> width != 0) {
-            upper[n++] = z[i] >> width;
-            *at++ = (uint8_t)i;
-        }
-    return put_bits(kernel, at, upper, n, top - width);
+    /* Without branches: which are patched is as hard to foresee as the noise. What is written behind the last
+     * patch is a zero, and a byte that the next part covers. */
+    for (i = 0; i < k; i++) {
+        upper[n] = z[i] >> width;
+        at[n] = (uint8_t)i;
+        n += upper[n] != 0;
+    }
+    return put_bits(kernel, at + n, upper, n, top - width);
 }
 
 /* How many of the last ones are zero: whole frames of them are one byte together. */
@@ -306,10 +308,8 @@ static bool get_sequence(struct block_coder *c, struct reader *r, unsigned flags
         return false;
     q->base = (int64_t)(base_from(start, q) + (uint64_t)unzigzag64(reader_varint(r)));
     q->n_residuals = sequence_residuals(q->n, q->predictor, q->rank_mode);
-    if (!get_frames(r, q->n_residuals, (uint64_t *)q->residuals))
-        return false;
-    kernels()->unzigzag((uint64_t *)q->residuals, q->n_residuals, q->residuals);
-    return true;
+    q->is_zigzag = true;
+    return get_frames(r, q->n_residuals, (uint64_t *)q->residuals);
 }
 
 /* ---- columns ---- */

@@ -25,6 +25,8 @@ struct kernels {
     void (*residuals_last)(const int64_t *x, size_t n, int64_t *residuals);
     void (*residuals_constant)(const int64_t *x, size_t n, int64_t base, int64_t *residuals);
     void (*restore_last)(const int64_t *residuals, size_t n, int64_t base, int64_t *x);
+    /* restore_last of what unzigzag makes of these, in one pass. */
+    void (*restore_last_zigzag)(const uint64_t *zigzags, size_t n, int64_t base, int64_t *x);
     void (*restore_constant)(const int64_t *residuals, size_t n, int64_t base, int64_t *x);
     /* 0, -1, 1, -2 ... as 0, 1, 2, 3 ...; in place is allowed. */
     void (*zigzag)(const int64_t *signed_ones, size_t n, uint64_t *unsigned_ones);

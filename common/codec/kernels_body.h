@@ -71,17 +71,20 @@ static void decimal_join(const int64_t *restrict integers, size_t n, double powe
     uint64_t large = 0;
     size_t i;
 
-    for (i = 0; i < n; i++)
-        large |= ((uint64_t)integers[i] + (uint64_t)DECIMAL_INTEGER_MAX) >> 52;
-    if (large == 0 && power == 1)
-        for (i = 0; i < n; i++)
+    /* What (double)integers[i] is, without the conversion that older vector units lack; where one of them is
+     * too large for that all are computed again. */
+    if (power == 1)
+        for (i = 0; i < n; i++) {
+            large |= ((uint64_t)integers[i] + (uint64_t)DECIMAL_INTEGER_MAX) >> 52;
             values[i] = kernel_double((uint64_t)integers[i] + kernel_bits(MAGIC)) - MAGIC;
-    else if (large == 0)
-        /* What (double)integers[i] is, without the conversion that older vector units lack. */
-        for (i = 0; i < n; i++)
+        }
+    else
+        for (i = 0; i < n; i++) {
+            large |= ((uint64_t)integers[i] + (uint64_t)DECIMAL_INTEGER_MAX) >> 52;
             values[i] =
                 quotient(kernel_double((uint64_t)integers[i] + kernel_bits(MAGIC)) - MAGIC, power, inverse);
-    else
+        }
+    if (large != 0)
         for (i = 0; i < n; i++)
             values[i] = (double)integers[i] / power;
 }
@@ -109,6 +112,17 @@ static void restore_last(const int64_t *restrict residuals, size_t n, int64_t ba
 
     for (i = 0; i < n; i++) {
         sum += (uint64_t)residuals[i];
+        x[i] = (int64_t)sum;
+    }
+}
+
+static void restore_last_zigzag(const uint64_t *restrict zigzags, size_t n, int64_t base, int64_t *restrict x)
+{
+    uint64_t sum = (uint64_t)base;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        sum += zigzags[i] >> 1 ^ (0 - (zigzags[i] & 1));
         x[i] = (int64_t)sum;
     }
 }
@@ -150,22 +164,25 @@ static bool spread(const int64_t *restrict x, size_t n, int64_t base, uint64_t *
     uint64_t last = 0, constant = 0, line = 0, any = 0;
     size_t i;
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < n && i < 2; i++) {
         uint64_t size = size_of((uint64_t)x[i] - (uint64_t)base);
 
         constant += size;
         any |= size;
     }
-    if (any >> 48 != 0)
-        return false;
     if (n > 1)
         last = size_of((uint64_t)x[1] - (uint64_t)x[0]);
     for (i = 2; i < n; i++) {
-        uint64_t step = (uint64_t)x[i] - (uint64_t)x[i - 1], before = (uint64_t)x[i - 1] - (uint64_t)x[i - 2];
+        uint64_t size = size_of((uint64_t)x[i] - (uint64_t)base), step = (uint64_t)x[i] - (uint64_t)x[i - 1],
+                 before = (uint64_t)x[i - 1] - (uint64_t)x[i - 2];
 
+        constant += size;
+        any |= size;
         last += size_of(step);
         line += size_of(step - before);
     }
+    if (any >> 48 != 0)
+        return false;
     *ret_last = last;
     *ret_constant = constant;
     *ret_line = line;
@@ -297,6 +314,7 @@ static void unpack(const uint8_t *restrict in, unsigned width, uint64_t *restric
     {                                                                                                        \
         .name = label, .decimal_split = decimal_split, .decimal_join = decimal_join,                         \
         .residuals_last = residuals_last, .residuals_constant = residuals_constant,                          \
-        .restore_last = restore_last, .restore_constant = restore_constant, .zigzag = zigzag,                \
-        .unzigzag = unzigzag, .spread = spread, .frame_width = frame_width, .pack = pack, .unpack = unpack   \
+        .restore_last = restore_last, .restore_last_zigzag = restore_last_zigzag,                            \
+        .restore_constant = restore_constant, .zigzag = zigzag, .unzigzag = unzigzag, .spread = spread,      \
+        .frame_width = frame_width, .pack = pack, .unpack = unpack                                           \
     }

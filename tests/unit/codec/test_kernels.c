@@ -189,6 +189,7 @@ static void residuals_are_differences_and_restoring_undoes_them(void **state)
 {
     struct rng rng = {5};
     int64_t x[N + 1], r[N], back[N];
+    uint64_t z[N];
     int round;
 
     (void)state;
@@ -202,6 +203,10 @@ static void residuals_are_differences_and_restoring_undoes_them(void **state)
             for (i = 0; i < n; i++)
                 assert_true(r[i] == (int64_t)((uint64_t)x[i + 1] - (uint64_t)x[i]));
             all[a]->restore_last(r, n, x[0], back);
+            assert_memory_equal(back, x + 1, n * sizeof *x);
+            all[a]->zigzag(r, n, z);
+            memset(back, 0xee, sizeof back);
+            all[a]->restore_last_zigzag(z, n, x[0], back);
             assert_memory_equal(back, x + 1, n * sizeof *x);
             all[a]->residuals_constant(x, n, base, r);
             for (i = 0; i < n; i++)
