@@ -287,7 +287,7 @@ static bool rank_as_started(struct sequence_work *w, const struct sequence_start
                             const int64_t *values, size_t n, struct sequence *s,
                             const struct rank_map **ret_map)
 {
-    if (!rank_missing(start->map, values, n, &w->extra, &w->scratch) || 2 * w->extra.n > n + 2)
+    if (!rank_missing(start->map, values, n, w->ranks, &w->extra, &w->scratch) || 2 * w->extra.n > n + 2)
         return false;
     s->rank_mode = start->rank_mode;
     s->dictionary = start->dictionary;
@@ -352,7 +352,8 @@ void sequence_split(struct sequence_work *w, const struct sequence_start *start,
         const int64_t *of = s.rank_mode == RANK_DIFFERENCES ? w->differences : x;
 
         run.n = s.rank_mode == RANK_DIFFERENCES ? n - 1 : n;
-        for (i = 0; i < run.n; i++)
+        /* Those of the start were found while looking whether it lacks one. */
+        for (i = 0; s.rank_change != RANK_AS_STARTED && i < run.n; i++)
             w->ranks[i] = rank_find(map, of[i]);
         run.y = w->ranks;
     }
