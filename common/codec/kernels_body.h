@@ -11,6 +11,8 @@
 #define MAGIC 0x1.8p52
 #define DECIMAL_INTEGER_MAX (INT64_C(1) << 51)
 
+typedef uint64_t lanes __attribute__((vector_size(32)));
+
 static inline uint64_t kernel_bits(double v)
 {
     uint64_t bits;
@@ -119,14 +121,28 @@ static void restore_last(const int64_t *restrict residuals, size_t n, int64_t ba
     }
 }
 
+/* Sums of four at a time: only their last one is waited for. */
 static void restore_last_zigzag(const uint64_t *restrict zigzags, size_t n, int64_t base, int64_t *restrict x)
 {
-    uint64_t sum = (uint64_t)base;
-    size_t i;
+    uint64_t first = (uint64_t)base;
+    const lanes zero = {0};
+    lanes before = {first, first, first, first};
+    size_t i = 0;
 
-    for (i = 0; i < n; i++) {
-        sum += zigzags[i] >> 1 ^ (0 - (zigzags[i] & 1));
-        x[i] = (int64_t)sum;
+    for (; i + 4 <= n; i += 4) {
+        lanes v, sums;
+
+        memcpy(&v, zigzags + i, sizeof v);
+        sums = v >> 1 ^ (zero - (v & 1));
+        sums += __builtin_shufflevector(sums, zero, 4, 0, 4, 2);
+        sums += __builtin_shufflevector(sums, zero, 4, 4, 1, 1);
+        v = sums + before;
+        memcpy(x + i, &v, sizeof v);
+        before += __builtin_shufflevector(sums, sums, 3, 3, 3, 3);
+    }
+    for (first = before[0]; i < n; i++) {
+        first += zigzags[i] >> 1 ^ (0 - (zigzags[i] & 1));
+        x[i] = (int64_t)first;
     }
 }
 
@@ -191,8 +207,6 @@ static bool spread(const int64_t *restrict x, size_t n, int64_t base, uint64_t *
     *ret_line = line;
     return true;
 }
-
-typedef uint64_t lanes __attribute__((vector_size(32)));
 
 /* Which of the lengths are above `width`: bit i for the i-th. */
 static inline uint32_t longer(const int8_t lengths[FRAME], int8_t width)
