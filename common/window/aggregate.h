@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { AGGREGATE_BYTES_MAX = 64 + 3 * EXACT_SUM_BYTES_MAX + SKETCH_BYTES_MAX }; /* of aggregate_put */
+
 struct aggregate_point {
     int64_t time_ns;
     double value;
@@ -48,5 +50,12 @@ double aggregate_rate_per_s(const struct aggregate *a);
  * nothing known, or disordered. A window that takes no time: the last value. */
 double aggregate_time_weighted_mean(const struct aggregate *a, int64_t from_ns, int64_t to_ns,
                                     const struct aggregate_point *before);
+
+/* Bytes that aggregate_get makes the same aggregate of, so that parts can be joined elsewhere. A sketch that
+ * is not of all samples is left out. The buffer's sticky error tells of failure. */
+void aggregate_put(const struct aggregate *a, struct buf *out);
+/* sketch: where quantiles go; its aggregate borrows it, and has none when the bytes hold none or it is NULL.
+ * 0, or -EINVAL: bytes that aggregate_put never makes; nothing is changed then. */
+must_check int aggregate_get(struct reader *r, struct sketch *sketch, struct aggregate *ret_a);
 
 #endif

@@ -1,5 +1,7 @@
 #include "window/sketch.h"
 
+#include "window/double_bytes.h"
+
 #include <errno.h>
 #include <float.h>
 #include <math.h>
@@ -157,14 +159,6 @@ double sketch_error(const struct sketch *s)
     return places >= 0 ? ldexp(1, -places - 1) : INFINITY; /* below 0 a bucket is several octaves */
 }
 
-static void put_double(struct buf *out, double x)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &x, sizeof bits);
-    buf_le64(out, bits);
-}
-
 void sketch_put(const struct sketch *s, struct buf *out)
 {
     uint32_t i;
@@ -181,15 +175,6 @@ void sketch_put(const struct sketch *s, struct buf *out)
             buf_varint(out, (uint64_t)s->key[i] - (uint64_t)s->key[i - 1] - 1);
         buf_varint(out, s->n[i]);
     }
-}
-
-static double reader_double(struct reader *r)
-{
-    uint64_t bits = reader_le64(r);
-    double x;
-
-    memcpy(&x, &bits, sizeof x);
-    return x;
 }
 
 int sketch_get(struct reader *r, struct sketch *ret_s)

@@ -1,0 +1,24 @@
+/* double_bytes.h - doubles as the 8 bytes of their bits, little-endian. Inside common/window only. */
+#ifndef FOGLINE_WINDOW_DOUBLE_BYTES_H
+#define FOGLINE_WINDOW_DOUBLE_BYTES_H
+
+#include "base/bytes.h"
+
+static inline void put_double(struct buf *out, double x)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    buf_le64(out, bits);
+}
+
+static inline double reader_double(struct reader *r)
+{
+    uint64_t bits = reader_le64(r);
+    double x;
+
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+#endif
