@@ -22,8 +22,8 @@ void aggregate_add(struct aggregate *a, int64_t time_ns, double value)
         a->first = a->last = p;
         return;
     }
-    a->min = value < a->min ? value : a->min;
-    a->max = value > a->max ? value : a->max;
+    a->min = double_below(value, a->min) ? value : a->min;
+    a->max = double_below(a->max, value) ? value : a->max;
     if (time_ns >= a->last.time_ns) {
         exact_sum_add_product(&a->integral, a->last.value, time_ns - a->last.time_ns);
         a->last = p;
@@ -52,8 +52,8 @@ void aggregate_join(struct aggregate *a, const struct aggregate *later)
     } else {
         bool follows = later->first.time_ns >= a->last.time_ns;
 
-        a->min = later->min < a->min ? later->min : a->min;
-        a->max = later->max > a->max ? later->max : a->max;
+        a->min = double_below(later->min, a->min) ? later->min : a->min;
+        a->max = double_below(a->max, later->max) ? later->max : a->max;
         if (follows)
             exact_sum_add_product(&a->integral, a->last.value, later->first.time_ns - a->last.time_ns);
         a->is_disordered |= later->is_disordered || !follows;
@@ -166,7 +166,7 @@ static bool time_ok(int64_t time_ns)
 /* min and max bound what the ends say; NaN compares with nothing. */
 static bool value_ok(const struct aggregate *a, double x)
 {
-    return x >= a->min && x <= a->max;
+    return x >= a->min && x <= a->max && !double_below(x, a->min) && !double_below(a->max, x);
 }
 
 static int get_ends(struct reader *r, struct aggregate *a)

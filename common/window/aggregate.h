@@ -24,8 +24,8 @@ struct aggregate_point {
 
 /* Zero-initialised is of nothing. */
 struct aggregate {
-    uint64_t count; /* numbers; NaN are passed over */
-    double min, max;
+    uint64_t count;                          /* numbers; NaN are passed over */
+    double min, max;                         /* -0 is below 0 */
     struct aggregate_point first, last;      /* equal times: the one read first, the one read last */
     struct exact_sum sum, squares, integral; /* of value x seconds / 1e9 from the first to the last sample */
     bool is_disordered;                      /* the integral is unknown */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 
 enum { MANTISSA_BITS = 52, JOINED_MAX = 62 };
 
@@ -95,6 +96,11 @@ static void count_in(struct sketch *s, int64_t key, uint64_t n)
     s->n_buckets++;
     while (s->n_buckets > SKETCH_BUCKETS_MAX)
         join(s);
+}
+
+static bool is_minus_zero(double x)
+{
+    return x == 0 && signbit(x);
 }
 
 static void widen(struct sketch *s, double min, double max, uint64_t count)
@@ -193,7 +199,7 @@ int sketch_get(struct reader *r, struct sketch *ret_s)
     s.joined = reader_u8(r);
     s.min = reader_double(r);
     s.max = reader_double(r);
-    if (s.joined > JOINED_MAX || !(s.min <= s.max))
+    if (s.joined > JOINED_MAX || !(s.min <= s.max) || is_minus_zero(s.min) || is_minus_zero(s.max))
         return -EINVAL;
     for (i = 0; i < s.n_buckets; i++) {
         v = reader_varint(r);

@@ -188,6 +188,45 @@ static void what_is_no_number_has_no_spread(void **state)
     assert_true(aggregate_mean(&large) == 0 && aggregate_stddev(&large) == INFINITY);
 }
 
+/* -0 == 0, but their bits differ: which of them is the least does not depend on which came first. */
+static void zeros_of_either_sign_are_told_in_any_order(void **state)
+{
+    struct aggregate up = {.count = 0}, down = {.count = 0}, zero = {.count = 0}, minus = {.count = 0},
+                     joined;
+
+    (void)state;
+    aggregate_add(&zero, 0, 0.0);
+    aggregate_add(&minus, 0, -0.0);
+    aggregate_add(&up, 0, -0.0);
+    aggregate_add(&up, 0, 0.0);
+    aggregate_add(&down, 0, 0.0);
+    aggregate_add(&down, 0, -0.0);
+    assert_true(signbit(up.min) && !signbit(up.max));
+    assert_true(signbit(down.min) && !signbit(down.max));
+    joined = zero;
+    aggregate_join(&joined, &minus);
+    assert_true(signbit(joined.min) && !signbit(joined.max));
+    joined = minus;
+    aggregate_join(&joined, &zero);
+    assert_true(signbit(joined.min) && !signbit(joined.max));
+}
+
+/* An end that lies outside of min and max by its sign alone is nothing aggregate_put makes. */
+static void a_zero_below_the_least_is_refused(void **state)
+{
+    struct aggregate a = {.count = 0}, got;
+    struct buf bytes = {0};
+    struct reader r;
+
+    (void)state;
+    aggregate_add(&a, 0, 0.0);
+    a.first.value = -0.0;
+    aggregate_put(&a, &bytes);
+    r = reader_of(span_of(bytes.data, bytes.len));
+    assert_int_equal(aggregate_get(&r, NULL, &got), -EINVAL);
+    buf_deinit(&bytes);
+}
+
 /* Each part goes through bytes before it is joined, as between two machines. */
 static void parts_that_travelled_join_to_the_bits_of_the_whole(void **state)
 {
@@ -274,6 +313,8 @@ int main(void)
         cmocka_unit_test(readings_far_from_zero_keep_their_spread),
         cmocka_unit_test(of_nothing_and_of_one),
         cmocka_unit_test(what_is_no_number_has_no_spread),
+        cmocka_unit_test(zeros_of_either_sign_are_told_in_any_order),
+        cmocka_unit_test(a_zero_below_the_least_is_refused),
         cmocka_unit_test(parts_that_travelled_join_to_the_bits_of_the_whole),
         cmocka_unit_test(damaged_bytes_are_refused_or_whole),
     };
