@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <math.h>
 
-enum { IS_DISORDERED = 1, HAS_SKETCH = 2, TIME_BITS = 62 };
+enum { IS_DISORDERED = 1, HAS_SKETCH = 2, IS_BRIEF = 4, TIME_BITS = 62 };
 
 void aggregate_add(struct aggregate *a, int64_t time_ns, double value)
 {
@@ -14,7 +14,8 @@ void aggregate_add(struct aggregate *a, int64_t time_ns, double value)
     if (isnan(value))
         return;
     exact_sum_add(&a->sum, value);
-    exact_sum_add_square(&a->squares, value);
+    if (!a->is_brief)
+        exact_sum_add_square(&a->squares, value);
     if (a->sketch != NULL)
         sketch_add(a->sketch, value);
     if (a->count++ == 0) {
@@ -25,7 +26,8 @@ void aggregate_add(struct aggregate *a, int64_t time_ns, double value)
     a->min = double_below(value, a->min) ? value : a->min;
     a->max = double_below(a->max, value) ? value : a->max;
     if (time_ns >= a->last.time_ns) {
-        exact_sum_add_product(&a->integral, a->last.value, time_ns - a->last.time_ns);
+        if (!a->is_brief)
+            exact_sum_add_product(&a->integral, a->last.value, time_ns - a->last.time_ns);
         a->last = p;
         return;
     }
@@ -39,8 +41,11 @@ void aggregate_join(struct aggregate *a, const struct aggregate *later)
     if (later->count == 0)
         return;
     exact_sum_merge(&a->sum, &later->sum);
-    exact_sum_merge(&a->squares, &later->squares);
-    exact_sum_merge(&a->integral, &later->integral);
+    a->is_brief |= later->is_brief;
+    if (!a->is_brief) {
+        exact_sum_merge(&a->squares, &later->squares);
+        exact_sum_merge(&a->integral, &later->integral);
+    }
     if (a->sketch != NULL && later->sketch != NULL)
         sketch_merge(a->sketch, later->sketch);
     if (a->count == 0) {
@@ -54,7 +59,7 @@ void aggregate_join(struct aggregate *a, const struct aggregate *later)
 
         a->min = double_below(later->min, a->min) ? later->min : a->min;
         a->max = double_below(a->max, later->max) ? later->max : a->max;
-        if (follows)
+        if (follows && !a->is_brief)
             exact_sum_add_product(&a->integral, a->last.value, later->first.time_ns - a->last.time_ns);
         a->is_disordered |= later->is_disordered || !follows;
         if (later->first.time_ns < a->first.time_ns)
@@ -100,6 +105,8 @@ double aggregate_stddev(const struct aggregate *a)
 {
     double spread;
 
+    if (a->is_brief)
+        return NAN;
     if (a->count < 2)
         return a->count == 0 ? NAN : 0;
     if (!isfinite(a->min) || !isfinite(a->max))
@@ -124,7 +131,7 @@ double aggregate_time_weighted_mean(const struct aggregate *a, int64_t from_ns, 
     const struct aggregate_point *last = a->count > 0 ? &a->last : before;
     int64_t known_from_ns = before != NULL ? from_ns : a->first.time_ns;
 
-    if (last == NULL || a->is_disordered)
+    if (last == NULL || a->is_disordered || a->is_brief)
         return NAN;
     if (a->count == 0)
         return before->value;
@@ -143,7 +150,8 @@ void aggregate_put(const struct aggregate *a, struct buf *out)
     buf_varint(out, a->count);
     if (a->count == 0)
         return;
-    buf_u8(out, (uint8_t)((a->is_disordered ? IS_DISORDERED : 0) | (has_sketch ? HAS_SKETCH : 0)));
+    buf_u8(out, (uint8_t)((a->is_disordered ? IS_DISORDERED : 0) | (has_sketch ? HAS_SKETCH : 0) |
+                          (a->is_brief ? IS_BRIEF : 0)));
     put_double(out, a->min);
     put_double(out, a->max);
     buf_varint(out, zigzag64(a->first.time_ns));
@@ -151,8 +159,9 @@ void aggregate_put(const struct aggregate *a, struct buf *out)
     buf_varint(out, (uint64_t)a->last.time_ns - (uint64_t)a->first.time_ns);
     put_double(out, a->last.value);
     exact_sum_put(&a->sum, out);
-    exact_sum_put(&a->squares, out);
-    if (!a->is_disordered)
+    if (!a->is_brief)
+        exact_sum_put(&a->squares, out);
+    if (!a->is_brief && !a->is_disordered)
         exact_sum_put(&a->integral, out);
     if (has_sketch)
         sketch_put(a->sketch, out);
@@ -205,12 +214,13 @@ int aggregate_get(struct reader *r, struct sketch *sketch, struct aggregate *ret
     }
     flags = reader_u8(r);
     a.is_disordered = (flags & IS_DISORDERED) != 0;
-    e = flags > (IS_DISORDERED | HAS_SKETCH) ? -EINVAL : get_ends(r, &a);
+    a.is_brief = (flags & IS_BRIEF) != 0;
+    e = flags > (IS_DISORDERED | HAS_SKETCH | IS_BRIEF) ? -EINVAL : get_ends(r, &a);
     if (e == 0)
         e = exact_sum_get(r, &a.sum);
-    if (e == 0)
+    if (e == 0 && !a.is_brief)
         e = exact_sum_get(r, &a.squares);
-    if (e == 0 && !a.is_disordered)
+    if (e == 0 && !a.is_brief && !a.is_disordered)
         e = exact_sum_get(r, &a.integral);
     if (e == 0 && (flags & HAS_SKETCH) != 0)
         e = sketch_get(r, &s);
