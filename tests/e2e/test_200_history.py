@@ -3,6 +3,7 @@ by age and room, the oldest first."""
 import csv
 import json
 import os
+import statistics
 
 from system import FIRST_S, replay, until
 
@@ -52,6 +53,25 @@ def test_a_fog_answers_as_the_cloud_does(make_system):
     s.start("fog-a")
     events = [json.loads(line)["record"].get("event") for line in s.ctl("fog-a", "events", "--json").stdout.splitlines()]
     assert "start" in events
+
+
+def test_statistics_by_name(make_system):
+    s = one_device(make_system)
+    s.start()
+    s.wait_settled()
+    question = ["query", "s/dev-1/flow", "--stats", "count,p99,stddev,first,last,time_avg,p_error"]
+    for node in ("fog-a", "cloud"):
+        row = json.loads(s.ctl(node, *question, "--json").stdout)
+        row = row[0] if isinstance(row, list) else row
+        values = [20 + i % 11 for i in range(ROWS)]
+        assert list(row)[3:10] == question[3].split(",")
+        assert (row["count"], row["first"], row["last"]) == (ROWS, values[0], values[-1])
+        assert abs(row["stddev"] - statistics.stdev(values)) < 1e-9
+        assert abs(row["time_avg"] - statistics.mean(values[:-1])) < 1e-9
+        assert abs(row["p99"] - 30) <= 30 * row["p_error"] <= 30 / 1000
+        assert s.ctl(node, *question).stdout.split()[3:10] == question[3].split(",")
+        wrong = s.ctl(node, "query", "--stats", "count,p95", check=False)
+        assert wrong.returncode == 2 and "`p95` is none of count, min, max" in wrong.stderr
 
 
 def test_without_a_cloud_the_site_still_knows(make_system):
