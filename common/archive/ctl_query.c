@@ -291,7 +291,7 @@ int verb_query(struct ctl *ctl)
     const char *bucket = ctl_option(ctl, "bucket");
     struct stats stats = {.n = 0};
     struct errmsg err = {""};
-    int code = ctl_pattern(ctl, &q.pattern);
+    int code = ctl_pattern(ctl, &q.pattern), r;
 
     if (code == CTL_OK && ctl->n_args > 0) {
         q.pattern = ctl->args[0];
@@ -313,8 +313,10 @@ int verb_query(struct ctl *ctl)
     reading_matches(&rd, q.pattern);
     if (!stats.asked && bucket == NULL && ctl_option(ctl, "by") == NULL && ctl_option(ctl, "from") == NULL &&
         ctl_option(ctl, "to") == NULL)
-        code = last_values(ctl, &rd, q.pattern);
-    else
-        code = aggregates(ctl, &rd, &q, &stats);
+        return reading_verdict(ctl, &rd, last_values(ctl, &rd, q.pattern));
+    code = aggregates(ctl, &rd, &q, &stats);
+    r = reading_begins(&rd, q.pattern, q.range.from_ns);
+    if (r < 0 && code == CTL_OK)
+        code = reading_failed(ctl, r);
     return reading_verdict(ctl, &rd, code);
 }
