@@ -140,7 +140,7 @@ static uint64_t in_history(struct site *k, double *ret_max)
     assert_int_equal(query_run(v, &o, &q), 0);
     n = q.n == 0 ? 0 : q.at[0].count;
     if (ret_max != NULL && q.n > 0)
-        *ret_max = q.at[0].max;
+        *ret_max = q.at[0].stat[QUERY_MAX];
     query_result_deinit(&q);
     view_free(v);
     return n;
