@@ -92,6 +92,8 @@ struct io_group {
     unsigned source;
     /* Left out since the last block was closed, and the read position behind it when no row came after it. */
     struct keep_counts pending;
+    bool has_position; /* of the last row in the pack */
+    struct source_position position;
     bool pending_has_position, is_pending_taken; /* taken: by the commit under way */
     struct source_position pending_position;
     uint64_t taken_before; /* records evicted and archives changed when its descriptor was written */

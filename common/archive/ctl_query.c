@@ -313,8 +313,8 @@ int verb_query(struct ctl *ctl)
     reading_matches(&rd, q.pattern);
     if (!stats.asked && bucket == NULL && ctl_option(ctl, "by") == NULL && ctl_option(ctl, "from") == NULL &&
         ctl_option(ctl, "to") == NULL)
-        code = last_values(ctl, &rd, q.pattern);
-    else
-        code = aggregates(ctl, &rd, &q, &stats);
+        return reading_verdict(ctl, &rd, last_values(ctl, &rd, q.pattern));
+    code = aggregates(ctl, &rd, &q, &stats);
+    code = reading_begins(&rd, q.pattern, q.range.from_ns, code);
     return reading_verdict(ctl, &rd, code);
 }
