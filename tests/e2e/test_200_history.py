@@ -132,3 +132,20 @@ def test_no_history_is_kept_when_none_is_wanted(make_system):
     s.wait_settled()
     assert history(s)["blocks"] == 0 and history(s)["max_bytes"] == 0
     assert len(exported(s, "cloud")) == 2 * ROWS + 1
+
+
+def test_a_tail_shows_what_has_the_channels_of_a_pattern_while_it_passes(make_system):
+    s = one_device(make_system, rows=40000, speed=2000)
+    s.start()
+    until("the descriptor has gone up and away", lambda: s.counter("fog-a", "outbox.records_settled") > 5)
+
+    def tail(*args):
+        p = s.ctl("fog-a", "tail", *args, "--kind", "block", "--limit", "2", "--for", "6", "--json")
+        return [json.loads(line) for line in p.stdout.splitlines()]
+
+    shown = tail("s/dev-1/flow")
+    assert len(shown) == 2 and all(b["columns"][-2:] == ["pressure", "flow"] for b in shown), shown
+    assert all(b["rows"] for b in shown), "the names are of the history: the record of the descriptor is settled"
+    assert len(tail("*/dev-*/{flow,noise}")) == 2
+    assert tail("s/dev-1/noise") == [] and tail("other") == []
+    assert s.ctl("fog-a", "tail", "s/{dev", check=False).returncode == 2
