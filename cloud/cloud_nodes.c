@@ -88,8 +88,13 @@ void cloud_nodes_tick(struct cloud *c)
 
     if (nodes_watch_changed(&c->nodes_watch, c->d->paths.nodes_doc, NULL) && load_nodes(c, &err) < 0)
         log_error("nodes_refused", "msg=%s", log_quote(err.text)); /* the list in force stays */
-    if (nodes_watch_changed(&c->commands_watch, c->d->paths.commands, NULL))
+    if (nodes_watch_changed(&c->commands_watch, c->d->paths.commands, NULL)) {
+        size_t before = c->commands.n;
+
         load_commands(c);
+        if (c->commands.n > before)
+            inbox_documents_changed(upper_port_inbox(c->port));
+    }
     write_refused(c);
 }
 

@@ -11,6 +11,18 @@ static const struct cmd_option init_options[] = {
     {NULL},
 };
 
+static const struct cmd_option ask_options[] = {
+    {"select", 's', "PATTERN", "SITE/DEVICE/CHANNEL with *, **, {a,b}; fewer parts: all below"},
+    {"from", 'f', "TIME", "from this time on: 2026-11-20T22:30:00Z, @SECONDS, -2h, now"},
+    {"to", 't', "TIME", "before this time"},
+    {"bucket", 'b', "WIDTH", "one line per 1s, 5m, 1h, 1d ..."},
+    {"by", 0, "NAMES", "site,device,channel: what to keep apart; all: nothing"},
+    {"stats", 0, "NAMES", "statistics to show instead of count,min,max,avg,sum"},
+    {"bad", 0, NULL, "count values of bad quality too"},
+    {"wait", 'w', "SECONDS", "answers that come later are not waited for (15)"},
+    {NULL},
+};
+
 static const struct cmd_option drill_options[] = {
     {"from", 'f', "TIME", "from this time on: 2026-11-20T22:30:00Z, @SECONDS, -2h"},
     {"to", 't', "TIME", "before this time; without it: to the end"},
@@ -34,6 +46,16 @@ static const struct cmd cloud_verbs[] = {
      "Signed with operator.key, sealed to the node, carried out at most once. The reply shows in "
      "`cloudctl events NODE`.",
      NULL, verb_command},
+    {"ask", "[PATTERN]", 0, 1, "ask the fogs of all sites for statistics, and join what they say",
+     "Each fog folds what its own history has, also of what is not sent here, and gives that; --stats as in "
+     "`query`: "
+     "the same bits as if one store had all of it. Sites that did not answer in time are named, and the exit "
+     "code is "
+     "5; it is 1 when a fog refused. The question is then withdrawn. Where a site has several fogs, blocks "
+     "that may "
+     "stand in two of them are left out of the later one, and counted.\n\n"
+     "Example: cloudctl ask 'plant-*/*/temperature' --from -1h --by site --stats count,avg,p99",
+     ask_options, verb_ask},
     {"drill", "SITE/DEVICE", 1, 1, "ask the fogs of a site for raw readings that were not sent",
      "Each fog of the site gives what its history still has of the device and time: as the device made it, "
      "after all else it has to send, within its drill.bytes_per_day. A site that is offline is asked when it "

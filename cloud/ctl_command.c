@@ -1,4 +1,5 @@
 /* cloudctl command, drill: what an operator orders nodes to do. */
+#include "cloud/ctl_desk.h"
 #include "cloud/ctl_private.h"
 
 #include "base/cleanup.h"
@@ -10,21 +11,14 @@
 #include <errno.h>
 #include <inttypes.h>
 
-/* What orders are made with. Zero-initialised is empty. */
-struct desk {
-    struct nodes nodes;
-    struct node_keys cloud;
-    struct operator_keys operator;
-};
-
-static void desk_deinit(struct desk *d)
+void desk_deinit(struct desk *d)
 {
     nodes_deinit(&d->nodes);
     node_keys_wipe(&d->cloud);
     operator_keys_wipe(&d->operator);
 }
 
-static int desk_open(struct ctl *ctl, struct desk *d)
+int desk_open(struct ctl *ctl, struct desk *d)
 {
     uint8_t operator_public[KEY_BYTES];
     struct errmsg err = {""};
@@ -51,8 +45,7 @@ static int find_node(struct ctl *ctl, const struct desk *d, const char *node,
     return CTL_OK;
 }
 
-/* Gives the command its counter, signs and seals it, and lays it where the daemon takes it from. */
-static int issue(struct ctl *ctl, const struct desk *d, const struct upper_port_node *n, struct command *c)
+int desk_issue(struct ctl *ctl, const struct desk *d, const struct upper_port_node *n, struct command *c)
 {
     owned(buf_deinit) struct buf packed = {0};
     struct end_keys keys;
@@ -113,6 +106,8 @@ int verb_command(struct ctl *ctl)
         return ctl_fail(ctl, CTL_USAGE, "`%s` is no command; known: identify", ctl->args[1]);
     if (c.type == FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_DRILL)
         return ctl_fail(ctl, CTL_USAGE, "ask for raw readings by `cloudctl drill SITE/DEVICE --from TIME`");
+    if (c.type == FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_QUERY)
+        return ctl_fail(ctl, CTL_USAGE, "ask sites by `cloudctl ask PATTERN`");
     if (ctl->n_args > 2 && strlen(ctl->args[2]) >= sizeof c.argument)
         return ctl_fail(ctl, CTL_USAGE, "the argument is too long");
     if (ctl->n_args > 2)
@@ -121,7 +116,7 @@ int verb_command(struct ctl *ctl)
     if (code == CTL_OK)
         code = find_node(ctl, &d, ctl->args[0], &n);
     if (code == CTL_OK)
-        code = issue(ctl, &d, n, &c);
+        code = desk_issue(ctl, &d, n, &c);
     return code == CTL_OK ? issued(ctl, &c) : code;
 }
 
@@ -154,11 +149,6 @@ static int check_device(struct ctl *ctl, const struct desk *d, const char *site,
     return CTL_OK;
 }
 
-static bool is_fog_of(const struct upper_port_node *n, const char *site)
-{
-    return strcmp(n->role, "fog") == 0 && strcmp(n->site, site) == 0 && !n->revoked;
-}
-
 static int ask_fogs(struct ctl *ctl, const struct desk *d, const char *site, struct command *c,
                     struct json *j)
 {
@@ -167,9 +157,9 @@ static int ask_fogs(struct ctl *ctl, const struct desk *d, const char *site, str
     for (size_t i = 0; i < d->nodes.n; i++) {
         int code;
 
-        if (!is_fog_of(&d->nodes.at[i], site))
+        if (!desk_is_fog(&d->nodes.at[i]) || strcmp(d->nodes.at[i].site, site) != 0)
             continue;
-        code = issue(ctl, d, &d->nodes.at[i], c);
+        code = desk_issue(ctl, d, &d->nodes.at[i], c);
         if (code != CTL_OK)
             return code;
         if (j != NULL)

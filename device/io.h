@@ -95,7 +95,7 @@ struct io_group {
     struct source_position position;
     bool pending_has_position, is_pending_taken; /* taken: by the commit under way */
     struct source_position pending_position;
-    uint64_t taken_before; /* records evicted and archives changed when its descriptor was written */
+    uint64_t taken_before; /* records evicted, archives and stores changed when its descriptor was written */
     uint64_t set_written;
     struct id128 epoch; /* that it was written in; zero: not yet */
     bool is_to_keep;    /* its sets changed: with the next commit */

@@ -203,7 +203,8 @@ int io_add_descriptor(struct io *io, struct io_group *g)
 {
     const struct spool_stream *own = spool_own(io->spool);
     const uint64_t *count = outbox_counters(io->outbox);
-    uint64_t taken = count[OUTBOX_RECORDS_EVICTED] + count[OUTBOX_ARCHIVES_TAKEN];
+    /* Another store above may have blocks of them before their descriptors: it answers questions, too. */
+    uint64_t taken = count[OUTBOX_RECORDS_EVICTED] + count[OUTBOX_ARCHIVES_TAKEN] + count[OUTBOX_CUTS];
     bool was_written = id128_equal(&g->epoch, &own->epoch);
     int rc = 0;
 

@@ -281,6 +281,7 @@ struct fog *fog_free(struct fog *f)
         fog_status_write(f);
     loop_timer_free(f->tick);
     loop_timer_free(f->more);
+    f->answer = answer_free(f->answer);
     f->drill = drill_free(f->drill);
     f->derived = derived_free(f->derived);
     f->lower = lower_port_free(f->lower); /* the gate goes last of all sockets */

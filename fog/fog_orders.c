@@ -24,11 +24,24 @@ static int on_drill_reply(void *ctx, uint64_t counter, bool ok, const char *text
     return r == DERIVED_NO_ROOM ? DRILL_NO_ROOM : r;
 }
 
+static int on_answer(void *ctx, uint64_t counter, bool ok, const char *text, struct span result,
+                     uint32_t part, uint32_t parts)
+{
+    int r =
+        ok ? fog_say_result(ctx, counter, text, result, part, parts) : fog_say_reply(ctx, counter, ok, text);
+
+    return r == DERIVED_NO_ROOM ? ANSWER_NO_ROOM : r;
+}
+
 int fog_orders_open(struct fog *f, struct errmsg *err)
 {
     struct drill_options o = {
         .spool = f->spool, .outbox = lower_port_outbox(f->lower), .reply = on_drill_reply, .ctx = f};
+    struct answer_options a = {.loop = f->d->loop, .store = f->d->paths.store, .reply = on_answer, .ctx = f};
     int r = drill_new(&f->drill, &o);
+
+    if (r == 0)
+        r = answer_new(&f->answer, &a);
 
     f->orders.spool = f->spool;
     f->orders.who = (struct command_trust){.node = f->d->settings->node,
@@ -56,6 +69,8 @@ static int carry_out(struct fog *f, const struct command *c)
         return identify(f, c);
     case FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_DRILL:
         return drill_take(f->drill, c);
+    case FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_QUERY:
+        return answer_take(f->answer, c);
     default:
         return fog_say_reply(f, c->counter, false, "this version does not know the command");
     }
@@ -63,7 +78,7 @@ static int carry_out(struct fog *f, const struct command *c)
 
 bool fog_has_orders(struct fog *f)
 {
-    return orders_first(&f->orders) != NULL || drill_wants_round(f->drill);
+    return orders_first(&f->orders) != NULL || drill_wants_round(f->drill) || answer_wants_round(f->answer);
 }
 
 /* What is done, its reply and the counter are one transaction: exactly once, whatever is killed. Without room
@@ -84,5 +99,7 @@ int fog_orders_round(struct fog *f)
         if (r == 0)
             r = orders_done(&f->orders);
     }
+    if (r == 0)
+        r = answer_round(f->answer);
     return r == 0 ? drill_round(f->drill, clock_wall_unix_ns(&f->d->clock)) : r;
 }

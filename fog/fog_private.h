@@ -8,6 +8,7 @@
 #include "ctl/orders.h"
 #include "ctl/status.h"
 #include "ctl/tap.h"
+#include "fog/answer.h"
 #include "fog/derived.h"
 #include "fog/drill.h"
 #include "fog/fog.h"
@@ -56,6 +57,7 @@ struct fog {
     struct letters letters;
     struct orders orders; /* for this fog itself */
     struct drill *drill;
+    struct answer *answer;
     struct nodes nodes; /* signed and provisional ones */
     struct nodes_watch nodes_watch;
     struct status *status;
@@ -90,13 +92,16 @@ must_check int fog_say_health(struct fog *f);
 must_check int fog_note_alive(struct fog *f);
 /* 0; DERIVED_NO_ROOM: nothing written; negative errno. */
 must_check int fog_say_reply(struct fog *f, uint64_t counter, bool ok, const char *text);
+/* The same with a part of a result, live and not in the history. */
+must_check int fog_say_result(struct fog *f, uint64_t counter, const char *text, struct span result,
+                              uint32_t part, uint32_t parts);
 /* fog_orders.c */
 must_check int fog_orders_open(struct fog *f, struct errmsg *err);
 void fog_take_order(struct fog *f, const Fogline__V1__Document *d);
 bool fog_has_orders(struct fog *f);
 must_check int fog_orders_round(struct fog *f); /* in the open transaction, which it begins when needed */
 /* fog_status.c */
-enum { FOG_SETS = 8 };
+enum { FOG_SETS = 9 };
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4]);
 void fog_status_write(struct fog *f);
 void fog_link_watch(struct fog *f);

@@ -95,6 +95,31 @@ int fog_say_stop(struct fog *f)
     return r == 0 ? fog_note_alive(f) : r;
 }
 
+int fog_say_result(struct fog *f, uint64_t counter, const char *text, struct span result, uint32_t part,
+                   uint32_t parts)
+{
+    owned(buf_deinit) struct buf payload = {0};
+    Fogline__V1__Reply m = FOGLINE__V1__REPLY__INIT;
+    struct maker_record r = {.lane = LANE_ORDINARY, .kind = FOGLINE__V1__KIND__KIND_REPLY};
+    int rc;
+
+    m.format = WIRE_FORMAT;
+    m.time_ns = clock_wall_unix_ns(&f->d->clock);
+    m.counter = counter;
+    m.ok = true;
+    m.text = (char *)text;
+    m.result = wire_bytes(result);
+    m.part = part;
+    m.parts = parts;
+    wire_pack(&payload, &m.base);
+    if (payload.error < 0)
+        return payload.error;
+    r.payload = span_of(payload.data, payload.len);
+    rc = maker_append(f->spool, lower_port_outbox(f->lower), f->end_keys.tag, &r, NULL);
+    f->counter[FOG_OWN_RECORDS] += rc == 0;
+    return rc == SPOOL_FULL || rc == DB_FULL ? DERIVED_NO_ROOM : rc;
+}
+
 int fog_say_health(struct fog *f)
 {
     enum { NAMES_MAX = 256, NAME_CHARS = 96 };

@@ -58,6 +58,7 @@ size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_
     out[6] =
         (struct counter_set){"history", history_counter_info, history_counters(f->history), HISTORY_COUNTERS};
     out[7] = (struct counter_set){"drill", drill_counter_info, drill_counters(f->drill), DRILL_COUNTERS};
+    out[8] = (struct counter_set){"answer", answer_counter_info, answer_counters(f->answer), ANSWER_COUNTERS};
     return FOG_SETS;
 }
 

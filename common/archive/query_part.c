@@ -54,6 +54,14 @@ static void put_group(struct buf *b, const struct query_group *g)
     put_name(b, g->unit);
 }
 
+/* What was left out is said once. */
+static void put_head(struct buf *b, const struct query_table *t, bool is_first)
+{
+    buf_u8(b, FORMAT);
+    buf_u8(b, kind_of(t));
+    buf_varint(b, is_first ? t->n_again : 0);
+}
+
 static void put_cell(struct buf *b, const struct query_cell *c)
 {
     buf_u8(b, ENTRY_CELL);
@@ -68,6 +76,7 @@ static int give(const struct query_table *t, const struct query_cell *const *cel
                 int (*out)(void *ctx, struct span part), void *ctx)
 {
     owned(buf_deinit) struct buf part = {0};
+    bool is_new;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < n; i++) {
@@ -75,24 +84,21 @@ static int give(const struct query_table *t, const struct query_cell *const *cel
             r = out(ctx, span_of(part.data, part.len));
             buf_reset(&part);
         }
-        if (part.len == 0) {
-            buf_u8(&part, FORMAT);
-            buf_u8(&part, kind_of(t));
-        }
-        if (part.len == 2 || cells[i]->key.group != cells[i - 1]->key.group)
+        is_new = part.len == 0;
+        if (is_new)
+            put_head(&part, t, i == 0);
+        if (is_new || cells[i]->key.group != cells[i - 1]->key.group)
             put_group(&part, &t->groups[cells[i]->key.group]);
         put_cell(&part, cells[i]);
         r = r == 0 ? part.error : r;
     }
-    if (part.len == 0) {
-        buf_u8(&part, FORMAT);
-        buf_u8(&part, kind_of(t));
-    }
+    if (part.len == 0)
+        put_head(&part, t, n == 0);
     return r == 0 && part.error == 0 ? out(ctx, span_of(part.data, part.len)) : r == 0 ? part.error : r;
 }
 
 int query_parts(struct view *v, const struct query_options *options, int (*out)(void *ctx, struct span part),
-                void *ctx, uint64_t *ret_again)
+                void *ctx)
 {
     const struct query_cell **cells = NULL;
     struct query_table t;
@@ -112,7 +118,6 @@ int query_parts(struct view *v, const struct query_options *options, int (*out)(
         qsort(cells, n, sizeof *cells, by_group);
         r = give(&t, cells, n, out, ctx);
     }
-    *ret_again = t.n_again;
     free(cells);
     query_table_deinit(&t);
     return r;
@@ -217,6 +222,7 @@ int query_gather_add(struct query_gather *g, struct span part)
     r = reader_of(span_of(p->bytes, part.len));
     if (reader_u8(&r) != FORMAT || reader_u8(&r) != kind_of(&g->table))
         return -EINVAL;
+    g->table.n_again += reader_varint(&r);
     while (e == 0 && reader_left(&r) > 0) {
         uint8_t entry = reader_u8(&r);
 
@@ -226,7 +232,12 @@ int query_gather_add(struct query_gather *g, struct span part)
             e = entry == ENTRY_CELL && has_group ? get_cell(g, &r, group) : -EINVAL;
         has_group = true;
     }
-    return e;
+    return r.bad ? -EINVAL : e;
+}
+
+uint64_t query_gather_left_out(const struct query_gather *g)
+{
+    return g->table.n_again;
 }
 
 int query_gather_result(const struct query_gather *g, struct query_result *ret_q)

@@ -14,9 +14,9 @@
 enum { QUERY_PART_BYTES_MAX = 56 * 1024 };
 
 /* Folds what the view has and hands out the parts, one at least. out returns 0, or what ends it and is
- * returned. *ret_again: blocks left out for without_again. */
+ * returned. */
 must_check int query_parts(struct view *v, const struct query_options *options,
-                           int (*out)(void *ctx, struct span part), void *ctx, uint64_t *ret_again);
+                           int (*out)(void *ctx, struct span part), void *ctx);
 
 struct query_gather;
 must_check int query_gather_new(struct query_gather **ret_g,
@@ -24,6 +24,8 @@ must_check int query_gather_new(struct query_gather **ret_g,
 struct query_gather *query_gather_free(struct query_gather *g);       /* accepts NULL */
 /* Copies. 0; -EINVAL: bytes that query_parts never makes for these options: some of it may be in; -ENOMEM. */
 must_check int query_gather_add(struct query_gather *g, struct span part);
+/* Blocks left out for without_again by the stores so far. */
+uint64_t query_gather_left_out(const struct query_gather *g);
 /* Names in it borrow from the gather. */
 must_check int query_gather_result(const struct query_gather *g, struct query_result *ret_q);
 

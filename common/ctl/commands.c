@@ -19,6 +19,7 @@ static void arena_freep(struct wire_arena **a)
 static const char *const type_names[] = {
     [FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_IDENTIFY] = "identify",
     [FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_DRILL] = "drill",
+    [FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_QUERY] = "query",
 };
 enum { TYPES = sizeof type_names / sizeof type_names[0] };
 

@@ -156,6 +156,11 @@ static int put_other(struct wire_arena *a, const struct record *r, struct json *
         json_ku64(j, "counter", reply->counter);
         json_kbool(j, "ok", reply->ok);
         json_kstr(j, "text", reply->text);
+        if (reply->parts > 0) {
+            json_ku64(j, "result_bytes", reply->result.len);
+            json_ku64(j, "part", reply->part);
+            json_ku64(j, "parts", reply->parts);
+        }
         return 0;
     default:
         return 0; /* its bytes are kept, their meaning is not ours */

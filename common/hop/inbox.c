@@ -101,6 +101,13 @@ void inbox_answer(struct inbox *ib, struct peer *p, bool to_hello)
     p->answer_hello |= to_hello;
 }
 
+void inbox_documents_changed(struct inbox *ib)
+{
+    for (size_t i = 0; i < ib->n_peers; i++)
+        if (ib->peers[i]->has_session)
+            inbox_answer(ib, ib->peers[i], true);
+}
+
 int inbox_touch(struct peer *p, struct spool_stream *s, unsigned lane, struct interval range)
 {
     struct stream_in *si;

@@ -76,6 +76,9 @@ void inbox_committed(struct inbox *ib, int64_t now_ms);
 must_check int inbox_reload(struct inbox *ib); /* after a failed commit: forgets the batch */
 /* Fresh marks exist for a stream (a commit archived it, a mark came from above): tell its peer soon. */
 void inbox_marks_changed(struct inbox *ib, struct spool_stream *s, unsigned lane);
+/* There are other documents than before: every peer is answered once more, with the next commit, not first
+ * when it asks again. */
+void inbox_documents_changed(struct inbox *ib);
 /* Forgets a stream of which nothing is held, in the open transaction. 0; -EBUSY: something is, or is on the
  * account. */
 must_check int inbox_forget(struct inbox *ib, struct spool_stream *s);

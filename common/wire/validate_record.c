@@ -211,6 +211,7 @@ int wire_reply_unpack(struct wire_arena *a, struct span bytes, Fogline__V1__Repl
     check_base(&c, &m->base);
     check_that(&c, m->counter != 0);
     check_text(&c, m->text, WIRE_TEXT_MAX_BYTES);
+    check_that(&c, m->parts == 0 ? m->part == 0 && m->result.len == 0 : m->part < m->parts);
     if (c.fault == WIRE_OK)
         *ret_reply = m;
     return c.fault;
