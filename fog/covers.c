@@ -6,7 +6,8 @@
 #include <string.h>
 
 const struct counter_info covers_counter_info[COVERS_COUNTERS] = {
-    [COVERS_WITHHELD] = {"withheld", COUNTER_TOTAL, "records", "Records that the cloud does not get as they came."},
+    [COVERS_WITHHELD] = {"withheld", COUNTER_TOTAL, "records",
+                         "Records that the cloud does not get as they came."},
     [COVERS_COVERED] = {"covered", COUNTER_TOTAL, "records", "Of these: all that is made of them is made."},
     [COVERS_LEDGER_RECORDS] = {"ledger_records", COUNTER_TOTAL, "records", "Ledger records that name them."},
     [COVERS_SETTLED] = {"settled", COUNTER_TOTAL, "records", "Of these: the cloud counts them as explained."},
@@ -14,8 +15,9 @@ const struct counter_info covers_counter_info[COVERS_COUNTERS] = {
                         "Covered records that the cloud does not count: its reduce_sites does not allow it."},
     [COVERS_SAID_AGAIN] = {"said_again", COUNTER_TOTAL, "records", "Covered records named once more."},
     [COVERS_NO_ROOM] = {"no_room", COUNTER_TOTAL, "1", "Ledger records put off: no room in the store."},
-    [COVERS_NEEDS_LOST] = {"needs_lost", COUNTER_TOTAL, "1",
-                           "Runs that need more records than can be kept: never covered, their devices hold them."},
+    [COVERS_NEEDS_LOST] =
+        {"needs_lost", COUNTER_TOTAL, "1",
+         "Runs that need more records than can be kept: never covered, their devices hold them."},
     [COVERS_DROPPED] = {"dropped", COUNTER_TOTAL, "rows",
                         "Rows that ended with a life of the store: devices give these records again."},
 };
@@ -31,7 +33,7 @@ static uint64_t length(const struct covers_row *r)
 static void tally(struct covers *c, const struct covers_row *r, bool gone)
 {
     uint64_t n = length(r), needs = r->state == COVERS_STATE_COVERED ? r->n_needs : 0;
-    uint64_t refused = r->refused > 0 ? n : 0;
+    uint64_t refused = covers_row_is_refused(r) ? n : 0;
 
     c->rows[r->state] += gone ? UINT64_MAX : 1;
     c->seqs[r->state] += gone ? 0 - n : n;
@@ -220,6 +222,9 @@ static int drop_all(struct covers *c, struct db_txn *txn)
     struct span key;
     int rc = db_cursor_new(txn, c->options.table, &cursor);
 
+    c->has_emptied =
+        c->rows[COVERS_STATE_WAITING] + c->rows[COVERS_STATE_COVERED] + c->rows[COVERS_STATE_SAID] > 0 &&
+        id128_equal(&c->store, spool_store_id(c->options.spool));
     if (rc == 0)
         rc = db_cursor_seek(cursor, span_of("", 0), &key, NULL);
     while (rc == 0) {
@@ -246,7 +251,15 @@ static int drop_all(struct covers *c, struct db_txn *txn)
     return 0;
 }
 
-static bool is_this_life(const struct covers *c)
+bool covers_emptied(struct covers *c)
+{
+    bool emptied = c->has_emptied;
+
+    c->has_emptied = false;
+    return emptied;
+}
+
+bool covers_is_this_life(const struct covers *c)
 {
     return id128_equal(&c->store, spool_store_id(c->options.spool)) &&
            id128_equal(&c->epoch, &spool_own(c->options.spool)->epoch);
@@ -256,7 +269,7 @@ int covers_begin(struct covers *c, struct db_txn **ret_txn)
 {
     int rc = spool_txn(c->options.spool, ret_txn);
 
-    return rc != 0 || is_this_life(c) ? rc : drop_all(c, *ret_txn);
+    return rc != 0 || covers_is_this_life(c) ? rc : drop_all(c, *ret_txn);
 }
 
 static int load_row(struct covers *c, struct span key, struct span value)
@@ -271,7 +284,7 @@ static int load_row(struct covers *c, struct span key, struct span value)
     if (!covers_row_get(key, value, &r))
         return 0;
     tally(c, &r, false);
-    const struct spool_stream *s = r.refused > 0 ? covers_stream(c, r.stream) : NULL;
+    const struct spool_stream *s = covers_row_is_refused(&r) ? covers_stream(c, r.stream) : NULL;
     return s != NULL ? covers_refuse(c, s->origin) : 0;
 }
 
@@ -285,7 +298,8 @@ int covers_reload(struct covers *c)
     memset(c->rows, 0, sizeof c->rows);
     memset(c->seqs, 0, sizeof c->seqs);
     c->needs = c->refused_seqs = 0;
-    c->covered_since_ms = INT64_MIN;
+    c->covered_since_ms = -1;
+    c->has_emptied = false;
     c->n_refused = 0;
     c->store = c->epoch = (struct id128){{0}};
     rc = spool_read(c->options.spool, &txn);
@@ -364,7 +378,7 @@ int covers_withhold(struct covers *c, const struct spool_stream *s, uint64_t seq
     return covers_row_join(c, &r);
 }
 
-/* Some numbers of a waiting row: they leave it, and what is left on both sides stays. */
+/* Those numbers of a waiting row that are in the run: they leave it, what is left on both sides stays. */
 static int change_row(struct covers *c, const struct covers_row *row, struct interval run, uint64_t need,
                       bool is_part)
 {
@@ -415,7 +429,8 @@ static int change_run(struct covers *c, const struct spool_stream *s, unsigned l
             rc = covers_row_at(c, &at, &row);
             if (rc != 0 || row.first > run.to)
                 break;
-            rc = change_row(c, &row, run, need, is_part);
+            /* From here on: what came before is done, and may have been joined with this row. */
+            rc = change_row(c, &row, (struct interval){at.first, run.to}, need, is_part);
             if (rc != 0)
                 return rc;
         }
@@ -449,6 +464,22 @@ int covers_need(struct covers *c, const struct spool_stream *s, unsigned lane, s
     return change_run(c, s, lane, run, need, false);
 }
 
+int covers_has_open(struct covers *c, const struct spool_stream *s)
+{
+    struct db_txn *txn;
+    int rc = covers_begin(c, &txn);
+
+    for (int state = COVERS_STATE_WAITING; rc == 0 && state <= COVERS_STATE_COVERED; state++) {
+        struct covers_row at = {.state = (enum covers_state)state, .stream = s->no}, row;
+
+        rc = covers_row_next(c, &at, &row);
+        if (rc == 0 && row.stream == s->no)
+            return 1;
+        rc = rc == DB_NOT_FOUND ? 0 : rc;
+    }
+    return rc;
+}
+
 int covers_forget(struct covers *c, const struct spool_stream *s)
 {
     struct db_txn *txn;
@@ -471,7 +502,7 @@ int covers_forget(struct covers *c, const struct spool_stream *s)
 
 void covers_status(struct covers *c, struct covers_status *ret)
 {
-    *ret = (struct covers_status){.waiting_rows = c->rows[COVERS_STATE_WAITING],
+    *ret = (struct covers_status){.waiting_records = c->seqs[COVERS_STATE_WAITING],
                                   .covered_records = c->seqs[COVERS_STATE_COVERED],
                                   .said_records = c->seqs[COVERS_STATE_SAID],
                                   .refused_records = c->refused_seqs,

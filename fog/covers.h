@@ -2,22 +2,24 @@
  * them.
  *
  * A record that is *withheld* is in the seen set and in the history only; its device holds it until the cloud
- * says that it is explained. It waits for its *parts*: each stage that makes something of it says when that is
- * made, and which own record the cloud needs for it. With the last part it is *covered*: a ledger record names
- * it, its reason and what it needs. What was said stays here until a mark of the cloud shows that it took it.
- * A cloud that does not (its reduce_sites has no word of this site) is told again, ever more seldom, up to
- * once an hour: the operator may change that. Until then the origin is *refused*, and whoever withholds
- * should rather relay.
+ * says that it is explained. It waits for its *parts*: each stage that makes something of it says when that
+ * is made, and which own record the cloud needs for it. With the last part it is *covered*: a ledger record
+ * names it, its reason and what it needs. What was said stays here until a mark of the cloud shows that it
+ * took it, or until its device lets go of it. A cloud that has what was said and does not count it (its
+ * reduce_sites has no word of this site) is told again, ever more seldom, up to once an hour: the operator
+ * may change that. Until then the origin is *refused*, and whoever withholds should rather relay.
  *
  * Rows are runs of numbers, so what waits for an hour costs a few rows per device, and days without a cloud
- * cost as many as there are gaps. A new life of the store or a new epoch empties the account: devices then
- * give again all that is not settled, flagged `again`, and that is relayed as it came.
+ * cost as many as there are gaps. A new life of the store or a new epoch empties the account: needs are of
+ * one epoch, and a new life has not seen what was withheld. Devices then give again all that is not settled,
+ * flagged `again`, and that is relayed as it came; see covers_emptied.
  *
  * All changes belong to the spool's open transaction (begun when needed); after a rollback covers_reload.
  * Crash: as the spool. Threads: the spool's owner. */
 #ifndef FOGLINE_FOG_COVERS_H
 #define FOGLINE_FOG_COVERS_H
 
+#include "base/clock.h"
 #include "base/counter.h"
 #include "base/interval.h"
 #include "spool/spool.h"
@@ -29,6 +31,7 @@ enum {
     COVERS_CUT_NEEDS = 256,          /* ... or needs are covered */
     COVERS_CUT_ROWS = 1000,          /* with the link down only when the runs do not merge */
     COVERS_NEEDS_MAX = 1024,         /* of one run; what needs more is never covered, and counted */
+    COVERS_ASKED_MAX = 8, /* so many polls of a device without an answer to what the cloud has: refused */
     COVERS_AGAIN_FIRST_MS = 60 * 1000,
     COVERS_AGAIN_MOST_MS = 3600 * 1000,
 };
@@ -36,6 +39,7 @@ enum {
 struct covers_options {
     struct spool *spool; /* borrowed */
     unsigned table;      /* of its environment, for this account alone */
+    struct clock clock;  /* its wall time stands in ledger records */
     /* Makes an own ledger record in the urgent lane, in the open transaction. 0; SPOOL_FULL (nothing
      * written); negative errno. */
     int (*make)(void *ctx, struct span ledger, uint64_t *ret_seq);
@@ -46,7 +50,7 @@ struct covers;
 
 must_check int covers_new(struct covers **ret_c, const struct covers_options *options); /* reads the table */
 struct covers *covers_free(struct covers *c);                                           /* accepts NULL */
-must_check int covers_reload(struct covers *c); /* after a rollback */
+must_check int covers_reload(struct covers *c);                                         /* after a rollback */
 
 /* Nothing of the record goes up as it came. reason (proto Reason) and samples are what the cover will say.
  * parts: how many others must say covers_part before it is covered; 0: covered at once. Already here:
@@ -63,27 +67,32 @@ must_check int covers_part(struct covers *c, const struct spool_stream *s, uint6
 /* As covers_part_run, with the part still to come: one part that is carried by several records. */
 must_check int covers_need(struct covers *c, const struct spool_stream *s, unsigned lane, struct interval run,
                            uint64_t need);
+/* Something of the stream is yet to be said: it must not be forgotten. 0: no; 1: yes; negative errno. */
+must_check int covers_has_open(struct covers *c, const struct spool_stream *s);
 /* The stream is about to be forgotten: its owner holds nothing of it. */
 must_check int covers_forget(struct covers *c, const struct spool_stream *s);
 
-/* The cloud's mark about a lane: of [from, to] it has these numbers, archived or explained. Remembered, in
+/* The cloud's mark about a lane: of [from, to] it has these numbers, archived or explained. And a poll of the
+ * stream's owner: it holds nothing below this number, and asks about the rest. Both are remembered, in
  * memory, until the next flush; may be called without a transaction. */
 void covers_marked(struct covers *c, const struct spool_stream *s, const Fogline__V1__MarkBody *mark);
+void covers_reported(struct covers *c, const struct spool_stream *s, unsigned lane, uint64_t lowest_held);
 
-enum covers_link {
-    COVERS_LINK_DOWN, /* runs go on merging; cut only when there are too many of them */
-    COVERS_LINK_OPEN, /* cut what is due */
-    COVERS_CUT_ALL,   /* tests, and the end */
-};
-bool covers_wants_flush(const struct covers *c, int64_t now_ms, enum covers_link link);
-/* Each round, before the commit and after outbox_apply: looks what marks say, cuts ledger records. */
-must_check int covers_flush(struct covers *c, int64_t now_ms, int64_t wall_unix_ns, enum covers_link link);
+/* With the link down runs go on merging, and are cut only when there are too many of them. */
+void covers_link(struct covers *c, bool is_open);
+bool covers_wants_flush(const struct covers *c, int64_t now_ms);
+/* Each round, before the commit and after outbox_apply: looks what marks say, cuts ledger records that are
+ * due; force: of all that is covered. */
+must_check int covers_flush(struct covers *c, int64_t now_ms, bool force);
+/* Once true after the account was emptied by a new epoch while the life of the store goes on: its seen set
+ * still says that it has what was withheld, so the caller begins a new life, in the same transaction. */
+bool covers_emptied(struct covers *c);
 
 /* The cloud has seen covers about this origin and does not count them. */
 bool covers_is_refused(const struct covers *c, const char *origin);
 
 struct covers_status {
-    uint64_t waiting_rows, covered_records, said_records, refused_records, refused_origins;
+    uint64_t waiting_records, covered_records, said_records, refused_records, refused_origins;
     const char *a_refused_origin; /* the first of them; NULL: none */
 };
 void covers_status(struct covers *c, struct covers_status *ret);

@@ -112,7 +112,7 @@ static int move_said(struct covers *c, size_t n, uint64_t ledger)
 }
 
 /* 0; SPOOL_FULL: no room, or nothing to cut; negative errno. */
-static int cut_one(struct covers *c, int64_t wall_unix_ns)
+static int cut_one(struct covers *c)
 {
     owned(buf_deinit) struct buf payload = {0};
     owned(free_ptr) struct cut *cut = calloc(1, sizeof *cut);
@@ -126,7 +126,7 @@ static int cut_one(struct covers *c, int64_t wall_unix_ns)
     if (rc != 0 || cut->n_rows == 0)
         return rc != 0 ? rc : SPOOL_FULL;
     ledger.format = WIRE_FORMAT;
-    ledger.time_ns = wall_unix_ns;
+    ledger.time_ns = clock_wall_unix_ns(&c->options.clock);
     ledger.n_covers = cut->n_covers;
     ledger.covers = cut->pointers;
     wire_pack(&payload, &ledger.base);
@@ -140,42 +140,46 @@ static int cut_one(struct covers *c, int64_t wall_unix_ns)
     return move_said(c, cut->n_rows, seq);
 }
 
-static bool is_due(const struct covers *c, int64_t now_ms, enum covers_link link)
+static bool is_due(const struct covers *c, int64_t now_ms)
 {
-    if (c->rows[COVERS_STATE_COVERED] == 0)
-        return false;
-    if (link == COVERS_LINK_DOWN)
-        return c->rows[COVERS_STATE_COVERED] > COVERS_CUT_ROWS;
-    return link == COVERS_CUT_ALL || c->seqs[COVERS_STATE_COVERED] >= COVERS_CUT_SEQS ||
-           c->needs >= COVERS_CUT_NEEDS || c->rows[COVERS_STATE_COVERED] > COVERS_CUT_ROWS ||
-           c->covered_since_ms == INT64_MIN || now_ms - c->covered_since_ms >= COVERS_CUT_AFTER_MS;
+    if (c->rows[COVERS_STATE_COVERED] > COVERS_CUT_ROWS)
+        return true;
+    return c->is_link_open && c->rows[COVERS_STATE_COVERED] > 0 &&
+           (c->seqs[COVERS_STATE_COVERED] >= COVERS_CUT_SEQS || c->needs >= COVERS_CUT_NEEDS ||
+            (c->covered_since_ms >= 0 && now_ms - c->covered_since_ms >= COVERS_CUT_AFTER_MS));
 }
 
-bool covers_wants_flush(const struct covers *c, int64_t now_ms, enum covers_link link)
+bool covers_wants_flush(const struct covers *c, int64_t now_ms)
 {
-    return c->n_marks > 0 || is_due(c, now_ms, link) ||
+    return !covers_is_this_life(c) || c->n_marks > 0 || is_due(c, now_ms) ||
+           (c->rows[COVERS_STATE_COVERED] > 0 && c->covered_since_ms < 0) ||
            (c->refused_seqs > 0 && now_ms >= c->again_at_ms);
 }
 
-int covers_flush(struct covers *c, int64_t now_ms, int64_t wall_unix_ns, enum covers_link link)
+void covers_link(struct covers *c, bool is_open)
+{
+    c->is_link_open = is_open;
+}
+
+int covers_flush(struct covers *c, int64_t now_ms, bool force)
 {
     struct db_txn *txn;
     int rc = 0;
 
-    if (c->rows[COVERS_STATE_COVERED] == 0)
-        c->covered_since_ms = now_ms;
-    if (!covers_wants_flush(c, now_ms, link))
-        return 0;
-    rc = covers_begin(c, &txn);
+    if (covers_wants_flush(c, now_ms) || force)
+        rc = covers_begin(c, &txn);
     if (rc == 0)
         rc = covers_apply_marks(c, now_ms);
     if (rc == 0)
         rc = covers_say_again(c, now_ms);
-    for (unsigned i = 0; rc == 0 && i < CUT_RECORDS_MAX && is_due(c, now_ms, link); i++)
-        rc = cut_one(c, wall_unix_ns);
-    if (rc == SPOOL_FULL)
-        c->covered_since_ms = now_ms; /* and once more after a while */
-    else if (rc == 0 && c->rows[COVERS_STATE_COVERED] == 0)
+    for (unsigned i = 0; rc == 0 && (force || i < CUT_RECORDS_MAX); i++) {
+        if (!is_due(c, now_ms) && !(force && c->rows[COVERS_STATE_COVERED] > 0))
+            break;
+        rc = cut_one(c);
+    }
+    if (c->rows[COVERS_STATE_COVERED] == 0)
+        c->covered_since_ms = -1;
+    else if (rc == SPOOL_FULL || c->covered_since_ms < 0) /* no room: once more after a while */
         c->covered_since_ms = now_ms;
     return rc == SPOOL_FULL ? 0 : rc;
 }

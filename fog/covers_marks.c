@@ -73,27 +73,68 @@ void covers_marks_drop(struct covers *c, const struct spool_stream *s)
 }
 
 /* One that is left out comes again: the device asks until it is settled. */
+static bool has_use(const struct covers *c, unsigned lane)
+{
+    return c->rows[COVERS_STATE_SAID] > 0 && c->n_marks < COVERS_MARKS_MAX && lane < SPOOL_LANES;
+}
+
+static void remember(struct covers *c, struct covers_mark *m)
+{
+    struct spool_stream *own = spool_own(c->options.spool);
+
+    for (unsigned lane = 0; lane < SPOOL_LANES; lane++) {
+        const struct interval_set *held = &own->lane[lane].held;
+
+        m->own_from[lane] = held->n > 0 ? held->at[0].from : own->lane[lane].next;
+    }
+    c->marks[c->n_marks++] = *m;
+}
+
 void covers_marked(struct covers *c, const struct spool_stream *s, const Fogline__V1__MarkBody *mark)
 {
     struct covers_mark m = {.stream = s->no, .lane = mark->lane, .range = {mark->from, mark->to}};
 
-    if (c->rows[COVERS_STATE_SAID] == 0 || c->n_marks == COVERS_MARKS_MAX)
+    if (!has_use(c, mark->lane))
         return;
     if (wire_bounds_add_to(&m.settled, mark->archived, mark->n_archived) != 0 ||
         wire_bounds_add_to(&m.settled, mark->explained, mark->n_explained) != 0) {
         interval_set_deinit(&m.settled);
         return;
     }
-    c->marks[c->n_marks++] = m;
+    remember(c, &m);
 }
 
-/* The cloud has the ledger record and all that it needs, so what it says of these numbers is its answer. */
-static bool is_answered(const struct covers *c, const struct covers_row *r)
+void covers_reported(struct covers *c, const struct spool_stream *s, unsigned lane, uint64_t lowest_held)
+{
+    struct covers_mark m = {.stream = s->no, .lane = lane, .range = {1, UINT64_MAX - 1}, .is_poll = true};
+
+    if (has_use(c, lane) && (lowest_held <= 1 || interval_set_add(&m.settled, 1, lowest_held - 1) == 0))
+        remember(c, &m);
+}
+
+/* The cloud had it when this came. */
+static bool had(const struct covers_mark *m, uint64_t own_seq)
+{
+    unsigned lane = seq_lane(own_seq);
+
+    return lane < SPOOL_LANES && seq_count(own_seq) < m->own_from[lane];
+}
+
+/* So what it says, or does not say, of the row's numbers is its answer. */
+static bool is_answered(const struct covers_mark *m, const struct covers_row *r)
 {
     for (size_t i = 0; i < r->n_needs; i++)
-        if (covers_is_held(c, r->needs[i]))
+        if (!had(m, r->needs[i]))
             return false;
-    return !covers_is_held(c, r->ledger);
+    return had(m, r->ledger);
+}
+
+/* What the row's count of asking becomes. */
+static uint32_t asked_after(const struct covers_mark *m, const struct covers_row *r, uint64_t left_in_range)
+{
+    if (covers_row_is_refused(r) || left_in_range == 0 || !is_answered(m, r))
+        return r->asked;
+    return m->is_poll ? r->asked + 1 : COVERS_ASKED_MAX;
 }
 
 static int judge(struct covers *c, const struct covers_mark *m, const struct covers_row *r)
@@ -102,7 +143,6 @@ static int judge(struct covers *c, const struct covers_mark *m, const struct cov
     struct spool_stream *s = covers_stream(c, r->stream);
     uint64_t all = r->last - r->first + 1, left;
     struct covers_row piece = *r;
-    bool refused;
     int rc = interval_set_add(&rest, r->first, r->last);
 
     if (rc == 0)
@@ -110,22 +150,22 @@ static int judge(struct covers *c, const struct covers_mark *m, const struct cov
     if (rc != 0)
         return rc;
     left = interval_set_count(&rest);
-    refused = r->refused == 0 && interval_set_count_in(&rest, m->range.from, m->range.to) > 0 &&
-              is_answered(c, r);
-    if (left == all && !refused)
+    piece.asked = asked_after(m, r, interval_set_count_in(&rest, m->range.from, m->range.to));
+    if (left == all && piece.asked == r->asked)
         return 0;
-    if (left < all && s != NULL)
-        covers_unrefuse(c, s->origin);
-    c->counters[COVERS_SETTLED] += all - left;
+    if (left < all && !m->is_poll) {
+        c->counters[COVERS_SETTLED] += all - left;
+        if (s != NULL)
+            covers_unrefuse(c, s->origin);
+    }
     rc = covers_row_delete(c, r);
     for (size_t i = 0; rc == 0 && i < rest.n; i++) {
         piece.first = rest.at[i].from;
         piece.last = rest.at[i].to;
         piece.samples = (uint64_t)((double)r->samples * (double)(piece.last - piece.first + 1) / (double)all);
-        piece.refused += refused;
         rc = covers_row_write(c, &piece);
     }
-    if (rc == 0 && refused && s != NULL) {
+    if (rc == 0 && s != NULL && covers_row_is_refused(&piece) && !covers_row_is_refused(r)) {
         c->counters[COVERS_REFUSED] += left;
         rc = covers_refuse(c, s->origin);
     }
@@ -153,6 +193,8 @@ int covers_apply_marks(struct covers *c, int64_t now_ms)
     uint64_t refused = c->refused_seqs;
     int rc = 0;
 
+    if (c->n_marks == 0)
+        return 0;
     for (unsigned i = 0; rc == 0 && i < c->n_marks; i++)
         rc = apply_mark(c, &c->marks[i]);
     if (rc == 0)
@@ -174,12 +216,12 @@ int covers_say_again(struct covers *c, int64_t now_ms)
     while (rc == 0 && (rc = covers_row_next(c, &at, &row)) == 0) {
         at = row;
         at.first = row.last + 1;
-        if (row.refused == 0)
+        if (!covers_row_is_refused(&row))
             continue;
         rc = covers_row_delete(c, &row);
         c->counters[COVERS_SAID_AGAIN] += row.last - row.first + 1;
         row.state = COVERS_STATE_COVERED;
-        row.refused = 0;
+        row.asked = 0;
         row.ledger = 0;
         covers_needs_prune(c, &row);
         if (rc == 0)

@@ -6,12 +6,14 @@
 
 enum { COVERS_MARKS_MAX = 1024 }; /* waiting for the next flush; more come again with the next poll */
 
-/* What one mark said. */
+/* What one mark said, or the poll of a device. */
 struct covers_mark {
     uint32_t stream;
     unsigned lane;
     struct interval range;
-    struct interval_set settled;
+    struct interval_set settled;    /* of a poll: let go */
+    uint64_t own_from[SPOOL_LANES]; /* below these the cloud had all own records when it came */
+    bool is_poll;
 };
 
 struct covers {
@@ -19,18 +21,27 @@ struct covers {
     struct id128 store, epoch; /* the life whose rows these are */
     uint64_t rows[COVERS_STATE_SAID + 1], seqs[COVERS_STATE_SAID + 1];
     uint64_t needs, refused_seqs; /* needs of covered rows */
-    int64_t covered_since_ms;     /* INT64_MIN: at once, when rows were found at a start */
+    int64_t covered_since_ms;     /* negative: not looked at yet */
     int64_t again_at_ms, again_after_ms;
     struct covers_mark marks[COVERS_MARKS_MAX];
     unsigned n_marks;
+    bool is_link_open, has_emptied;
     char (*refused)[SPOOL_NAME_BYTES]; /* origins, sorted */
     size_t n_refused, alloc_refused;
     struct buf scratch;
     uint64_t counters[COVERS_COUNTERS];
 };
 
+/* The cloud has it and does not count it. */
+static inline bool covers_row_is_refused(const struct covers_row *r)
+{
+    return r->asked >= COVERS_ASKED_MAX;
+}
+
 /* covers.c */
-must_check int covers_begin(struct covers *c, struct db_txn **ret_txn); /* and a new life empties the account */
+bool covers_is_this_life(const struct covers *c);
+must_check int covers_begin(struct covers *c,
+                            struct db_txn **ret_txn); /* and a new life empties the account */
 must_check int covers_row_write(struct covers *c, const struct covers_row *r);
 must_check int covers_row_delete(struct covers *c, const struct covers_row *r);
 /* Writes it, joined with its neighbours where they say the same. */

@@ -18,7 +18,7 @@ void covers_value_put(struct buf *b, const struct covers_row *r)
     buf_le64(b, r->last);
     buf_le64(b, r->samples);
     buf_le32(b, r->parts);
-    buf_le32(b, r->refused);
+    buf_le32(b, r->asked);
     buf_le64(b, r->ledger);
     for (size_t i = 0; i < r->n_needs; i++)
         buf_le64(b, r->needs[i]);
@@ -42,7 +42,7 @@ bool covers_row_get(struct span key, struct span value, struct covers_row *ret_r
     ret_r->last = load_le64(v + 1);
     ret_r->samples = load_le64(v + 9);
     ret_r->parts = load_le32(v + 17);
-    ret_r->refused = load_le32(v + 21);
+    ret_r->asked = load_le32(v + 21);
     ret_r->ledger = load_le64(v + 25);
     ret_r->n_needs = n;
     for (size_t i = 0; i < n; i++)

@@ -1,7 +1,7 @@
 /* covers_rows.h - the rows of the open cover account, for its own files and for tools that read it.
  *
  *   key    u8 state, be32 stream, u8 lane, u8 reason, be64 first
- *   value  u8 1, le64 last, le64 samples, le32 parts, le32 refused, le64 ledger, le64 needs...
+ *   value  u8 1, le64 last, le64 samples, le32 parts, le32 asked, le64 ledger, le64 needs...
  *
  * samples: of each record while it waits, of all of them once covered. A crash leaves what the last commit
  * held. Pure. */
@@ -20,9 +20,9 @@ struct covers_row {
     uint8_t reason;
     uint64_t first, last;
     uint64_t samples;
-    uint32_t parts;   /* waiting: still to come */
-    uint32_t refused; /* said: how often the cloud did not take it */
-    uint64_t ledger;  /* said: the own record that says so */
+    uint32_t parts;  /* waiting: still to come */
+    uint32_t asked;  /* said: how often the device asked since the cloud has it, up to COVERS_ASKED_MAX */
+    uint64_t ledger; /* said: the own record that says so */
     size_t n_needs;
     uint64_t needs[COVERS_NEEDS_MAX]; /* ascending */
 };

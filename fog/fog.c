@@ -28,6 +28,8 @@ static int batch_did_not_fit(struct fog *f)
     int r = history_reload(f->history);
 
     if (r == 0)
+        r = covers_reload(f->covers);
+    if (r == 0)
         r = inbox_reload(upper_port_inbox(f->upper));
 
     f->counter[FOG_COMMITS_FULL]++;
@@ -44,6 +46,8 @@ int fog_commit(struct fog *f)
 
     if (outbox_wants_apply(ob))
         r = outbox_apply(ob, loop_now_ms(f->d->loop), clock_wall_unix_ns(&f->d->clock));
+    if (r == 0 && f->has_trust)
+        r = fog_covers_flush(f);
     if (r == SPOOL_FULL || r == DB_FULL) {
         r = spool_rollback(f->spool);
         return r == 0 ? batch_did_not_fit(f) : r;
@@ -75,7 +79,8 @@ static void on_round(void *ctx)
     int r;
 
     if (f->failed != 0 || !(spool_txn_open(f->spool) || upper_port_wants_commit(f->upper) ||
-                            outbox_wants_apply(lower_port_outbox(f->lower)) || history_has_to_go(f->history)))
+                            outbox_wants_apply(lower_port_outbox(f->lower)) || fog_covers_want(f) ||
+                            history_has_to_go(f->history)))
         return;
     r = fog_commit(f);
     if (r != 0)
@@ -179,6 +184,26 @@ static int open_derived(struct fog *f, struct errmsg *err)
     return r < 0 ? errmsg_set(err, r, "no memory") : r;
 }
 
+static int make_ledger(void *ctx, struct span ledger, uint64_t *ret_seq)
+{
+    struct fog *f = ctx;
+    struct maker_record r = {.lane = LANE_URGENT,
+                             .kind = FOGLINE__V1__KIND__KIND_LEDGER,
+                             .payload = ledger,
+                             .carries_covers = true};
+    int rc = derived_record(f->derived, &r, ret_seq);
+
+    return rc == DERIVED_NO_ROOM ? SPOOL_FULL : rc;
+}
+
+static int open_covers(struct fog *f, struct errmsg *err)
+{
+    struct covers_options o = {f->spool, FOG_TABLE_COVERS, f->d->clock, make_ledger, f};
+    int r = covers_new(&f->covers, &o);
+
+    return r < 0 ? errmsg_set(err, r, "cannot read the cover account: %s", strerror(-r)) : r;
+}
+
 /* What the link keys say of the cloud: whom to believe about nodes, and for whom own records are
  * authenticated. */
 static int learn_trust(struct fog *f, struct errmsg *err)
@@ -219,6 +244,8 @@ static int start(struct fog *f, struct errmsg *err)
     r = open_lower(f, err);
     if (r == 0)
         r = open_derived(f, err);
+    if (r == 0)
+        r = open_covers(f, err);
     if (r == 0)
         r = open_upper(f, err);
     if (r < 0)
@@ -272,6 +299,7 @@ struct fog *fog_free(struct fog *f)
         fog_status_write(f);
     loop_timer_free(f->tick);
     loop_timer_free(f->more);
+    f->covers = covers_free(f->covers);
     f->derived = derived_free(f->derived);
     f->lower = lower_port_free(f->lower); /* the gate goes last of all sockets */
     f->upper = upper_port_free(f->upper);

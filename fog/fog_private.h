@@ -7,6 +7,7 @@
 #include "ctl/nodes.h"
 #include "ctl/status.h"
 #include "ctl/tap.h"
+#include "fog/covers.h"
 #include "fog/derived.h"
 #include "fog/fog.h"
 #include "fog/fog_config.h"
@@ -43,6 +44,7 @@ struct fog {
     struct spool *spool;
     struct history *history;
     struct derived *derived; /* writes own records */
+    struct covers *covers;
     struct upper_port *upper;
     struct lower_port *lower;
     struct end_keys end_keys;
@@ -75,6 +77,11 @@ struct outbox_ops fog_outbox_ops(struct fog *f);
 /* fog_nodes.c */
 must_check int fog_nodes_load(struct fog *f, struct errmsg *err);
 void fog_nodes_tick(struct fog *f);
+/* fog_covers.c */
+must_check int fog_covers_flush(struct fog *f); /* in the open transaction, which it begins when needed */
+bool fog_covers_want(const struct fog *f);
+/* Begins a new life of the store: devices give again what they hold. */
+must_check int fog_new_life(struct fog *f);
 /* fog_room.c */
 unsigned fog_store_fill(void *ctx);          /* thousandths of the quota */
 must_check int fog_make_room(struct fog *f); /* in the open transaction, which it begins when needed */
@@ -84,7 +91,7 @@ must_check int fog_say_stop(struct fog *f);
 must_check int fog_say_health(struct fog *f);
 must_check int fog_note_alive(struct fog *f);
 /* fog_status.c */
-enum { FOG_SETS = 7 };
+enum { FOG_SETS = 8 };
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4]);
 void fog_status_write(struct fog *f);
 void fog_link_watch(struct fog *f);
