@@ -38,10 +38,21 @@ static inline bool covers_row_is_refused(const struct covers_row *r)
     return r->asked >= COVERS_ASKED_MAX;
 }
 
+static inline uint64_t covers_row_length(const struct covers_row *r)
+{
+    return r->last - r->first + 1;
+}
+
 /* covers.c */
 bool covers_is_this_life(const struct covers *c);
 must_check int covers_begin(struct covers *c,
                             struct db_txn **ret_txn); /* and a new life empties the account */
+void covers_needs_prune(const struct covers *c, struct covers_row *r); /* those that are settled */
+bool covers_is_held(const struct covers *c, uint64_t own_seq);
+struct spool_stream *covers_stream(const struct covers *c, uint32_t no); /* NULL: forgotten */
+
+/* covers_table.c */
+void covers_tally(struct covers *c, const struct covers_row *r, bool gone); /* what it counts for */
 must_check int covers_row_write(struct covers *c, const struct covers_row *r);
 must_check int covers_row_delete(struct covers *c, const struct covers_row *r);
 /* Writes it, joined with its neighbours where they say the same. */
@@ -50,9 +61,6 @@ must_check int covers_row_join(struct covers *c, struct covers_row *r);
 must_check int covers_row_next(struct covers *c, const struct covers_row *at, struct covers_row *ret_r);
 /* The row of (state, stream, lane, reason) that holds `first`, or the next one of these. */
 must_check int covers_row_at(struct covers *c, const struct covers_row *at, struct covers_row *ret_r);
-void covers_needs_prune(const struct covers *c, struct covers_row *r); /* those that are settled */
-bool covers_is_held(const struct covers *c, uint64_t own_seq);
-struct spool_stream *covers_stream(const struct covers *c, uint32_t no); /* NULL: forgotten */
 
 /* covers_marks.c */
 must_check int covers_refuse(struct covers *c, const char *origin);
