@@ -5,9 +5,9 @@ A real fogline-device reads 8 channels at 1 kHz; a rule on a noisy one switches 
 each change is an event that is committed at once. Measured by the daemon itself: from the time of the reading to the return of the
 output's call, on the monotonic clock. Once with the disk as it is, once with every wait for it made longer (slow_sync).
 
-Lateness: a source of 2 ms notes how long after its tick it was called, to the nanosecond. Beside it stands a program that prints a
-line a second in one stretch of time and floods in the next, or is stopped in the next, or goes on as before; turn and turn about in one process, since the machine has
-moods that last longer than a stretch. Each stretch has a 99 of 100; two neighbours have a ratio; told is the median of the ratios and, since even
+Lateness: a source of 2 ms notes how long after its tick it was called, to the nanosecond. Beside it stands a program that prints
+five lines a second in one stretch of time and floods in the next, or is stopped in the next, or goes on as before; turn and turn about in
+one process, since the machine has moods that last longer than a stretch. Each stretch has a 99 of 100; two neighbours have a ratio; told is the median of the ratios and, since even
 that of like and like is seldom 1, how far it may be off: 90 of 100 draws of as many ratios out of these have a median within `from` and `to`.
 """
 import os
@@ -24,7 +24,7 @@ SECONDS, SLOW_MS = 20, 300
 GOAL_P99_MS = 1.0
 CYCLES, STRETCH_SECONDS, EDGE_SECONDS, LATE_INTERVAL_MS = 30, 2.0, 0.25, 2
 DRAWS = 2000
-# A program that does what the file `mood` says: nothing but a line a second, or flood.
+# A program that does what the file `mood` says: a line now and then, or a flood.
 PROGRAM = """echo $$ >pid
 while :; do
     if [ "$(cat mood)" = flooding ]; then timeout 0.2 yes n 1; else echo n 1; sleep 0.2; fi

@@ -63,8 +63,7 @@ static _Noreturn void become(struct start *s)
     sigset_t none;
 
     setpgid(0, 0);
-    /* Woken by our reading, it waits until we have nothing to do, and sensing keeps its time beside a flood.
-     */
+    /* Woken by our reading, it waits until we have nothing to do: a flood does not hold up sensing. */
     sched_setscheduler(0, SCHED_BATCH, &no_priority);
     (void)!nice(NICE);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
