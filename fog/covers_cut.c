@@ -13,6 +13,11 @@ struct cut {
     Fogline__V1__Cover covers[CUT_ROWS_MAX], *pointers[CUT_ROWS_MAX];
     uint64_t bounds[2 * CUT_ROWS_MAX];
     uint64_t needs[CUT_ROWS_MAX][WIRE_NEEDS_MAX];
+    struct {
+        uint64_t first;
+        uint32_t stream;
+        uint8_t lane, reason;
+    } rows[CUT_ROWS_MAX];
     struct covers_row row, open; /* open: what the last cover says so far */
     size_t n_covers, n_rows, bytes;
 };
@@ -44,6 +49,10 @@ static void add_row(struct cut *cut, struct spool_stream *s)
     const struct covers_row *r = &cut->row;
     Fogline__V1__Cover *v = cut->n_covers > 0 ? &cut->covers[cut->n_covers - 1] : NULL;
 
+    cut->rows[cut->n_rows].first = r->first;
+    cut->rows[cut->n_rows].stream = r->stream;
+    cut->rows[cut->n_rows].lane = (uint8_t)r->lane;
+    cut->rows[cut->n_rows].reason = r->reason;
     cut->bounds[2 * cut->n_rows] = r->first;
     cut->bounds[2 * cut->n_rows + 1] = r->last;
     cut->bytes += 20;
@@ -91,22 +100,29 @@ static int gather(struct covers *c, struct cut *cut)
     return rc == DB_NOT_FOUND ? 0 : rc;
 }
 
-/* The rows of this ledger record, once more in the same order. */
-static int move_said(struct covers *c, size_t n, uint64_t ledger)
+/* The rows that this ledger record names, by their keys: making it may have settled needs of others, which
+ * then look as if they had been among them. */
+static int move_said(struct covers *c, struct cut *cut, uint64_t ledger)
 {
-    struct covers_row at = {.state = COVERS_STATE_COVERED}, row, there;
+    struct covers_row *row = &cut->row;
     int rc = 0;
 
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        rc = next_row(c, &at, &row);
+    for (size_t i = 0; rc == 0 && i < cut->n_rows; i++) {
+        struct covers_row at = {.state = COVERS_STATE_COVERED,
+                                .stream = cut->rows[i].stream,
+                                .lane = cut->rows[i].lane,
+                                .reason = cut->rows[i].reason,
+                                .first = cut->rows[i].first};
+
+        rc = covers_row_next(c, &at, row);
         if (rc == 0)
-            rc = covers_row_next(c, &row, &there); /* with all its needs */
+            rc = covers_row_delete(c, row);
+        row->state = COVERS_STATE_SAID;
+        row->ledger = ledger;
+        if (row->n_needs > WIRE_NEEDS_MAX)
+            covers_needs_prune(c, row);
         if (rc == 0)
-            rc = covers_row_delete(c, &there);
-        row.state = COVERS_STATE_SAID;
-        row.ledger = ledger;
-        if (rc == 0)
-            rc = covers_row_write(c, &row);
+            rc = covers_row_write(c, row);
     }
     return rc == DB_NOT_FOUND ? -EIO : rc;
 }
@@ -137,7 +153,7 @@ static int cut_one(struct covers *c)
     if (rc != 0)
         return rc;
     c->counters[COVERS_LEDGER_RECORDS]++;
-    return move_said(c, cut->n_rows, seq);
+    return move_said(c, cut, seq);
 }
 
 static bool is_due(const struct covers *c, int64_t now_ms)

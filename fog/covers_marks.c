@@ -86,6 +86,8 @@ static void remember(struct covers *c, struct covers_mark *m)
         const struct interval_set *held = &own->lane[lane].held;
 
         m->own_from[lane] = held->n > 0 ? held->at[0].from : own->lane[lane].next;
+        if (m->is_poll && !c->is_link_open) /* no silence of the cloud's */
+            m->own_from[lane] = 0;
     }
     c->marks[c->n_marks++] = *m;
 }

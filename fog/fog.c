@@ -27,6 +27,7 @@ static int batch_did_not_fit(struct fog *f)
 {
     int r = history_reload(f->history);
 
+    f->wants_new_life = false; /* what is damaged is found again */
     if (r == 0)
         r = covers_reload(f->covers);
     if (r == 0)
@@ -46,8 +47,12 @@ int fog_commit(struct fog *f)
 
     if (outbox_wants_apply(ob))
         r = outbox_apply(ob, loop_now_ms(f->d->loop), clock_wall_unix_ns(&f->d->clock));
+    if (r == 0 && f->wants_new_life)
+        r = fog_new_life(f);
     if (r == 0 && f->has_trust)
         r = fog_covers_flush(f);
+    if (r == 0 && f->wants_new_life) /* room made for the covers */
+        r = fog_new_life(f);
     if (r == SPOOL_FULL || r == DB_FULL) {
         r = spool_rollback(f->spool);
         return r == 0 ? batch_did_not_fit(f) : r;
@@ -294,7 +299,8 @@ struct fog *fog_free(struct fog *f)
 {
     if (f == NULL)
         return NULL;
-    if (f->failed == 0 && f->spool != NULL && fog_say_stop(f) == 0 && archive_flush(f->archive) == 0 &&
+    if (f->failed == 0 && f->spool != NULL && fog_say_stop(f) == 0 &&
+        (!f->wants_new_life || fog_new_life(f) == 0) && archive_flush(f->archive) == 0 &&
         spool_commit(f->spool) == 0)
         fog_status_write(f);
     loop_timer_free(f->tick);

@@ -10,6 +10,7 @@ int fog_new_life(struct fog *f)
 {
     int r = spool_new_store(f->spool);
 
+    f->wants_new_life = false;
     if (r == 0)
         inbox_new_run(upper_port_inbox(f->upper));
     return r;

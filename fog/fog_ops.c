@@ -193,17 +193,14 @@ static int op_archive_changes(void *ctx)
     return 0;
 }
 
-/* Another store id, nothing seen but what is held: the device gives the damaged record again, with whatever
- * else it holds. */
+/* Another store id, nothing seen but what is held: the device gives the damaged record again, or those that
+ * an own one stood for, with whatever else it holds. */
 static int op_relay_damaged(void *ctx)
 {
     struct fog *f = ctx;
-    int r = fog_new_life(f);
 
-    if (r != 0)
-        return r;
-    log_warn("record_damaged",
-             "msg=\"a stored record of a device does not verify; devices give again what they hold\"");
+    f->wants_new_life = true; /* a batch may be under way */
+    log_warn("record_damaged", "msg=\"a stored record does not verify; devices give again what they hold\"");
     return 0;
 }
 

@@ -45,6 +45,7 @@ struct fog {
     struct history *history;
     struct derived *derived; /* writes own records */
     struct covers *covers;
+    bool wants_new_life; /* with the commit of the open transaction */
     struct upper_port *upper;
     struct lower_port *lower;
     struct end_keys end_keys;
@@ -80,7 +81,8 @@ void fog_nodes_tick(struct fog *f);
 /* fog_covers.c */
 must_check int fog_covers_flush(struct fog *f); /* in the open transaction, which it begins when needed */
 bool fog_covers_want(const struct fog *f);
-/* Begins a new life of the store: devices give again what they hold. */
+/* Begins a new life of the store: devices give again what they hold. Not within a batch: its records are not
+ * in the seen set yet. */
 must_check int fog_new_life(struct fog *f);
 /* fog_room.c */
 unsigned fog_store_fill(void *ctx);          /* thousandths of the quota */

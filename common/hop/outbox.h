@@ -43,9 +43,10 @@ struct outbox_ops {
      * go on the former one's word may be missing in the new one, so its own upper side begins a new life
      * (spool_new_store). 0, DB_FULL (the word comes again), negative errno. NULL: not a relay. */
     int (*archive_changes)(void *ctx);
-    /* Inside the transaction in which a relayed record that turned out damaged is let go: its origin takes it
-     * for stored here and gives it again only to a new life of this store (spool_new_store). 0, DB_FULL,
-     * negative errno. NULL: not a relay. */
+    /* Inside the transaction in which a record that turned out damaged is let go. A relayed one its origin
+     * takes for stored here and gives again only to a new life of this store (spool_new_store); on an own one
+     * the explanation of others may rest, and only what they explain can stand for it. 0, DB_FULL, negative
+     * errno. NULL: not a relay. */
     int (*relay_damaged)(void *ctx);
 };
 

@@ -69,7 +69,7 @@ struct outbox {
     unsigned epochs_today;
     int64_t epochs_day_ms;
     bool settled_waits;
-    bool relay_was_damaged; /* in the open transaction: the host does not know yet */
+    bool record_was_damaged; /* in the open transaction: the host does not know yet */
     uint64_t counter[OUTBOX_COUNTERS];
 };
 

@@ -89,6 +89,9 @@ static int make(void *ctx, struct span payload, uint64_t *ret_seq)
 
     if (k->is_full)
         return SPOOL_FULL;
+    if (k->settled_by_room != 0)
+        site_settle(k, k->settled_by_room, true);
+    k->settled_by_room = 0;
     rc = spool_append(k->spool, LANE_URGENT, &r, ret_seq);
     if (rc != 0)
         return rc;

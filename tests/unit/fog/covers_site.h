@@ -34,7 +34,8 @@ struct site {
     struct clock_fake clock;
     struct model now, committed;
     int64_t now_ms;
-    bool is_full; /* no ledger record fits */
+    bool is_full;             /* no ledger record fits */
+    uint64_t settled_by_room; /* own record that goes when room is made for the next ledger record; 0: none */
     unsigned n_ledgers;
 };
 

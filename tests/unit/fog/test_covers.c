@@ -285,6 +285,13 @@ static void silence_is_an_answer_in_the_end(void **state)
     }
     assert_false(covers_is_refused(k->covers, "pump-0")); /* the ledger record is not there yet */
     site_settle(k, k->now.at[0][0][1].ledger, false);
+    covers_link(k->covers, false);
+    for (unsigned i = 0; i < 3 * COVERS_ASKED_MAX; i++) {
+        covers_reported(k->covers, site_stream(k, 0), LANE_ORDINARY, 1);
+        site_flush(k, false);
+    }
+    assert_false(covers_is_refused(k->covers, "pump-0")); /* with the link down there is no answer */
+    covers_link(k->covers, true);
     for (unsigned i = 1; i <= COVERS_ASKED_MAX; i++) {
         covers_reported(k->covers, site_stream(k, 0), LANE_ORDINARY, 1);
         site_flush(k, false);
@@ -362,6 +369,48 @@ static void needs_beyond_a_cover_wait_for_the_first_of_them(void **state)
     assert_int_equal(k->n_ledgers, 1);
 }
 
+/* Room made for the ledger record settles what was needed: what it does not name is not taken for said. */
+static void room_for_the_ledger_record_changes_nothing_of_it(void **state)
+{
+    struct site *k = *state;
+    unsigned n = WIRE_NEEDS_MAX + 1;
+
+    withhold(k, 0, LANE_ORDINARY, 1, n);
+    for (unsigned i = 0; i < n; i++)
+        part(k, 0, LANE_ORDINARY, (struct interval){1, 1}, site_derived(k), true);
+    withhold(k, 1, LANE_ORDINARY, 1, 0);
+    k->settled_by_room = k->now.at[0][0][1].needs[0];
+    k->is_full = false;
+    k->now_ms += HOUR_MS;
+    site_flush(k, false);
+    k->now_ms += HOUR_MS;
+    site_flush(k, false);
+    assert_int_equal(k->now.at[1][0][1].what, SAID);
+    assert_int_equal(k->now.at[0][0][1].what, SAID);
+    assert_int_equal(status_of(k).said_records, 2);
+}
+
+/* The new life that an emptied account asks for is lost with its transaction: it is asked for again. */
+static void a_rollback_asks_for_the_new_life_again(void **state)
+{
+    struct site *k = *state;
+
+    withhold(k, 0, LANE_ORDINARY, 1, 1);
+    site_commit(k);
+    assert_int_equal(spool_new_epoch(k->spool), 0);
+    assert_int_equal(spool_commit(k->spool), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(spool_rollback(k->spool), 0);
+        assert_int_equal(covers_reload(k->covers), 0);
+        assert_true(covers_wants_flush(k->covers, k->now_ms));
+        assert_int_equal(covers_flush(k->covers, k->now_ms, false), 0);
+        assert_true(covers_emptied(k->covers));
+        assert_int_equal(spool_new_store(k->spool), 0);
+    }
+    memset(&k->now, 0, sizeof k->now);
+    k->committed = k->now;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +424,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_a_device_let_go_of_is_done, site_setup, site_teardown),
         cmocka_unit_test_setup_teardown(a_stream_stays_until_all_is_said, site_setup, site_teardown),
         cmocka_unit_test_setup_teardown(another_epoch_empties_it, site_setup, site_teardown),
+        cmocka_unit_test_setup_teardown(room_for_the_ledger_record_changes_nothing_of_it, site_setup,
+                                        site_teardown),
+        cmocka_unit_test_setup_teardown(a_rollback_asks_for_the_new_life_again, site_setup, site_teardown),
         cmocka_unit_test_setup_teardown(needs_beyond_a_cover_wait_for_the_first_of_them, site_setup,
                                         site_teardown),
     };

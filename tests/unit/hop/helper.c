@@ -83,6 +83,12 @@ static int on_archive_changes(void *ctx)
     return s->archive_changes_result;
 }
 
+static int on_relay_damaged(void *ctx)
+{
+    ((struct side *)ctx)->damaged++;
+    return 0;
+}
+
 static void open_spool(struct side *s)
 {
     static const char *const tables[] = {SPOOL_TABLE_NAMES};
@@ -118,6 +124,7 @@ void side_open_lower(struct side *s)
                 .send = on_send,
                 .reset_link = on_reset,
                 .asks = s->relays ? on_asks : NULL,
+                .relay_damaged = s->relays ? on_relay_damaged : NULL,
                 .archive_changes = on_archive_changes},
         .operator_public = s->operator_public,
     };

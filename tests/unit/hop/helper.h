@@ -38,6 +38,7 @@ struct side {
     const uint8_t *operator_public; /* lower side */
     unsigned archive_changes;       /* lower side: calls of the op */
     int archive_changes_result;
+    unsigned damaged; /* lower side of a relay: calls of the op */
 };
 
 void side_init(struct side *s, const char *node);
