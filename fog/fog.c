@@ -127,6 +127,8 @@ static void on_reload(void *ctx, const void *old_values, const void *new_values)
     const struct fog_config *old = old_values, *new = new_values;
 
     fog_store_limit(f);
+    if (f->uplink != NULL)
+        uplink_renew(f->uplink);
     if (old->health_s != new->health_s)
         f->next_health_ms = loop_now_ms(f->d->loop) + new->health_s * 1000;
 }
@@ -189,26 +191,6 @@ static int open_derived(struct fog *f, struct errmsg *err)
     return r < 0 ? errmsg_set(err, r, "no memory") : r;
 }
 
-static int make_ledger(void *ctx, struct span ledger, uint64_t *ret_seq)
-{
-    struct fog *f = ctx;
-    struct maker_record r = {.lane = LANE_URGENT,
-                             .kind = FOGLINE__V1__KIND__KIND_LEDGER,
-                             .payload = ledger,
-                             .carries_covers = true};
-    int rc = derived_record(f->derived, &r, ret_seq);
-
-    return rc == DERIVED_NO_ROOM ? SPOOL_FULL : rc;
-}
-
-static int open_covers(struct fog *f, struct errmsg *err)
-{
-    struct covers_options o = {f->spool, FOG_TABLE_COVERS, f->d->clock, make_ledger, f};
-    int r = covers_new(&f->covers, &o);
-
-    return r < 0 ? errmsg_set(err, r, "cannot read the cover account: %s", strerror(-r)) : r;
-}
-
 /* What the link keys say of the cloud: whom to believe about nodes, and for whom own records are
  * authenticated. */
 static int learn_trust(struct fog *f, struct errmsg *err)
@@ -250,7 +232,7 @@ static int start(struct fog *f, struct errmsg *err)
     if (r == 0)
         r = open_derived(f, err);
     if (r == 0)
-        r = open_covers(f, err);
+        r = fog_covers_open(f, err);
     if (r == 0)
         r = open_upper(f, err);
     if (r < 0)
@@ -305,6 +287,7 @@ struct fog *fog_free(struct fog *f)
         fog_status_write(f);
     loop_timer_free(f->tick);
     loop_timer_free(f->more);
+    f->uplink = uplink_free(f->uplink);
     f->covers = covers_free(f->covers);
     f->derived = derived_free(f->derived);
     f->lower = lower_port_free(f->lower); /* the gate goes last of all sockets */

@@ -3,12 +3,14 @@
 #define FOGLINE_FOG_FOG_CONFIG_H
 
 #include "ctl/settings.h"
+#include "fog/uplink_config.h"
 
 struct fog_config {
     struct ctl_settings common;
     int64_t health_s;
     uint64_t history_max_bytes; /* 0: a quarter of the map */
     int64_t history_max_age_ms; /* 0: no history */
+    struct config_list uplink;
 };
 
 extern const struct config_schema fog_schema;

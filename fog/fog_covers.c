@@ -1,5 +1,36 @@
-/* The cover account in the fog's round. */
+/* What the cloud does not get as it came: the account of it, in the fog's round. */
 #include "fog/fog_private.h"
+
+static int make_ledger(void *ctx, struct span ledger, uint64_t *ret_seq)
+{
+    struct fog *f = ctx;
+    struct maker_record r = {.lane = LANE_URGENT,
+                             .kind = FOGLINE__V1__KIND__KIND_LEDGER,
+                             .payload = ledger,
+                             .carries_covers = true};
+    int rc = derived_record(f->derived, &r, ret_seq);
+
+    return rc == DERIVED_NO_ROOM ? SPOOL_FULL : rc;
+}
+
+int fog_covers_open(struct fog *f, struct errmsg *err)
+{
+    struct covers_options o = {f->spool, FOG_TABLE_COVERS, f->d->clock, make_ledger, f};
+    struct uplink_options u = {f->spool, &f->config->uplink, f->d->settings->site};
+    int r = covers_new(&f->covers, &o);
+
+    if (r < 0)
+        return errmsg_set(err, r, "cannot read the cover account: %s", strerror(-r));
+    if (!f->has_trust) {
+        if (f->config->uplink.n > 0)
+            log_warn("uplink_off",
+                     "msg=\"up.keys names no cloud, so this fog can account to nobody for what it "
+                     "holds back: all is kept to go up raw\"");
+        return 0;
+    }
+    r = uplink_new(&f->uplink, &u);
+    return r < 0 ? errmsg_set(err, r, "no memory") : 0;
+}
 
 bool fog_covers_want(const struct fog *f)
 {

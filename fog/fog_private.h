@@ -14,6 +14,7 @@
 #include "fog/history.h"
 #include "fog/letters.h"
 #include "fog/marks.h"
+#include "fog/uplink.h"
 #include "hop/lower_port.h"
 #include "hop/maker.h"
 #include "hop/upper_port.h"
@@ -45,7 +46,11 @@ struct fog {
     struct history *history;
     struct derived *derived; /* writes own records */
     struct covers *covers;
-    bool wants_new_life; /* with the commit of the open transaction */
+    struct uplink *uplink; /* NULL: no cloud would know what stands for a record */
+    bool is_new_here;      /* the record in hand, to the history */
+    enum uplink_way way;   /* of the record in hand */
+    uint32_t parts;        /* ... and how many stages will say covers_part of it, after the relay */
+    bool wants_new_life;   /* with the commit of the open transaction */
     struct upper_port *upper;
     struct lower_port *lower;
     struct end_keys end_keys;
@@ -79,6 +84,7 @@ struct outbox_ops fog_outbox_ops(struct fog *f);
 must_check int fog_nodes_load(struct fog *f, struct errmsg *err);
 void fog_nodes_tick(struct fog *f);
 /* fog_covers.c */
+must_check int fog_covers_open(struct fog *f, struct errmsg *err);
 must_check int fog_covers_flush(struct fog *f); /* in the open transaction, which it begins when needed */
 bool fog_covers_want(const struct fog *f);
 /* Begins a new life of the store: devices give again what they hold. Not within a batch: its records are not
@@ -93,7 +99,7 @@ must_check int fog_say_stop(struct fog *f);
 must_check int fog_say_health(struct fog *f);
 must_check int fog_note_alive(struct fog *f);
 /* fog_status.c */
-enum { FOG_SETS = 8 };
+enum { FOG_SETS = 9 };
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4]);
 void fog_status_write(struct fog *f);
 void fog_link_watch(struct fog *f);

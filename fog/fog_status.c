@@ -37,6 +37,7 @@ static const struct counter_info gate_counter_info[] = {
 
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4])
 {
+    static const uint64_t uplink_none[UPLINK_COUNTERS];
     struct gate_counters g;
 
     upper_port_gate_counters(f->upper, &g);
@@ -57,6 +58,9 @@ size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_
     out[6] =
         (struct counter_set){"history", history_counter_info, history_counters(f->history), HISTORY_COUNTERS};
     out[7] = (struct counter_set){"covers", covers_counter_info, covers_counters(f->covers), COVERS_COUNTERS};
+    out[8] = (struct counter_set){"uplink", uplink_counter_info, uplink_none, UPLINK_COUNTERS};
+    if (f->uplink != NULL)
+        out[8].value = uplink_counters(f->uplink);
     return FOG_SETS;
 }
 
