@@ -53,6 +53,8 @@ int fog_commit(struct fog *f)
         r = fog_covers_flush(f);
     if (r == 0 && f->wants_new_life) /* room made for the covers */
         r = fog_new_life(f);
+    if (r == 0)
+        r = fog_meter_flush(f);
     if (r == SPOOL_FULL || r == DB_FULL) {
         r = spool_rollback(f->spool);
         return r == 0 ? batch_did_not_fit(f) : r;
@@ -67,6 +69,7 @@ int fog_commit(struct fog *f)
         return r;
     f->counter[FOG_COMMITS]++;
     history_committed(f->history);
+    meter_committed(f->meter);
     upper_port_committed(f->upper);
     lower_port_pump(f->lower);
     return 0;
@@ -85,7 +88,7 @@ static void on_round(void *ctx)
 
     if (f->failed != 0 || !(spool_txn_open(f->spool) || upper_port_wants_commit(f->upper) ||
                             outbox_wants_apply(lower_port_outbox(f->lower)) || fog_covers_want(f) ||
-                            history_has_to_go(f->history)))
+                            fog_meter_wants(f) || history_has_to_go(f->history)))
         return;
     r = fog_commit(f);
     if (r != 0)
@@ -131,6 +134,15 @@ static void on_reload(void *ctx, const void *old_values, const void *new_values)
         uplink_renew(f->uplink);
     if (old->health_s != new->health_s)
         f->next_health_ms = loop_now_ms(f->d->loop) + new->health_s * 1000;
+}
+
+/* What nobody was told yet, and that it ends here. */
+static bool commit_last(struct fog *f)
+{
+    if (fog_say_stop(f) != 0 || (f->wants_new_life && fog_new_life(f) != 0))
+        return false;
+    meter_close(f->meter);
+    return fog_meter_flush(f) == 0 && archive_flush(f->archive) == 0 && spool_commit(f->spool) == 0;
 }
 
 static uint64_t seed(void)
@@ -228,7 +240,9 @@ static int start(struct fog *f, struct errmsg *err)
         r = tap_new(&f->tap, f->d->paths.run_dir);
     if (r < 0)
         return errmsg_set(err, r, "cannot start: %s", strerror(-r));
-    r = open_lower(f, err);
+    r = fog_meter_open(f, err);
+    if (r == 0)
+        r = open_lower(f, err);
     if (r == 0)
         r = open_derived(f, err);
     if (r == 0)
@@ -281,9 +295,7 @@ struct fog *fog_free(struct fog *f)
 {
     if (f == NULL)
         return NULL;
-    if (f->failed == 0 && f->spool != NULL && fog_say_stop(f) == 0 &&
-        (!f->wants_new_life || fog_new_life(f) == 0) && archive_flush(f->archive) == 0 &&
-        spool_commit(f->spool) == 0)
+    if (f->failed == 0 && f->spool != NULL && commit_last(f))
         fog_status_write(f);
     loop_timer_free(f->tick);
     loop_timer_free(f->more);
@@ -292,6 +304,7 @@ struct fog *fog_free(struct fog *f)
     f->derived = derived_free(f->derived);
     f->lower = lower_port_free(f->lower); /* the gate goes last of all sockets */
     f->upper = upper_port_free(f->upper);
+    f->meter = meter_free(f->meter);
     link_context_free(f->zmq_ctx);
     f->history = history_free(f->history);
     f->archive = archive_close(f->archive);

@@ -3,6 +3,7 @@
 #define FOGLINE_FOG_FOG_CONFIG_H
 
 #include "ctl/settings.h"
+#include "fog/meter_config.h"
 #include "fog/uplink_config.h"
 
 struct fog_config {
@@ -10,7 +11,7 @@ struct fog_config {
     int64_t health_s;
     uint64_t history_max_bytes; /* 0: a quarter of the map */
     int64_t history_max_age_ms; /* 0: no history */
-    struct config_list uplink;
+    struct config_list uplink, budgets;
 };
 
 extern const struct config_schema fog_schema;

@@ -213,5 +213,7 @@ struct outbox_ops fog_outbox_ops(struct fog *f)
                                .document = op_document,
                                .mark = op_mark,
                                .archive_changes = op_archive_changes,
-                               .relay_damaged = op_relay_damaged};
+                               .relay_damaged = op_relay_damaged,
+                               .allowed = fog_link_allowed,
+                               .moved = fog_link_moved};
 }

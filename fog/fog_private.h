@@ -14,6 +14,7 @@
 #include "fog/history.h"
 #include "fog/letters.h"
 #include "fog/marks.h"
+#include "fog/meter.h"
 #include "fog/uplink.h"
 #include "hop/lower_port.h"
 #include "hop/maker.h"
@@ -46,6 +47,7 @@ struct fog {
     struct history *history;
     struct derived *derived; /* writes own records */
     struct covers *covers;
+    struct meter *meter;
     struct uplink *uplink; /* NULL: no cloud would know what stands for a record */
     bool is_new_here;      /* the record in hand, to the history */
     enum uplink_way way;   /* of the record in hand */
@@ -90,6 +92,14 @@ bool fog_covers_want(const struct fog *f);
 /* Begins a new life of the store: devices give again what they hold. Not within a batch: its records are not
  * in the seen set yet. */
 must_check int fog_new_life(struct fog *f);
+/* fog_meter.c: for the outbox, and for the round */
+must_check int fog_meter_open(struct fog *f, struct errmsg *err);
+uint64_t fog_link_allowed(void *ctx, unsigned class);
+void fog_link_moved(void *ctx, uint64_t up_bytes, const uint64_t class_bytes[OUTBOX_CLASSES_MAX],
+                    uint64_t down_bytes);
+bool fog_meter_wants(const struct fog *f);
+must_check int fog_meter_flush(struct fog *f); /* in the open transaction, which it begins when needed */
+void fog_meter_put(const struct fog *f, struct json *j);
 /* fog_room.c */
 unsigned fog_store_fill(void *ctx);          /* thousandths of the quota */
 must_check int fog_make_room(struct fog *f); /* in the open transaction, which it begins when needed */

@@ -240,6 +240,7 @@ void fog_status_write(struct fog *f)
         put_store(f, j);
         put_history(f, j);
         put_covers(f, j);
+        fog_meter_put(f, j);
         json_ku64(j, "node_list_version", f->nodes.version);
         json_ku64(j, "refused_keys", upper_port_refused(f->upper, refusals, FOG_REFUSALS_MAX));
         put_devices(f, now_ms, j);

@@ -19,7 +19,7 @@
 #include "spool/spool.h"
 #include "wire/wire.h"
 
-enum { OUTBOX_BLOCKED = 1 };
+enum { OUTBOX_BLOCKED = 1, OUTBOX_CLASSES_MAX = 4 };
 
 struct outbox_ops {
     void *ctx;
@@ -48,6 +48,13 @@ struct outbox_ops {
      * the explanation of others may rest, and only what they explain can stand for it. 0, DB_FULL, negative
      * errno. NULL: not a relay. */
     int (*relay_damaged)(void *ctx);
+    /* Bytes of records of a class that may go now, by what the link may cost; beside the windows. class: 0
+     * urgent, 1 live, 2 backlog, and so on in the order of sending. NULL: no limit. */
+    uint64_t (*allowed)(void *ctx, unsigned class);
+    /* A message was handed to the link, with so much of each class in it (its records and 64 bytes for each),
+     * or one came (class_bytes NULL). NULL: nobody counts. */
+    void (*moved)(void *ctx, uint64_t up_bytes, const uint64_t class_bytes[OUTBOX_CLASSES_MAX],
+                  uint64_t down_bytes);
 };
 
 struct outbox_options {

@@ -735,6 +735,32 @@ static void an_own_record_of_a_relay_that_is_damaged_is_told(void **state)
     assert_int_equal(spool_own(s->sp)->lane[LANE_ORDINARY].held.n, 0);
 }
 
+/* A budget that is used up: alarms alone, until there is more; each class told apart. */
+static void what_may_not_go_waits_and_alarms_pass(void **state)
+{
+    struct side *s = side_of(state);
+    uint64_t live = make(s, LANE_ORDINARY, 1000), urgent;
+    bool again;
+
+    s->is_metered = true;
+    s->allowed[0] = UINT64_MAX;
+    open_link(s, BIG, BIG);
+    urgent = make(s, LANE_URGENT, 500);
+    tick(s);
+    assert_int_equal(times_sent(s, live, &again), 0);
+    assert_int_equal(times_sent(s, urgent, &again), 1);
+    assert_int_equal(s->moved[0], 500 + 64);
+    assert_int_equal(s->moved[1], 0);
+    s->allowed[1] = 1000 + 64 - 1; /* one byte too few */
+    tick(s);
+    assert_int_equal(times_sent(s, live, &again), 0);
+    s->allowed[1] = 1000 + 64;
+    tick(s);
+    assert_int_equal(times_sent(s, live, &again), 1);
+    assert_int_equal(s->moved[1], 1000 + 64);
+    assert_true(s->up_bytes > 1500 && s->down_bytes > 0);
+}
+
 static void refused_send_is_tried_again(void **state)
 {
     struct side *s = side_of(state);
@@ -798,6 +824,7 @@ int main(void)
                                         setup_small_relay, teardown),
         SMALL(stored_is_evicted_before_what_nobody_has),
         RELAYED(an_own_record_of_a_relay_that_is_damaged_is_told),
+        FACT(what_may_not_go_waits_and_alarms_pass),
         FACT(refused_send_is_tried_again),
         FACT(garbage_from_above_is_counted),
     };
