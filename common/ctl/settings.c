@@ -7,6 +7,29 @@
 
 const char *const ctl_log_levels[] = {"error", "warn", "info", "debug", NULL};
 
+static const struct config_row grant_rows[] = {
+    {"select", CONFIG_PATTERN, CONFIG_AT(struct ctl_grant, select), .required = true,
+     .help = "Pattern SITE or SITE/NODE of the nodes meant."},
+    {"weight", CONFIG_I64, CONFIG_AT(struct ctl_grant, weight), .min = "1", .max = "1000", .def = "1",
+     .help = "Their backlog drains so many times as fast as that of a node of weight 1."},
+    {NULL},
+};
+const struct config_kind ctl_grant_kinds[] = {
+    {NULL, grant_rows, .size = sizeof(struct ctl_grant), .help = "Weight of some nodes below."},
+    {NULL},
+};
+
+unsigned ctl_grant_weight(const struct ctl_settings *s, const char *site, const char *node)
+{
+    for (size_t i = 0; i < s->grants.n; i++) {
+        const struct ctl_grant *g = s->grants.at[i].value;
+
+        if (pattern_match(g->select, site, node, "", NULL))
+            return (unsigned)g->weight;
+    }
+    return 1;
+}
+
 static bool link_keys_agree(const struct link_key *a, const struct link_key *b)
 {
     return memcmp(a->cloud_end, b->cloud_end, KEY_BYTES) == 0 &&

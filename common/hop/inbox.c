@@ -70,7 +70,8 @@ int inbox_peer_make(struct inbox *ib, const char *node, struct peer **ret_p)
         if (p == NULL)
             return -ENOMEM;
         snprintf(p->node, sizeof p->node, "%s", node);
-        p->lease_until_ms = p->last_heard_ms = INT64_MIN;
+        p->lease_until_ms = p->last_heard_ms = p->turn_until_ms = INT64_MIN;
+        p->round = ib->round;
         p->next = ib->bucket[b];
         ib->bucket[b] = p;
         p->index = ib->n_peers;

@@ -155,6 +155,8 @@ static void remember(struct peer *p, const Fogline__V1__Hello *h, struct span ra
 {
     snprintf(p->role, sizeof p->role, "%s", h->role);
     snprintf(p->software, sizeof p->software, "%s", h->software);
+    p->backlog_waiting_bytes = h->waiting_backlog_bytes;
+    p->fill = h->fill;
     p->n_listed = 0;
     for (size_t i = 0; i < h->n_epochs && p->n_listed < WIRE_EPOCHS_MAX; i++)
         if (wire_id128(h->epochs[i]->epoch, &p->listed[p->n_listed]))

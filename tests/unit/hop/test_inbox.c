@@ -328,6 +328,89 @@ static void every_peer_gets_a_window_in_turn(void **state)
         assert_true(got[i]);
 }
 
+static uint64_t backlog_window(struct side *s, const char *node)
+{
+    uint64_t bytes;
+
+    hello(s, node, 1, 1, 0);
+    commit(s);
+    bytes = last_state(s)->windows->backlog_bytes;
+    forget_caught(s);
+    return bytes;
+}
+
+static void backlog_windows_are_as_their_weights(void **state)
+{
+    static const char *const nodes[] = {"a", "b", "c", "d"};
+    struct side *s = side_of(state);
+    uint64_t bytes[4] = {0};
+
+    s->heavy = "b";
+    s->hello_waiting = 1 << 20;
+    for (int round = 0; round < 20; round++, s->now_ms += HOP_POLL_MS)
+        for (int i = 0; i < 4; i++)
+            bytes[i] = backlog_window(s, nodes[i]);
+    for (int i = 0; i < 4; i++) {
+        uint64_t want = bytes[0] * (i == 1 ? 3 : 1);
+
+        assert_true(bytes[i] >= HOP_WINDOW_MIN_BYTES);
+        assert_in_range(bytes[i], want * 95 / 100, want * 105 / 100);
+    }
+}
+
+static void eight_peers_at_a_time_give_backlog(void **state)
+{
+    struct side *s = side_of(state);
+    bool has[20] = {false};
+    unsigned got[20] = {0};
+
+    s->hello_waiting = 1 << 20;
+    for (int round = 0; round < 60; round++, s->now_ms += HOP_POLL_MS) {
+        int n = 0;
+
+        for (int i = 0; i < 20; i++) {
+            char name[16];
+
+            snprintf(name, sizeof name, "dev%d", i);
+            has[i] = backlog_window(s, name) > 0;
+            got[i] += has[i];
+            n = 0;
+            for (int k = 0; k < 20; k++)
+                n += has[k];
+            assert_true(n <= HOP_BACKLOG_PEERS);
+        }
+        assert_true(n > 0);
+    }
+    for (int i = 0; i < 20; i++)
+        assert_true(got[i] > 0);
+}
+
+/* All eight turns are taken; of those who wait the one whose store is fullest has the next. */
+static void next_turn_is_of_who_is_nearest_to_its_quota(void **state)
+{
+    struct side *s = side_of(state);
+    char name[16];
+
+    s->hello_waiting = 1 << 20;
+    for (int i = 0; i < 2 * HOP_BACKLOG_PEERS; i++) { /* with the second State all have a share */
+        if (i == HOP_BACKLOG_PEERS)
+            s->now_ms += HOP_POLL_MS;
+        snprintf(name, sizeof name, "dev%d", i % HOP_BACKLOG_PEERS);
+        (void)backlog_window(s, name);
+    }
+    s->hello_fill = 100;
+    assert_int_equal(backlog_window(s, "low"), 0);
+    s->hello_fill = 800;
+    assert_int_equal(backlog_window(s, "high"), 0);
+    s->now_ms += HOP_LEASE_MS - HOP_POLL_MS;
+    s->hello_fill = 0;
+    assert_int_equal(backlog_window(s, "dev0"), 0); /* its turn is over, two others wait */
+    s->hello_fill = 100;
+    assert_int_equal(backlog_window(s, "low"), 0); /* one is free, and it is not the fullest */
+    s->hello_fill = 800;
+    assert_true(backlog_window(s, "high") > 0);
+}
+
 static void a_full_store_closes_backlog_first_then_live(void **state)
 {
     struct side *s = side_of(state);
@@ -490,6 +573,9 @@ int main(void)
         FACT(epoch_on_the_account_is_not_forgotten),
         FACT(windows_of_all_fit_the_memory),
         FACT(every_peer_gets_a_window_in_turn),
+        FACT(backlog_windows_are_as_their_weights),
+        FACT(eight_peers_at_a_time_give_backlog),
+        FACT(next_turn_is_of_who_is_nearest_to_its_quota),
         FACT(a_full_store_closes_backlog_first_then_live),
         FACT(interval_257_is_refused_and_the_lowest_missing_is_not),
         FACT(gaps_below_what_the_owner_holds_do_not_stop_it),
