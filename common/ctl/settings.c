@@ -30,6 +30,20 @@ unsigned ctl_grant_weight(const struct ctl_settings *s, const char *site, const 
     return 1;
 }
 
+/* A grant is looked up by site and node alone: tags and channels are of sources. */
+static void check_grants(const struct ctl_settings *s, struct config_check *c)
+{
+    for (size_t i = 0; i < s->grants.n; i++) {
+        const struct ctl_grant *g = s->grants.at[i].value;
+        char field[32];
+
+        snprintf(field, sizeof(field), "grants[%zu].select", i);
+        if (strchr(g->select, '=') != NULL)
+            config_complain(c, field, "name the nodes as SITE or SITE/NODE; * and {a,b} work in both",
+                            "fits no node: `%.200s` asks for a tag, and nodes have none", g->select);
+    }
+}
+
 static bool link_keys_agree(const struct link_key *a, const struct link_key *b)
 {
     return memcmp(a->cloud_end, b->cloud_end, KEY_BYTES) == 0 &&
@@ -70,6 +84,7 @@ void ctl_settings_check(const struct ctl_settings *s, struct config_check *c)
     if (s->limits_window_max_bytes > s->limits_memory_bytes)
         config_complain(c, "limits.window_max_bytes", "lower it or raise limits.memory_bytes",
                         "one node's window is larger than the memory for all");
+    check_grants(s, c);
     if (s->up_endpoints.n > 0 && s->up_keys.n == 0)
         config_complain(c, "up.keys", "run `fogctl key show --link` or `cloudctl key show --link` there",
                         "up.endpoints needs the link key of the other side");

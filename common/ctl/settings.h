@@ -121,17 +121,17 @@ extern const char *const ctl_log_levels[]; /* choices of log.level, in the order
          .max = "16 GiB",                                                                                    \
          .def = memory_def,                                                                                  \
          .help = "Sum of what all nodes below may have under way at a time."},                               \
-        {"grants",                                                                                           \
-         CONFIG_LIST,                                                                                        \
-         CONFIG_AT(type, m.grants),                                                                          \
-         .max = "64",                                                                                        \
-         .kinds = ctl_grant_kinds,                                                                           \
-         .reloadable = true,                                                                                 \
-         .help = "Weights of nodes below while they give what piled up; the first that fits counts."},       \
+        {"limits.window_max_bytes",                                                                          \
+         CONFIG_BYTES,                                                                                       \
+         CONFIG_AT(type, m.limits_window_max_bytes),                                                         \
+         .min = "128 KiB",                                                                                   \
+         .max = "1 GiB",                                                                                     \
+         .def = "2 MiB",                                                                                     \
+         .help = "What one node below may have under way at a time."},                                       \
     {                                                                                                        \
-        "limits.window_max_bytes", CONFIG_BYTES, CONFIG_AT(type, m.limits_window_max_bytes),                 \
-            .min = "128 KiB", .max = "1 GiB", .def = "2 MiB",                                                \
-            .help = "What one node below may have under way at a time."                                      \
+        "grants", CONFIG_LIST, CONFIG_AT(type, m.grants),                                                    \
+            .max = "64", .kinds = ctl_grant_kinds, .reloadable = true,                                       \
+            .help = "Weights of nodes below while they give what piled up; the first that fits counts."      \
     }
 
 /* Cross-field checks of the shared part, for a schema's check hook: keys parse and fit the endpoints, quota

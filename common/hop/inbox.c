@@ -292,7 +292,10 @@ void inbox_marks_changed(struct inbox *ib, struct spool_stream *s, unsigned lane
 void inbox_tick(struct inbox *ib, int64_t now_ms, int64_t *ret_next_ms)
 {
     int64_t next = INT64_MAX;
+    struct peer *waits;
 
+    while (ib->n_answers == 0 && (waits = inbox_next_turn(ib, now_ms, &next)) != NULL)
+        inbox_send_state(ib, waits, now_ms);
     for (size_t i = 0; i < ib->n_peers; i++) {
         struct peer *p = ib->peers[i];
 

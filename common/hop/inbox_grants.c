@@ -3,6 +3,8 @@
  * round. */
 #include "hop/inbox_private.h"
 
+enum { FILL_BACKLOG_SHUT = 900, FILL_LIVE_SHUT = 970 }; /* thousandths */
+
 static bool leased(const struct inbox *ib, const struct peer *q, int64_t now_ms)
 {
     return q->has_session && (now_ms < q->lease_until_ms || !inbox_rule(ib, HOP_RULE_LEASE));
@@ -86,16 +88,19 @@ static struct turns turns_but(const struct inbox *ib, const struct peer *p, int6
     return t;
 }
 
-/* Is it p's turn? Takes one that is free unless others who wait have a better claim to all that are. */
-static bool take_turn(struct inbox *ib, struct peer *p, const struct turns *t, int64_t now_ms)
+static uint64_t slots_of(const struct inbox *ib)
 {
     uint64_t slots = ib->options.memory_bytes / 2 / HOP_WINDOW_MIN_BYTES;
 
-    if (slots > HOP_BACKLOG_PEERS)
-        slots = HOP_BACKLOG_PEERS;
+    return slots < HOP_BACKLOG_PEERS ? slots : HOP_BACKLOG_PEERS;
+}
+
+/* Is it p's turn? Takes one that is free unless others who wait have a better claim to all that are. */
+static bool take_turn(struct inbox *ib, struct peer *p, const struct turns *t, int64_t now_ms)
+{
     if (in_turn(p, now_ms) || !inbox_rule(ib, HOP_RULE_LEASE))
         return true;
-    if (t->n_in_turn + t->n_before >= slots)
+    if (t->n_in_turn + t->n_before >= slots_of(ib))
         return false;
     ib->round = p->round > ib->round ? p->round : ib->round;
     p->round = ib->round + 1;
@@ -129,9 +134,44 @@ static uint64_t backlog_share(struct inbox *ib, struct peer *p, uint64_t others_
 
 /* ---- both ---- */
 
+static unsigned fill_of(const struct inbox *ib)
+{
+    return ib->options.ops.fill != NULL ? ib->options.ops.fill(ib->options.ops.ctx) : 0;
+}
+
+/* A turn that came free is not left idle until the next poll of who waits for it. Only who was heard lately
+ * is told: a State renews a lease, and a dead peer must not hold memory for ever. */
+struct peer *inbox_next_turn(const struct inbox *ib, int64_t now_ms, int64_t *ret_next_ms)
+{
+    struct peer *best = NULL;
+    uint64_t taken = 0;
+    int64_t free_ms = INT64_MAX;
+
+    *ret_next_ms = INT64_MAX;
+    for (size_t i = 0; i < ib->n_peers; i++) {
+        struct peer *q = ib->peers[i];
+
+        if (!leased(ib, q, now_ms))
+            continue;
+        if (q->backlog_bytes > 0 || in_turn(q, now_ms)) {
+            taken++;
+            free_ms = q->lease_until_ms < free_ms ? q->lease_until_ms : free_ms;
+        } else if (q->backlog_waiting_bytes > 0 && now_ms - q->last_heard_ms < HOP_LEASE_MS &&
+                   (best == NULL || before(q, best))) {
+            best = q;
+        }
+    }
+    if (best == NULL || !inbox_rule(ib, HOP_RULE_LEASE) || fill_of(ib) >= FILL_BACKLOG_SHUT)
+        return NULL;
+    if (taken < slots_of(ib))
+        return best;
+    *ret_next_ms = free_ms;
+    return NULL;
+}
+
 void inbox_grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1__Windows *w)
 {
-    unsigned fill = ib->options.ops.fill != NULL ? ib->options.ops.fill(ib->options.ops.ctx) : 0;
+    unsigned fill = fill_of(ib);
     uint64_t live_bytes = 0, backlog_bytes = 0, urgent;
     size_t n = 1;
 
@@ -148,8 +188,8 @@ void inbox_grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1__
     fogline__v1__windows__init(w);
     w->urgent_bytes =
         inbox_rule(ib, HOP_RULE_WINDOW_MIN) || urgent > HOP_WINDOW_MIN_BYTES ? HOP_WINDOW_MIN_BYTES : urgent;
-    w->live_bytes = fill >= 970 ? 0 : live_share(ib, p, n, live_bytes, now_ms);
-    w->backlog_bytes = fill >= 900 ? 0 : backlog_share(ib, p, backlog_bytes, now_ms);
+    w->live_bytes = fill >= FILL_LIVE_SHUT ? 0 : live_share(ib, p, n, live_bytes, now_ms);
+    w->backlog_bytes = fill >= FILL_BACKLOG_SHUT ? 0 : backlog_share(ib, p, backlog_bytes, now_ms);
     w->lease_ms = HOP_LEASE_MS;
     p->live_bytes = w->live_bytes;
     p->backlog_bytes = w->backlog_bytes;

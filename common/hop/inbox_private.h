@@ -118,6 +118,9 @@ must_check int inbox_take_data(struct inbox *ib, struct peer *p, const Fogline__
 
 /* inbox_grants.c */
 void inbox_grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1__Windows *w);
+/* Whose backlog has a free turn and does not know: a State takes it. NULL: nobody; *ret_next_ms is when to
+ * look again at the latest. */
+struct peer *inbox_next_turn(const struct inbox *ib, int64_t now_ms, int64_t *ret_next_ms);
 
 /* inbox_state.c */
 void inbox_send_state(struct inbox *ib, struct peer *p, int64_t now_ms);
