@@ -125,27 +125,6 @@ static void add_asks(struct outbox *ob, Fogline__V1__Hello *h)
     h->n_asks += fitting(h->asks + h->n_asks, n, ASKS_BYTES_MAX, &bytes);
 }
 
-/* Bytes of backlog that the peer does not say it has, by the mean of each lane. What is stored there and
- * waits for its marks wants no window. */
-static uint64_t waiting_backlog_bytes(const struct outbox *ob)
-{
-    uint64_t bytes = ob->window[CLASS_BACKLOG].in_flight;
-
-    for (size_t i = 0; i < spool_n_streams(ob->spool); i++) {
-        const struct spool_stream *s = spool_stream_at(ob->spool, i);
-        const struct stream_out *so = s->lower_state;
-        const struct spool_lane *sl = &s->lane[LANE_ORDINARY];
-        uint64_t records = interval_set_count(&sl->held), waiting;
-
-        if (so == NULL || records == 0 || so->lane[LANE_ORDINARY].live_from <= 1)
-            continue;
-        waiting =
-            interval_set_count_in(&so->lane[LANE_ORDINARY].unsent, 1, so->lane[LANE_ORDINARY].live_from - 1);
-        bytes += waiting * (sl->held_bytes / records + 1);
-    }
-    return bytes;
-}
-
 int outbox_send_hello(struct outbox *ob, int64_t now_ms)
 {
     const struct outbox_ops *ops = &ob->options.ops;
@@ -176,7 +155,7 @@ int outbox_send_hello(struct outbox *ob, int64_t now_ms)
         ops->clocks(ops->ctx, &clocks);
         h.clocks = &clocks;
     }
-    h.waiting_backlog_bytes = waiting_backlog_bytes(ob);
+    h.waiting_backlog_bytes = spool_held_bytes(ob->spool);
     if (spool_quota_bytes(ob->spool) > 0)
         h.fill = (uint32_t)(spool_held_bytes(ob->spool) * 1000 / spool_quota_bytes(ob->spool));
     h.role = (char *)ob->options.role;
