@@ -253,14 +253,14 @@ int intake_record(void *ctx, struct spool_stream *s, const struct record *r)
     const struct end_keys *keys;
     struct origin *o = origin_admitted(in, s, &keys);
     struct archive_origin ao;
-    bool has_covers = false;
+    struct archive_found found = {0};
     int e;
 
     if (o == NULL)
         return INBOX_REFUSED;
     ao = (struct archive_origin){.site = o->node.site, .tag_key = keys->tag};
-    e = archive_put(in->archive, s, r, &ao, &has_covers);
-    if (e == 0 && has_covers) {
+    e = archive_put(in->archive, s, r, &ao, &found);
+    if (e == 0 && found.has_covers) {
         const struct account_policy policy = {.ctx = in, .may_reduce = may_reduce};
 
         e = account_put(in->account, s, r, &policy);

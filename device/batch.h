@@ -6,7 +6,7 @@
 #ifndef FOGLINE_DEVICE_BATCH_H
 #define FOGLINE_DEVICE_BATCH_H
 
-#include "device/pack.h"
+#include "device/source.h"
 
 #include <stddef.h>
 

@@ -7,7 +7,7 @@
 
 #include "base/name.h"
 #include "config/config.h"
-#include "device/keep/keep.h"
+#include "keep/keep.h"
 
 struct channel_config {
     char name[2 * (NAME_PART_CHARS + 1)]; /* '*' matches any run, {a,b} one of them */

@@ -252,6 +252,11 @@ static int run_keep(struct ctl *ctl)
     csv.n_time_columns = times[0] != NULL;
     if (codec_table_new(&table, file, &csv, &err) != 0)
         return ctl_fail(ctl, CTL_FAILED, "%s", err.text);
+    if (table->n_bad_rows + table->n_bad_cells > 0)
+        ctl_note(ctl,
+                 "%s: left out: %" PRIu64 " rows, %" PRIu64
+                 " cells; which ones shows: devicectl csv inspect %s",
+                 file, table->n_bad_rows, table->n_bad_cells, file);
     if (column != NULL) {
         o.only_column = codec_table_find(table, column, strlen(column));
         if (o.only_column < 0)

@@ -3,8 +3,8 @@
  * Lines that nobody uses are listed; the others stand there as comments: what they are for is known. */
 #include "base/name.h"
 #include "device/ctl_probe.h"
-#include "device/gpio/gpio_line.h"
 #include "device/sources/source_gpio.h"
+#include "gpio/gpio_line.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -46,7 +46,7 @@ static const struct config_row rows[] = {
     {"health_s", CONFIG_I64, AT(health_s), .min = "1", .max = "86400", .def = "60", .unit = "seconds",
      .reloadable = true, .help = "How often a report of all counters is sent."},
     {"sources", CONFIG_LIST, AT(sources), .unique = "name", .max = "32", .help = "Where readings come from."},
-    {"outputs", CONFIG_LIST, AT(outputs), .unique = "name", .max = "32", .kinds = output_kinds,
+    {"outputs", CONFIG_LIST, AT(outputs), .unique = "name", .max = "32", .kinds = act_output_kinds,
      .help = "What rules can switch."},
     {"rules", CONFIG_LIST, AT(rules), .unique = "name", .max = "64", .kinds = rule_kinds,
      .help = "What is decided here, at once, with nobody's help."},

@@ -11,6 +11,7 @@
 
 #include "device/ring.h"
 #include "device/source.h"
+#include "pack/pack.h"
 
 #include <stdatomic.h>
 
@@ -60,11 +61,6 @@ struct feed_decision {
 };
 enum { FEED_DECISION_BYTES = sizeof(struct feed_decision) + 32 }; /* in the ring, at most */
 
-struct feed_channel {
-    char name[SOURCE_NAME_BYTES], unit[SOURCE_NAME_BYTES];
-    enum column_type type;
-};
-
 struct feed_counters {
     _Atomic uint64_t rows, samples, rows_dropped, samples_dropped, ticks_missed, events_dropped;
 };
@@ -113,7 +109,7 @@ struct feed_message {
     unsigned source;
     uint32_t group;
     /* FEED_GROUP */
-    const struct feed_channel *channels;
+    const struct pack_channel *channels;
     uint32_t n_channels;
     /* FEED_ROW */
     int64_t time_ns;

@@ -40,7 +40,7 @@ struct feed {
     struct feed_held *held;          /* FEED_HELD_MAX, in order; the producer's */
     unsigned n_held;
     struct feed_counters counters;
-    struct feed_channel channels[BLOCK_COLUMNS_MAX]; /* of the group read last */
+    struct pack_channel channels[BLOCK_COLUMNS_MAX]; /* of the group read last */
     struct cell cells[BLOCK_COLUMNS_MAX];            /* of the row read last */
 };
 

@@ -50,7 +50,7 @@ static void read_group(struct feed *f, const uint8_t *at, const struct feed_head
 
     shape->n = head->n;
     for (uint32_t i = 0; i < head->n; i++) {
-        struct feed_channel *c = &f->channels[i];
+        struct pack_channel *c = &f->channels[i];
 
         shape->type[i] = *at;
         c->type = (enum column_type) * at++;

@@ -92,6 +92,8 @@ struct io_group {
     unsigned source;
     /* Left out since the last block was closed, and the read position behind it when no row came after it. */
     struct keep_counts pending;
+    bool has_position; /* of the last row in the pack */
+    struct source_position position;
     bool pending_has_position, is_pending_taken; /* taken: by the commit under way */
     struct source_position pending_position;
     uint64_t taken_before; /* records evicted and archives changed when its descriptor was written */
@@ -261,11 +263,13 @@ bool io_commit_is_due(const struct io *io, int64_t now_ms);
 void io_commit(struct io *io);
 int64_t io_next_commit_ms(const struct io *io);
 
-/* io_report.c: what the device says of itself */
+/* io_event.c: events and replies */
 void io_event(struct io *io, const struct feed_event *e, const char *subject);
 void io_start_event(struct io *io);
 void io_stop_event(struct io *io);
 void io_reply(struct io *io, uint64_t counter, bool ok, const char *text);
+
+/* io_report.c: what the device says of itself */
 void io_health(struct io *io);
 void io_write_status(struct io *io);
 void io_watch_link(struct io *io, int64_t now_ms);

@@ -70,6 +70,9 @@ int io_memory_open(struct io *io)
             continue;
         rc = memory_of(io, s->replayable, to);
         bytes = s->kind->remember(s->self, NULL, 0);
+        /* What a model that is refused now will know when another is taken is not known yet. */
+        if (bytes == 0 && s->kind->tend != NULL)
+            bytes = left < MEMORY_MAX_BYTES ? (size_t)left : MEMORY_MAX_BYTES;
         s->memory_is_refused = bytes > MEMORY_MAX_BYTES || bytes > left;
         if (rc != 0 || bytes == 0 || s->memory_is_refused)
             continue;

@@ -38,11 +38,11 @@ void io_close_pack(struct io *io, struct io_group *g)
     int rc = io_add_descriptor(io, g);
 
     if (rc == 0)
-        rc = pack_close(g->pack, clock_now(io), batch_begin(io->batch), &block);
+        rc = pack_close(g->pack, clock_now(io), NULL, batch_begin(io->batch), &block);
     if (rc == 0) {
         e.samples = block.samples;
-        e.has_position = block.has_position || g->pending_has_position;
-        e.position = g->pending_has_position ? g->pending_position : block.position;
+        e.has_position = g->has_position || g->pending_has_position;
+        e.position = g->pending_has_position ? g->pending_position : g->position;
         e.reduced = g->pending;
         e.time_first_ns = block.time_first_ns;
         e.time_last_ns = block.time_last_ns;
@@ -71,14 +71,15 @@ bool io_waits_for_mark(const struct io *io, const struct io_group *g)
     return io->replay_memory != NULL && io->sources[g->source].replayable;
 }
 
-static struct pack_keep keep_of(const struct config_list *channels, const struct feed_channel *channel)
+static struct pack_keep keep_of(const struct config_list *channels, const struct pack_channel *channel)
 {
     const struct channel_config *c = channel_config_of(channels, channel->name);
-    struct pack_keep keep = {KEEP_RAW};
+    struct pack_keep keep = {FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_RAW};
     struct keep_rule rule;
 
     channel_keep_rule(c, channel->type, &rule);
-    keep.policy = keep_does_anything(&rule) ? rule.policy : KEEP_RAW;
+    if (keep_does_anything(&rule))
+        keep.policy = (Fogline__V1__KeepPolicy)rule.policy;
     if (rule.policy == KEEP_CHANGE) {
         /* A minimum interval goes before the deadband: then nothing can be said. */
         keep.deadband = rule.deadband_percent > 0 || rule.min_interval_ns > 0 ? 0 : rule.deadband;
@@ -109,7 +110,7 @@ static void on_group(struct io *io, const struct feed_message *m)
         bool is_derived = keeper_is_derived(m->channels, i, &config->channels);
 
         bounds[i] = is_derived ? 0 : channel_bound(&config->channels, m->channels[i].name);
-        keeps[i] = is_derived ? (struct pack_keep){.policy = KEEP_AGGREGATE}
+        keeps[i] = is_derived ? (struct pack_keep){.policy = FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_AGGREGATE}
                               : keep_of(&config->channels, &m->channels[i]);
     }
     rc = pack_new(&g->pack, &o);
@@ -140,6 +141,7 @@ static void on_row(struct io *io, const struct feed_message *m)
 {
     struct io_group *g = &io->groups[m->group];
     struct io_source *s = &io->sources[m->source];
+    struct pack_row row = {m->time_ns, m->mono_ns, m->cells, m->n_cells};
     /* Wanted for replayed rows only. */
     int64_t now_ns = m->mono_ns != 0 ? 0 : clock_mono_ns(&io->daemon->clock);
     int rc;
@@ -149,10 +151,10 @@ static void on_row(struct io *io, const struct feed_message *m)
         note_reduced(io, g, m, false);
         return;
     }
-    rc = pack_add(g->pack, m, now_ns);
+    rc = pack_add(g->pack, &row, now_ns);
     if (rc == PACK_CLOSE_FIRST) {
         io_close_pack(io, g);
-        rc = pack_add(g->pack, m, now_ns);
+        rc = pack_add(g->pack, &row, now_ns);
     }
     note_reduced(io, g, m, rc == 0);
     if (rc != 0) {
@@ -160,6 +162,9 @@ static void on_row(struct io *io, const struct feed_message *m)
         note_loss(io, m->n_samples, m->time_ns, m->time_ns);
         return;
     }
+    g->has_position = m->has_position;
+    if (m->has_position)
+        g->position = m->position;
     s->last_group = m->group;
     io->counter[IO_ROWS]++;
     io->counter[IO_SAMPLES] += m->n_samples;

@@ -12,7 +12,7 @@
 
 enum { LOOK_MS = 60000 };
 
-static void name_of(const struct io *io, const struct io_group *g, const struct feed_channel *c,
+static void name_of(const struct io *io, const struct io_group *g, const struct pack_channel *c,
                     char out[DECIDE_CHANNEL_CHARS])
 {
     snprintf(out, DECIDE_CHANNEL_CHARS, "%s/%s", io->sources[g->source].name, c->name);
@@ -32,7 +32,7 @@ static void take_near(struct io_unheard *u, const char *name)
 static bool look_at_group(const struct io *io, const struct io_group *g, struct io_unheard *u)
 {
     const struct source_config *source = io->config->sources.at[g->source].value;
-    const struct feed_channel *channels = pack_channels(g->pack);
+    const struct pack_channel *channels = pack_channels(g->pack);
     char name[DECIDE_CHANNEL_CHARS];
 
     for (uint32_t i = 0; i < pack_n_channels(g->pack); i++) {

@@ -171,6 +171,14 @@ static int open_lower(struct fog *f, struct errmsg *err)
     return r < 0 ? r : lower_port_new(&f->lower, &o, err);
 }
 
+static int open_derived(struct fog *f, struct errmsg *err)
+{
+    struct derived_options o = {f->spool, lower_port_outbox(f->lower), f->history, f->tap, f->end_keys.tag};
+    int r = derived_new(&f->derived, &o);
+
+    return r < 0 ? errmsg_set(err, r, "no memory") : r;
+}
+
 /* What the link keys say of the cloud: whom to believe about nodes, and for whom own records are
  * authenticated. */
 static int learn_trust(struct fog *f, struct errmsg *err)
@@ -209,6 +217,8 @@ static int start(struct fog *f, struct errmsg *err)
     if (r < 0)
         return errmsg_set(err, r, "cannot start: %s", strerror(-r));
     r = open_lower(f, err);
+    if (r == 0)
+        r = open_derived(f, err);
     if (r == 0)
         r = open_upper(f, err);
     if (r < 0)
@@ -262,6 +272,7 @@ struct fog *fog_free(struct fog *f)
         fog_status_write(f);
     loop_timer_free(f->tick);
     loop_timer_free(f->more);
+    f->derived = derived_free(f->derived);
     f->lower = lower_port_free(f->lower); /* the gate goes last of all sockets */
     f->upper = upper_port_free(f->upper);
     link_context_free(f->zmq_ctx);

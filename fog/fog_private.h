@@ -7,6 +7,7 @@
 #include "ctl/nodes.h"
 #include "ctl/status.h"
 #include "ctl/tap.h"
+#include "fog/derived.h"
 #include "fog/fog.h"
 #include "fog/fog_config.h"
 #include "fog/history.h"
@@ -41,6 +42,7 @@ struct fog {
     struct archive *archive; /* owns the spool */
     struct spool *spool;
     struct history *history;
+    struct derived *derived; /* writes own records */
     struct upper_port *upper;
     struct lower_port *lower;
     struct end_keys end_keys;

@@ -13,8 +13,6 @@ static int append(struct fog *f, unsigned lane, uint32_t kind, const ProtobufCMe
 {
     owned(buf_deinit) struct buf payload = {0};
     struct maker_record r = {.lane = lane, .kind = kind};
-    struct outbox *ob = lower_port_outbox(f->lower);
-    uint64_t seq;
     int rc;
 
     if (!f->has_trust)
@@ -23,26 +21,15 @@ static int append(struct fog *f, unsigned lane, uint32_t kind, const ProtobufCMe
     if (payload.error < 0)
         return payload.error;
     r.payload = span_of(payload.data, payload.len);
-    rc = maker_append(f->spool, ob, f->end_keys.tag, &r, &seq);
-    if (rc == SPOOL_FULL) {
-        rc = outbox_make_room(ob, payload.len + WIRE_RECORD_OVERHEAD_MAX_BYTES);
-        if (rc == 0)
-            rc = maker_append(f->spool, ob, f->end_keys.tag, &r, &seq);
-    }
-    if (rc == SPOOL_FULL) {
+    rc = derived_record(f->derived, &r, NULL);
+    if (rc == DERIVED_NO_ROOM) {
         f->counter[FOG_OWN_RECORDS_LOST]++;
         return 0;
     }
     if (rc != 0)
         return rc;
-    struct record made = {.origin = spool_node(f->spool),
-                          .epoch = spool_own(f->spool)->epoch,
-                          .seq = seq,
-                          .kind = kind,
-                          .payload = r.payload};
-    tap_record(f->tap, &made);
     f->counter[FOG_OWN_RECORDS]++;
-    return history_put(f->history, spool_own(f->spool), &made);
+    return 0;
 }
 
 static int say(struct fog *f, Fogline__V1__EventType type, uint32_t severity, const char *text)

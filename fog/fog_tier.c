@@ -19,5 +19,6 @@ const struct ctl_tier fog_tier_daemon = {
     .store_name = "spool",
     .tables = fog_tables,
     .n_tables = FOG_TABLES,
+    .forgets = true,
     .cmds = no_commands,
 };

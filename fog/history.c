@@ -1,6 +1,5 @@
-#include "fog/history.h"
+#include "fog/history_private.h"
 
-#include "archive/block_head.h"
 #include "base/cleanup.h"
 
 #include <assert.h>
@@ -18,39 +17,13 @@ const struct counter_info history_counter_info[HISTORY_COUNTERS] = {
 };
 
 enum {
-    TRIM_LEAST = 512,        /* records that a commit takes away at least, when something has to go */
-    TRIM_PIECE_LEAST = 8,    /* the same, after commits that found the map full */
+    TRIM_PIECE_LEAST = 8,    /* after commits that found the map full */
     OTHERS_KEPT = 4096,      /* of each device and kind, unless these are too large */
     OTHERS_LOOKS = 4096,     /* keys of them that a commit looks at, about */
-    OTHERS_LOOK_GROUP = 16,  /* what a device and kind costs of that beside its keys */
     MARGIN_THOUSANDTHS = 20, /* taken away beyond the limit, so that it is not met at once again */
     /* Of the map, in sixteenths, left for records: with less the relay's room comes first. */
     YIELDS_BELOW = 2,
     CLOSED_BELOW = 1,
-};
-
-/* Its first block, of which the time is known, is the next of this set to go. */
-struct shelf {
-    uint32_t device, set;
-    int64_t first_ns;
-    bool is_empty;
-};
-
-struct history {
-    struct archive *archive;
-    char site[SPOOL_NAME_BYTES];
-    struct history_limits limits;
-    uint64_t table_bytes, n_blocks, n_others; /* when last looked */
-    uint64_t excess_bytes;                    /* of blocks, to go, by the size of values */
-    unsigned others_kept;                     /* of each device and kind */
-    int64_t newest_ns;
-    unsigned n_put; /* since the last commit */
-    unsigned piece; /* what a commit takes away at least */
-    struct shelf *shelves;
-    size_t n_shelves, alloc_shelves;
-    bool is_limited, shelves_known, wants_others, others_are_many, is_closed;
-    struct other_key others_at; /* where the walk over other records goes on */
-    uint64_t counters[HISTORY_COUNTERS];
 };
 
 static bool keeps(const struct history *h)
@@ -87,8 +60,7 @@ struct history *history_free(struct history *h)
 int history_put(struct history *h, struct spool_stream *s, const struct record *r)
 {
     struct archive_origin origin = {.site = h->site};
-    struct block_head head;
-    bool has_covers;
+    struct archive_found found;
     int rc;
 
     if (!keeps(h))
@@ -97,9 +69,7 @@ int history_put(struct history *h, struct spool_stream *s, const struct record *
         h->counters[HISTORY_NO_ROOM]++;
         return 0;
     }
-    rc = archive_set_site(h->archive, s->origin, h->site); /* which may have been another one, or is lost */
-    if (rc == 0)
-        rc = archive_put(h->archive, s, r, &origin, &has_covers);
+    rc = archive_put(h->archive, s, r, &origin, &found);
     if (rc < 0)
         return rc;
     h->n_put++;
@@ -107,182 +77,15 @@ int history_put(struct history *h, struct spool_stream *s, const struct record *
         h->counters[HISTORY_NO_ROOM] += rc == ARCHIVE_FULL;
         return 0;
     }
-    h->counters[HISTORY_RECORDS]++;
-    if (r->kind == FOGLINE__V1__KIND__KIND_BLOCK && block_head_read(r->payload, &head)) {
-        int64_t last_ns;
-
-        if (__builtin_add_overflow(head.time_first_ns, (int64_t)head.time_span_ns, &last_ns))
-            last_ns = INT64_MAX;
-        if (last_ns > h->newest_ns)
-            h->newest_ns = last_ns;
-    }
-    return 0;
+    h->counters[HISTORY_RECORDS] += !found.was_here;
+    if (found.is_block && found.time_last_ns > h->newest_ns)
+        h->newest_ns = found.time_last_ns;
+    return found.is_block ? shelves_note(h, &found) : 0;
 }
 
 int history_forget(struct history *h, const struct spool_stream *s)
 {
     return archive_forget(h->archive, s);
-}
-
-/* ---- what has to go ---- */
-
-static int shelf_add(struct history *h, const struct sample_key *k)
-{
-    if (h->n_shelves == h->alloc_shelves) {
-        size_t n = h->alloc_shelves == 0 ? 64 : 2 * h->alloc_shelves;
-        struct shelf *at = reallocarray(h->shelves, n, sizeof *at);
-
-        if (at == NULL)
-            return -ENOMEM;
-        h->shelves = at;
-        h->alloc_shelves = n;
-    }
-    h->shelves[h->n_shelves++] =
-        (struct shelf){.device = k->device, .set = k->set, .first_ns = k->time_first_ns};
-    return 0;
-}
-
-/* The first block of each set: one look-up each. */
-static int find_shelves(struct history *h, struct db_txn *txn)
-{
-    owned(db_cursor_freep) struct db_cursor *c = NULL;
-    struct sample_key k = {.time_first_ns = INT64_MIN};
-    struct row_key from;
-    struct span key;
-    int r = db_cursor_new(txn, ARCHIVE_TABLE_SAMPLES, &c);
-
-    h->n_shelves = 0;
-    sample_key_put(&from, &k);
-    while (r == 0) {
-        r = db_cursor_seek(c, row_key_span(&from), &key, NULL);
-        if (r != 0 || !sample_key_get(key, &k))
-            break;
-        r = shelf_add(h, &k);
-        k = (struct sample_key){k.device, k.set + 1, INT64_MIN, 0, 0, 0};
-        sample_key_put(&from, &k);
-    }
-    h->shelves_known = r == 0 || r == DB_NOT_FOUND;
-    return r == DB_NOT_FOUND ? 0 : r;
-}
-
-static struct shelf *oldest_shelf(const struct history *h, int64_t *ret_next_ns)
-{
-    struct shelf *oldest = NULL;
-
-    *ret_next_ns = INT64_MAX;
-    for (size_t i = 0; i < h->n_shelves; i++) {
-        struct shelf *s = &h->shelves[i];
-
-        if (s->is_empty)
-            continue;
-        if (oldest == NULL || s->first_ns < oldest->first_ns) {
-            *ret_next_ns = oldest != NULL ? oldest->first_ns : *ret_next_ns;
-            oldest = s;
-        } else if (s->first_ns < *ret_next_ns) {
-            *ret_next_ns = s->first_ns;
-        }
-    }
-    return oldest;
-}
-
-struct trim {
-    struct db_txn *txn;
-    struct db_cursor *cursor;
-    int64_t older_than_ns; /* goes for age */
-    unsigned left;
-    int looks; /* at others, left */
-};
-
-static bool must_go(const struct history *h, const struct trim *t, int64_t first_ns)
-{
-    return t->left > 0 && (first_ns < t->older_than_ns || h->excess_bytes > 0);
-}
-
-/* From the front of the set, until another set has older ones. */
-static int trim_shelf(struct history *h, struct trim *t, struct shelf *s, int64_t next_ns)
-{
-    struct sample_key k = {s->device, s->set, INT64_MIN, 0, 0, 0};
-    struct row_key from;
-    struct span key, value;
-    int r;
-
-    sample_key_put(&from, &k);
-    for (r = db_cursor_seek(t->cursor, row_key_span(&from), &key, &value); r == 0 || r == DB_DAMAGED;
-         r = db_cursor_next(t->cursor, &key, &value)) {
-        uint64_t bytes = r == 0 ? key.len + value.len : key.len;
-
-        if (!sample_key_get(key, &k) || k.device != s->device || k.set != s->set)
-            break;
-        s->first_ns = k.time_first_ns;
-        if (k.time_first_ns > next_ns || !must_go(h, t, k.time_first_ns))
-            return 0;
-        r = db_cursor_del(t->cursor);
-        if (r != 0)
-            return r;
-        h->excess_bytes -= bytes < h->excess_bytes ? bytes : h->excess_bytes;
-        h->counters[HISTORY_BLOCKS_GONE]++;
-        t->left--;
-    }
-    s->is_empty = true;
-    return r == DB_NOT_FOUND || r == DB_DAMAGED ? 0 : r;
-}
-
-static int trim_blocks(struct history *h, struct trim *t)
-{
-    int r = h->shelves_known ? 0 : find_shelves(h, t->txn);
-
-    while (r == 0) {
-        int64_t next_ns;
-        struct shelf *s = oldest_shelf(h, &next_ns);
-
-        if (s == NULL || !must_go(h, t, s->first_ns))
-            break;
-        r = trim_shelf(h, t, s, next_ns);
-    }
-    return r;
-}
-
-/* Of each device and kind the last ones stay: from the last one backwards, what is further away goes. One
- * device and kind a call. Descriptors stay: blocks mean nothing without them. */
-static int trim_others(struct history *h, struct trim *t)
-{
-    owned(db_cursor_freep) struct db_cursor *c = NULL;
-    struct other_key at = h->others_at, k;
-    unsigned n = 0;
-    struct row_key from;
-    struct span key;
-    int r = db_cursor_new(t->txn, ARCHIVE_TABLE_OTHERS, &c);
-
-    if (r != 0)
-        return r;
-    other_key_put(&from, &at);
-    r = db_cursor_seek(c, row_key_span(&from), &key, NULL);
-    if (r != 0 || !other_key_get(key, &k)) {
-        h->wants_others = false;
-        h->others_at = (struct other_key){0};
-        return r == DB_NOT_FOUND ? 0 : r;
-    }
-    h->others_at = (struct other_key){k.device, k.kind + 1, 0, 0};
-    t->looks -= OTHERS_LOOK_GROUP;
-    if (k.kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR)
-        return 0;
-    at = k;
-    other_key_put(&from, &h->others_at);
-    r = db_cursor_seek(c, row_key_span(&from), &key, NULL);
-    r = r == DB_NOT_FOUND ? db_cursor_last(c, &key, NULL) : r == 0 ? db_cursor_prev(c, &key, NULL) : r;
-    for (; r == 0 && t->left > 0; r = db_cursor_prev(c, &key, NULL)) {
-        if (!other_key_get(key, &k) || k.device != at.device || k.kind != at.kind)
-            return 0;
-        t->looks--;
-        if (++n <= h->others_kept)
-            continue;
-        r = db_cursor_del(c);
-        if (r != 0)
-            return r;
-        h->counters[HISTORY_OTHERS_GONE]++;
-        t->left--;
-    }
-    return r == DB_NOT_FOUND ? 0 : r;
 }
 
 static int64_t age_limit(const struct history *h, int64_t now_unix_ns)
@@ -309,9 +112,9 @@ int history_flush(struct history *h, int64_t now_unix_ns)
         r = db_cursor_new(t.txn, ARCHIVE_TABLE_SAMPLES, &c);
     t.cursor = c;
     if (r == 0)
-        r = trim_blocks(h, &t);
+        r = history_trim_blocks(h, &t, now_unix_ns);
     while (r == 0 && h->wants_others && t.left > 0 && t.looks > 0)
-        r = trim_others(h, &t);
+        r = history_trim_others(h, &t);
     return r == DB_FULL ? ARCHIVE_FULL : r;
 }
 
@@ -376,7 +179,6 @@ void history_look(struct history *h)
     if (is_crowded && h->excess_bytes < blocks / 16)
         h->excess_bytes = blocks / 16;
     h->is_closed = room < CLOSED_BELOW * sixteenth;
-    h->shelves_known = false;
 }
 
 void history_limit(struct history *h, const struct history_limits *limits)
@@ -395,14 +197,11 @@ bool history_has_to_go(const struct history *h)
 
 void history_status(const struct history *h, struct history_status *ret)
 {
-    int64_t next_ns;
-    const struct shelf *oldest = oldest_shelf(h, &next_ns);
-
     *ret = (struct history_status){.bytes = h->table_bytes,
                                    .max_bytes = keeps(h) ? h->limits.max_bytes : 0,
                                    .blocks = h->n_blocks,
                                    .others = h->n_others,
-                                   .oldest_ns = oldest != NULL ? oldest->first_ns : INT64_MAX,
+                                   .oldest_ns = history_oldest_ns(h),
                                    .newest_ns = h->newest_ns,
                                    .max_age_ns = h->limits.max_age_ns};
 }

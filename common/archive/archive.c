@@ -153,14 +153,19 @@ static int device_of(struct archive *a, const char *name, const char *site, stru
     return 0;
 }
 
+static int set_site(struct archive *a, struct arch_device *d, const char *site)
+{
+    if (strcmp(d->site, site) == 0)
+        return 0;
+    snprintf(d->site, sizeof d->site, "%s", site);
+    return archive_device_write(a, d);
+}
+
 int archive_set_site(struct archive *a, const char *origin, const char *site)
 {
     struct arch_device *d = device_find(a, origin);
 
-    if (d == NULL || strcmp(d->site, site) == 0)
-        return 0;
-    snprintf(d->site, sizeof d->site, "%s", site);
-    return condition(archive_device_write(a, d));
+    return d == NULL ? 0 : condition(set_site(a, d, site));
 }
 
 /* ---- streams ---- */
@@ -201,42 +206,74 @@ int archive_stream_mark(struct archive *a, struct arch_stream *as, uint32_t no)
     return 0;
 }
 
-static int stream_of(struct archive *a, struct spool_stream *s, const char *site, struct arch_stream **ret_as)
+/* The same epoch under the number it had before the spool forgot it; 0: none. Looked for at the first record
+ * of a stream only. */
+static uint32_t former_no(const struct archive *a, const struct spool_stream *s)
+{
+    for (size_t i = 1; i < a->n_streams; i++) {
+        const struct arch_stream *as = &a->streams[i];
+
+        if (as->device != NULL && as->stream == NULL && strcmp(as->device->name, s->origin) == 0 &&
+            memcmp(&as->epoch, &s->epoch, sizeof as->epoch) == 0)
+            return (uint32_t)i;
+    }
+    return 0;
+}
+
+/* The stream as it stands here: under its former number if it had one. ret_no: that of its rows. */
+static struct arch_stream *stream_here(const struct archive *a, const struct spool_stream *s,
+                                       uint32_t *ret_no)
+{
+    *ret_no = a->streams[s->no].former != 0 ? a->streams[s->no].former : s->no;
+    return &a->streams[*ret_no];
+}
+
+static int stream_of(struct archive *a, struct spool_stream *s, const char *site, struct arch_stream **ret_as,
+                     uint32_t *ret_no)
 {
     struct arch_stream *as;
+    uint32_t no;
     int r = archive_streams_reach(a, s->no);
 
     if (r < 0)
         return r;
-    as = &a->streams[s->no];
+    if (a->streams[s->no].device == NULL && a->streams[s->no].former == 0 && !a->keeps_all)
+        a->streams[s->no].former = former_no(a, s);
+    a->streams[s->no].stream = s;
+    as = stream_here(a, s, &no);
     as->stream = s;
     if (as->device == NULL) {
         r = device_of(a, s->origin, site, &as->device);
         if (r == 0)
-            r = archive_stream_mark(a, as, s->no);
+            r = archive_stream_mark(a, as, no);
         if (r != 0)
             return r;
+        as->epoch = s->epoch;
     }
     *ret_as = as;
+    *ret_no = no;
     return 0;
 }
 
 int archive_touch(struct archive *a, struct spool_stream *s, const char *site)
 {
     struct arch_stream *as;
+    uint32_t no;
 
-    return condition(stream_of(a, s, site, &as));
+    return condition(stream_of(a, s, site, &as, &no));
 }
 
 struct totals_lane archive_totals(const struct archive *a, const struct spool_stream *s, unsigned lane)
 {
-    return s->no < a->n_streams ? a->streams[s->no].lane[lane] : (struct totals_lane){0};
+    uint32_t no;
+
+    return s->no < a->n_streams ? stream_here(a, s, &no)->lane[lane] : (struct totals_lane){0};
 }
 
 static int totals_write(struct archive *a, uint32_t no)
 {
     const struct arch_stream *as = &a->streams[no];
-    struct totals_row row = {.stream = no, .device = as->device->no, .epoch = as->stream->epoch};
+    struct totals_row row = {.stream = no, .device = as->device->no, .epoch = as->epoch};
     struct db_txn *txn;
     struct row_key key;
     int r = spool_txn(a->spool, &txn);
@@ -254,20 +291,25 @@ static int totals_write(struct archive *a, uint32_t no)
 
 int archive_forget(struct archive *a, const struct spool_stream *s)
 {
-    struct arch_stream *as = s->no < a->n_streams ? &a->streams[s->no] : NULL;
+    struct arch_stream *as;
+    uint32_t no;
     int r;
 
-    if (as == NULL || as->stream == NULL)
+    if (s->no >= a->n_streams || a->streams[s->no].stream == NULL)
         return 0;
-    r = as->dirty ? condition(totals_write(a, s->no)) : 0;
+    as = stream_here(a, s, &no);
+    r = as->dirty ? condition(totals_write(a, no)) : 0;
     if (r != 0)
         return r;
     for (size_t i = 0; i < a->n_dirty && as->dirty; i++)
-        if (a->dirty[i] == s->no) {
+        if (a->dirty[i] == no) {
             a->dirty[i] = a->dirty[--a->n_dirty];
             break;
         }
-    *as = (struct arch_stream){0};
+    as->stream = NULL;
+    as->dirty = as->dirty_lane[0] = as->dirty_lane[1] = false;
+    if (no != s->no)
+        a->streams[s->no] = (struct arch_stream){0};
     return 0;
 }
 
@@ -416,7 +458,7 @@ static int put_other(struct archive *a, const struct arch_device *d, uint32_t st
 
 /* r->samples is what the block's own header says when it can be read. */
 static int put_block(struct archive *a, struct arch_device *d, uint32_t stream, struct record *r,
-                     bool *ret_has_covers)
+                     struct archive_found *found)
 {
     uint8_t head[ROWS_RECORD_HEAD_BYTES];
     struct block_head h;
@@ -448,7 +490,12 @@ static int put_block(struct archive *a, struct arch_device *d, uint32_t stream, 
     e = db_put2(txn, ARCHIVE_TABLE_SAMPLES, row_key_span(&key), span_of(head, sizeof head), r->payload);
     if (e == 0) {
         a->counters[ARCHIVE_BLOCKS]++;
-        *ret_has_covers = h.has_covers;
+        *found = (struct archive_found){.has_covers = h.has_covers,
+                                        .is_block = true,
+                                        .device = d->no,
+                                        .set = set->no,
+                                        .time_first_ns = h.time_first_ns,
+                                        .time_last_ns = h.time_first_ns + (int64_t)h.time_span_ns};
     }
     return e;
 }
@@ -489,18 +536,18 @@ static int put_descriptor(struct archive *a, struct arch_device *d, uint32_t str
 }
 
 static int put_by_kind(struct archive *a, struct arch_device *d, uint32_t stream, struct record *r,
-                       bool *ret_has_covers)
+                       struct archive_found *found)
 {
     if (r->kind > FOGLINE__V1__KIND__KIND_UNSPECIFIED && r->kind < FOGLINE__V1__KIND__KIND_OBJECT &&
         r->kind != FOGLINE__V1__KIND__KIND_BLOCK)
         r->samples = 0;
     switch (r->kind) {
     case FOGLINE__V1__KIND__KIND_BLOCK:
-        return put_block(a, d, stream, r, ret_has_covers);
+        return put_block(a, d, stream, r, found);
     case FOGLINE__V1__KIND__KIND_DESCRIPTOR:
         return put_descriptor(a, d, stream, r);
     case FOGLINE__V1__KIND__KIND_LEDGER:
-        *ret_has_covers = true;
+        found->has_covers = true;
         return put_other(a, d, stream, r);
     case FOGLINE__V1__KIND__KIND_EVENT:
     case FOGLINE__V1__KIND__KIND_HEALTH:
@@ -520,12 +567,47 @@ static bool tag_ok(struct archive *a, const struct record *r, const uint8_t *tag
                                                span_of(r->tag, WIRE_TAG_BYTES));
 }
 
+/* Of a stream that goes on under its former number: is the record here already? Its key is found as
+ * put_by_kind makes it. */
+static int is_here(struct archive *a, const struct arch_device *d, uint32_t no, const struct record *r,
+                   bool *ret_here)
+{
+    struct other_key o = {d->no, r->kind, no, r->seq};
+    struct block_head h;
+    struct db_txn *txn;
+    struct row_key key;
+    struct span value;
+    int e = spool_txn(a->spool, &txn);
+
+    *ret_here = false;
+    if (e != 0)
+        return e;
+    other_key_put(&key, &o);
+    e = db_get(txn, ARCHIVE_TABLE_OTHERS, row_key_span(&key), &value);
+    if (e == DB_NOT_FOUND && r->kind == FOGLINE__V1__KIND__KIND_BLOCK && block_head_read(r->payload, &h)) {
+        const struct arch_set *set = NULL;
+        struct sample_key sk = {d->no, 0, h.time_first_ns, no, r->seq, 0};
+
+        for (size_t i = 0; i < d->n_sets && set == NULL; i++)
+            set = d->sets[i].no != 0 && d->sets[i].id == h.set_id ? &d->sets[i] : NULL;
+        if (set == NULL)
+            return 0;
+        sk.set = set->no;
+        sample_key_put(&key, &sk);
+        e = db_get(txn, ARCHIVE_TABLE_SAMPLES, row_key_span(&key), &value);
+    }
+    *ret_here = e == 0;
+    return e < 0 ? e : 0; /* one that is damaged is put anew */
+}
+
 int archive_put(struct archive *a, struct spool_stream *s, const struct record *r,
-                const struct archive_origin *o, bool *ret_has_covers)
+                const struct archive_origin *o, struct archive_found *ret_found)
 {
     struct record checked = *r;
+    struct archive_found found = {0};
     struct arch_stream *as;
-    bool has_covers = false;
+    bool here = false;
+    uint32_t no = 0;
     unsigned lane = seq_lane(r->seq);
     int e;
 
@@ -538,13 +620,21 @@ int archive_put(struct archive *a, struct spool_stream *s, const struct record *
         a->counters[ARCHIVE_WRONG_TAGS]++;
         return ARCHIVE_WRONG_TAG;
     }
-    e = stream_of(a, s, o->site, &as);
+    e = stream_of(a, s, o->site, &as, &no);
     if (e == ARCHIVE_LIMIT)
         a->counters[ARCHIVE_LIMITS]++;
     if (e == 0)
-        e = archive_stream_mark(a, as, s->no);
+        e = set_site(a, as->device, o->site);
+    if (e == 0 && no != s->no)
+        e = is_here(a, as->device, no, r, &here);
+    if (here) {
+        *ret_found = (struct archive_found){.was_here = true};
+        return 0;
+    }
     if (e == 0)
-        e = put_by_kind(a, as->device, s->no, &checked, &has_covers);
+        e = archive_stream_mark(a, as, no);
+    if (e == 0)
+        e = put_by_kind(a, as->device, no, &checked, &found);
     if (e != 0)
         return condition(e);
     as->dirty_lane[lane] = true;
@@ -553,7 +643,7 @@ int archive_put(struct archive *a, struct spool_stream *s, const struct record *
     a->counters[ARCHIVE_RECORDS]++;
     a->counters[ARCHIVE_SAMPLES] += checked.samples;
     a->counters[ARCHIVE_BYTES] += r->payload.len;
-    *ret_has_covers = has_covers;
+    *ret_found = found;
     return 0;
 }
 

@@ -58,18 +58,27 @@ struct archive_origin {
     const uint8_t *tag_key; /* KEY_BYTES of the origin's tag key; NULL: whoever reads it may check */
 };
 
-/* A record the spool has not seen (s: its stream). ret_has_covers: its payload carries covers (a ledger
- * record, or a block with covers). Samples are taken from where the tag vouches for them: a block's own
- * header; other known kinds have none. 0; ARCHIVE_WRONG_TAG: not by its origin; ARCHIVE_LIMIT: too many
- * origins; ARCHIVE_OBJECT: the reserved kind: nothing was written. ARCHIVE_FULL: the map is full, and the
- * open transaction is lost (spool_commit will say so). */
+/* What archive_put found in a record. */
+struct archive_found {
+    bool has_covers; /* a ledger record, or a block with covers */
+    bool was_here;   /* nothing was written */
+    bool is_block;   /* it stands among the blocks; then: */
+    uint32_t device, set;
+    int64_t time_first_ns, time_last_ns;
+};
+/* A record the spool has not seen (s: its stream). Samples are taken from where the tag vouches for them: a
+ * block's own header; other known kinds have none. An origin known at another site is from now on known at
+ * o's. Of a stream that was forgotten and is spoken of again, what is here already is not put twice. 0;
+ * ARCHIVE_WRONG_TAG: not by its origin; ARCHIVE_LIMIT: too many origins; ARCHIVE_OBJECT: the reserved kind:
+ * nothing was written. ARCHIVE_FULL: the map is full, and the open transaction is lost (spool_commit will say
+ * so). */
 must_check int archive_put(struct archive *a, struct spool_stream *s, const struct record *r,
-                           const struct archive_origin *o, bool *ret_has_covers);
+                           const struct archive_origin *o, struct archive_found *ret_found);
 /* Makes the stream known to readers (its device and epoch), records or not. 0; ARCHIVE_LIMIT; ARCHIVE_FULL.
  */
 must_check int archive_touch(struct archive *a, struct spool_stream *s, const char *site);
 /* The spool forgets the stream (spool_stream_forget); its records here stay, and keep its epoch and totals.
- * 0; ARCHIVE_FULL. */
+ * When it is spoken of again it goes on under its former number here. 0; ARCHIVE_FULL. */
 must_check int archive_forget(struct archive *a, const struct spool_stream *s);
 /* The site of a known origin changed. Unknown ones: nothing to do. 0; ARCHIVE_FULL. */
 must_check int archive_set_site(struct archive *a, const char *origin, const char *site);

@@ -83,6 +83,7 @@ static int load_totals(struct archive *a, struct span key, struct span value)
     if (r < 0)
         return r;
     a->streams[row.stream].device = device_at(a, row.device);
+    a->streams[row.stream].epoch = row.epoch;
     memcpy(a->streams[row.stream].lane, row.lane, sizeof row.lane);
     return a->streams[row.stream].device != NULL ? 0 : -EIO;
 }

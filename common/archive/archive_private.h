@@ -18,8 +18,10 @@ struct arch_device {
 };
 
 struct arch_stream {
-    struct spool_stream *stream;
-    struct arch_device *device; /* NULL: not known here */
+    struct spool_stream *stream; /* NULL: the spool does not know it (any more) */
+    struct arch_device *device;  /* NULL: not known here */
+    struct id128 epoch;          /* where device is known */
+    uint32_t former;             /* the number that its rows have; 0: its own */
     struct totals_lane lane[SPOOL_LANES];
     bool dirty, dirty_lane[SPOOL_LANES];
 };

@@ -183,6 +183,7 @@ static int set_right(struct recounts *rc, struct spool_stream *s)
 
     if (as->device == NULL && c->device >= 1 && c->device <= rc->a->n_devices)
         as->device = rc->a->devices[c->device - 1];
+    as->epoch = s->epoch;
     if (as->device == NULL)
         return 0; /* nothing of it is here: it is known again when it is next spoken of */
     for (unsigned l = 0; l < SPOOL_LANES && r == 0; l++) {

@@ -16,6 +16,7 @@ static const struct cmd_option query_options[] = {
     RANGE_OPTIONS,
     {"bucket", 'b', "WIDTH", "one line per 1s, 5m, 1h, 1d ..."},
     {"by", 0, "NAMES", "site,device,channel: what to keep apart; all: nothing"},
+    {"stats", 0, "NAMES", "statistics to show instead of count,min,max,avg,sum"},
     {"bad", 0, NULL, "count values of bad quality too"},
     {NULL},
 };
@@ -47,8 +48,16 @@ static const struct cmd_option events_options[] = {
 };
 
 const struct cmd archive_verbs[] = {
-    {"query", "[PATTERN]", 0, 1, "show last values, or count, min, max, avg and sum",
-     "Without --from, --to, --bucket and --by: the last value of each channel.\n\n"
+    {"query", "[PATTERN]", 0, 1, "show last values, or statistics: count, avg, p99 ...",
+     "Without --from, --to, --bucket, --by and --stats: the last value of each channel.\n\n"
+     "--stats: count, min, max, avg, sum, stddev (of the sample), first, last, rate ((last - first) per "
+     "second), "
+     "time_avg (each value holds until the next one, from the first to the last), p50, p90, p99, p_error. "
+     "What is unknown is empty, null in JSON: time_avg is unless samples come in the order of time, as those "
+     "of several channels in one line seldom do.\n\n"
+     "p50, p90 and p99 are off by at most p_error of themselves: at most 0.1 % for values within a factor of "
+     "1.4, 1 % within 10, 7 % when they span 1000 on both sides of 0. All else is exact but for the last "
+     "digit, and the same in any order.\n\n"
      "Example: query 'plant-a/*/temperature' --from -1h --bucket 1m --by site",
      query_options, verb_query},
     {"export", NULL, 0, 0, "write samples as CSV or JSON lines",

@@ -139,12 +139,60 @@ static int by_option(struct ctl *ctl, struct query_options *q)
     return CTL_OK;
 }
 
-static double average(const struct query_row *row)
+static const char *const stat_names[QUERY_STATS] = {"count",  "min",   "max",  "avg",    "sum",
+                                                    "stddev", "first", "last", "rate",   "time_avg",
+                                                    "p50",    "p90",   "p99",  "p_error"};
+
+/* What is shown, in the order of the columns. */
+struct stats {
+    enum query_stat at[QUERY_STATS];
+    unsigned n;
+    bool asked; /* by --stats */
+};
+
+static int stats_option(struct ctl *ctl, struct stats *s, struct query_options *q)
 {
-    return row->count > 0 ? row->sum / (double)row->count : NAN;
+    const char *names = ctl_option(ctl, "stats");
+
+    s->asked = names != NULL;
+    names = s->asked ? names : "count,min,max,avg,sum";
+    do {
+        size_t n = strcspn(names, ",");
+        unsigned i = 0;
+
+        while (i < QUERY_STATS && (strlen(stat_names[i]) != n || strncmp(stat_names[i], names, n) != 0))
+            i++;
+        if (i == QUERY_STATS)
+            return ctl_fail(
+                ctl, CTL_USAGE,
+                "--stats: `%.*s` is none of count, min, max, avg, sum, stddev, first, last, rate, "
+                "time_avg, p50, p90, p99, p_error",
+                (int)n, names);
+        if ((q->wanted & QUERY_BIT(i)) != 0)
+            return ctl_fail(ctl, CTL_USAGE, "--stats: `%s` is named twice; leave one out", stat_names[i]);
+        q->wanted |= QUERY_BIT(i);
+        s->at[s->n++] = (enum query_stat)i;
+        names += n;
+    } while (*names++ == ',');
+    return CTL_OK;
 }
 
-static void row_json(struct json *j, const struct query_options *q, const struct query_row *row)
+/* Unknown: left out of the default's, null where it was asked for. */
+static void stat_json(struct json *j, const struct stats *s, enum query_stat stat,
+                      const struct query_row *row)
+{
+    if (stat == QUERY_COUNT) {
+        json_ku64(j, "count", row->count);
+    } else if (!isnan(row->stat[stat]) || (!s->asked && !isnan(row->stat[QUERY_MIN]))) {
+        json_kdouble(j, stat_names[stat], row->stat[stat]);
+    } else if (s->asked) {
+        json_key(j, stat_names[stat]);
+        json_null(j);
+    }
+}
+
+static void row_json(struct json *j, const struct query_options *q, const struct stats *s,
+                     const struct query_row *row)
 {
     char time[40];
 
@@ -159,19 +207,15 @@ static void row_json(struct json *j, const struct query_options *q, const struct
         json_kstr(j, "time", clock_format_utc(row->bucket_ns, time));
         json_ki64(j, "time_unix_ns", row->bucket_ns);
     }
-    json_ku64(j, "count", row->count);
-    if (!isnan(row->sum)) {
-        json_kdouble(j, "min", row->min);
-        json_kdouble(j, "max", row->max);
-        json_kdouble(j, "avg", average(row));
-        json_kdouble(j, "sum", row->sum);
-    }
+    for (unsigned i = 0; i < s->n; i++)
+        stat_json(j, s, s->at[i], row);
     if (row->unit != NULL)
         json_kstr(j, "unit", row->unit);
     json_object_end(j);
 }
 
-static int result_json(struct ctl *ctl, const struct query_options *q, const struct query_result *res)
+static int result_json(struct ctl *ctl, const struct query_options *q, const struct stats *s,
+                       const struct query_result *res)
 {
     owned(json_freep) struct json *j = NULL;
     int code = ctl_json(ctl, false, &j);
@@ -180,14 +224,15 @@ static int result_json(struct ctl *ctl, const struct query_options *q, const str
         return code;
     json_array(j);
     for (size_t i = 0; i < res->n; i++)
-        row_json(j, q, &res->at[i]);
+        row_json(j, q, s, &res->at[i]);
     json_array_end(j);
     return ctl_json_end(ctl, j);
 }
 
-static int result_text(struct ctl *ctl, const struct query_options *q, const struct query_result *res)
+static int result_text(struct ctl *ctl, const struct query_options *q, const struct stats *s,
+                       const struct query_result *res)
 {
-    struct table_column columns[10];
+    struct table_column columns[5 + QUERY_STATS];
     owned(table_freep) struct table *t = NULL;
     unsigned n = 0;
 
@@ -199,11 +244,8 @@ static int result_text(struct ctl *ctl, const struct query_options *q, const str
         columns[n++] = (struct table_column){"channel", false};
     if (q->bucket_ns > 0)
         columns[n++] = (struct table_column){"time", false};
-    columns[n++] = (struct table_column){"count", true};
-    columns[n++] = (struct table_column){"min", true};
-    columns[n++] = (struct table_column){"max", true};
-    columns[n++] = (struct table_column){"avg", true};
-    columns[n++] = (struct table_column){"sum", true};
+    for (unsigned i = 0; i < s->n; i++)
+        columns[n++] = (struct table_column){stat_names[s->at[i]], true};
     columns[n++] = (struct table_column){"unit", false};
     if (table_new(&t, columns, n) < 0)
         return ctl_fail(ctl, CTL_FAILED, "no memory");
@@ -219,24 +261,25 @@ static int result_text(struct ctl *ctl, const struct query_options *q, const str
             table_cell(t, row->channel);
         if (q->bucket_ns > 0)
             table_cell(t, clock_format_utc(row->bucket_ns, time));
-        table_cellf(t, "%" PRIu64, row->count);
-        cell_double(t, row->min);
-        cell_double(t, row->max);
-        cell_double(t, average(row));
-        cell_double(t, row->sum);
+        for (unsigned k = 0; k < s->n; k++)
+            if (s->at[k] == QUERY_COUNT)
+                table_cellf(t, "%" PRIu64, row->count);
+            else
+                cell_double(t, row->stat[s->at[k]]);
         table_cell(t, row->unit != NULL ? row->unit : "mixed");
     }
     return table_print(t, ctl->out, ctl->color) < 0 ? CTL_FAILED : CTL_OK;
 }
 
-static int aggregates(struct ctl *ctl, struct reading *rd, const struct query_options *q)
+static int aggregates(struct ctl *ctl, struct reading *rd, const struct query_options *q,
+                      const struct stats *s)
 {
     struct query_result res = {0};
     int r = query_run(rd->view, q, &res), code;
 
     if (r < 0)
         return reading_failed(ctl, r);
-    code = ctl->json ? result_json(ctl, q, &res) : result_text(ctl, q, &res);
+    code = ctl->json ? result_json(ctl, q, s, &res) : result_text(ctl, q, s, &res);
     query_result_deinit(&res);
     return code;
 }
@@ -246,8 +289,9 @@ int verb_query(struct ctl *ctl)
     owned(reading_close) struct reading rd = {0};
     struct query_options q = {.bad_too = ctl_option(ctl, "bad") != NULL};
     const char *bucket = ctl_option(ctl, "bucket");
+    struct stats stats = {.n = 0};
     struct errmsg err = {""};
-    int code = ctl_pattern(ctl, &q.pattern);
+    int code = ctl_pattern(ctl, &q.pattern), r;
 
     if (code == CTL_OK && ctl->n_args > 0) {
         q.pattern = ctl->args[0];
@@ -258,6 +302,8 @@ int verb_query(struct ctl *ctl)
         code = ctl_range(ctl, &q.range);
     if (code == CTL_OK)
         code = by_option(ctl, &q);
+    if (code == CTL_OK)
+        code = stats_option(ctl, &stats, &q);
     if (code == CTL_OK && bucket != NULL && !ctl_width_parse(bucket, &q.bucket_ns))
         code = ctl_fail(ctl, CTL_USAGE, "--bucket: `%s` is no width; try 1s, 5m, 1h or 1d", bucket);
     if (code == CTL_OK)
@@ -265,10 +311,12 @@ int verb_query(struct ctl *ctl)
     if (code != CTL_OK)
         return code;
     reading_matches(&rd, q.pattern);
-    if (bucket == NULL && ctl_option(ctl, "by") == NULL && ctl_option(ctl, "from") == NULL &&
+    if (!stats.asked && bucket == NULL && ctl_option(ctl, "by") == NULL && ctl_option(ctl, "from") == NULL &&
         ctl_option(ctl, "to") == NULL)
-        code = last_values(ctl, &rd, q.pattern);
-    else
-        code = aggregates(ctl, &rd, &q);
+        return reading_verdict(ctl, &rd, last_values(ctl, &rd, q.pattern));
+    code = aggregates(ctl, &rd, &q, &stats);
+    r = reading_begins(&rd, q.pattern, q.range.from_ns);
+    if (r < 0 && code == CTL_OK)
+        code = reading_failed(ctl, r);
     return reading_verdict(ctl, &rd, code);
 }

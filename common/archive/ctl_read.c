@@ -87,6 +87,43 @@ void reading_matches(const struct reading *r, const char *pattern)
              r->ctl->tier->cli);
 }
 
+enum { STOP = 1 };
+
+static int on_first_block(void *ctx, const struct view_block *b)
+{
+    int64_t *first_ns = ctx;
+
+    if (b->key.time_first_ns < *first_ns)
+        *first_ns = b->key.time_first_ns;
+    return STOP;
+}
+
+int reading_begins(const struct reading *r, const char *pattern, int64_t from_ns)
+{
+    static const struct view_range all = {INT64_MIN, INT64_MAX};
+    int64_t first_ns = INT64_MAX;
+    char time[48];
+
+    if (!r->ctl->tier->forgets)
+        return 0;
+    for (size_t i = 0; i < view_n_devices(r->view); i++) {
+        const struct view_device *d = view_device_at(r->view, i);
+
+        for (size_t k = 0; k < d->n_sets; k++) {
+            int e = 0;
+
+            if (view_select(&d->sets[k], pattern, NULL) > 0)
+                e = view_scan(r->view, &d->sets[k], &all, on_first_block, &first_ns);
+            if (e < 0)
+                return e;
+        }
+    }
+    if (first_ns < INT64_MAX && first_ns > from_ns)
+        ctl_note(r->ctl, "what is known here of `%s` begins at %s", pattern,
+                 clock_format_utc(first_ns, time));
+    return 0;
+}
+
 int reading_failed(struct ctl *ctl, int r)
 {
     if (r == -EPIPE)

@@ -1,26 +1,11 @@
 #include "archive/query.h"
 
+#include "archive/query_cells.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-
-struct cell_key {
-    uint32_t group;
-    int64_t bucket;
-};
-
-struct fold {
-    uint64_t count, numbers;
-    double min, max, sum, lost; /* lost: compensation of the sum */
-};
-
-struct query_cell {
-    struct cell_key key;
-    bool used;
-    struct fold fold;
-};
 
 struct group {
     const char *site, *device, *channel, *unit;
@@ -33,12 +18,12 @@ struct query {
     size_t n_groups, alloc_groups;
     uint32_t *group_slots; /* open addressing: index + 1 */
     size_t n_group_slots;
-    struct query_cell *cells; /* open addressing */
-    size_t n_cells, alloc_cells;
+    struct query_cells cells;
     /* of the set being scanned */
     const struct view_set *set;
     bool chosen[BLOCK_COLUMNS_MAX];
     uint32_t group_of[BLOCK_COLUMNS_MAX];
+    struct query_open *open[BLOCK_COLUMNS_MAX]; /* owned; made when a column is first chosen */
     int only_column;
 };
 
@@ -120,69 +105,6 @@ static int group_of(struct query *q, const struct group *wanted, uint32_t *ret_i
     return 0;
 }
 
-/* ---- cells ---- */
-
-static size_t cell_slot(const struct query *q, struct cell_key k)
-{
-    uint64_t h = ((uint64_t)k.bucket ^ (uint64_t)k.group << 32) * UINT64_C(0x9e3779b97f4a7c15);
-
-    for (size_t i = (size_t)(h >> 20) & (q->alloc_cells - 1);; i = (i + 1) & (q->alloc_cells - 1))
-        if (!q->cells[i].used || (q->cells[i].key.group == k.group && q->cells[i].key.bucket == k.bucket))
-            return i;
-}
-
-static int cells_grow(struct query *q)
-{
-    struct query_cell *old = q->cells;
-    size_t n_old = q->alloc_cells, n = n_old == 0 ? 256 : n_old * 2;
-    struct query_cell *at = calloc(n, sizeof *at);
-
-    if (at == NULL)
-        return -ENOMEM;
-    q->cells = at;
-    q->alloc_cells = n;
-    for (size_t i = 0; i < n_old; i++)
-        if (old[i].used)
-            q->cells[cell_slot(q, old[i].key)] = old[i];
-    free(old);
-    return 0;
-}
-
-static void fold_add(struct fold *f, double x)
-{
-    double sum = f->sum + x;
-
-    f->lost += fabs(f->sum) >= fabs(x) ? (f->sum - sum) + x : (x - sum) + f->sum;
-    f->sum = sum;
-}
-
-static int cell_add(struct query *q, struct cell_key k, const struct fold *run)
-{
-    struct query_cell *c;
-
-    if (2 * (q->n_cells + 1) > q->alloc_cells) {
-        int r = cells_grow(q);
-
-        if (r < 0)
-            return r;
-    }
-    c = &q->cells[cell_slot(q, k)];
-    if (!c->used) {
-        *c = (struct query_cell){.key = k, .used = true, .fold = *run};
-        q->n_cells++;
-        return 0;
-    }
-    if (run->numbers > 0 && (c->fold.numbers == 0 || run->min < c->fold.min))
-        c->fold.min = run->min;
-    if (run->numbers > 0 && (c->fold.numbers == 0 || run->max > c->fold.max))
-        c->fold.max = run->max;
-    c->fold.count += run->count;
-    c->fold.numbers += run->numbers;
-    fold_add(&c->fold, run->sum);
-    c->fold.lost += run->lost;
-    return 0;
-}
-
 /* ---- folding ---- */
 
 static int64_t bucket_start(int64_t t, int64_t width)
@@ -198,33 +120,25 @@ static bool counts(const struct query *q, const struct column *c, uint32_t row)
            (q->options->bad_too || c->quality == NULL || c->quality[row] != QUALITY_BAD);
 }
 
-static void fold_number(struct fold *f, double x)
+/* Times beyond what an aggregate takes are those of clocks gone wrong, and of an end of the range. */
+static int64_t within(int64_t time_ns)
 {
-    if (f->numbers == 0 || x < f->min)
-        f->min = x;
-    if (f->numbers == 0 || x > f->max)
-        f->max = x;
-    f->numbers++;
-    f->count++;
-    fold_add(f, x);
+    const int64_t most = INT64_C(1) << 62;
+
+    return time_ns > most ? most : time_ns < -most ? -most : time_ns;
 }
 
-/* Rows [from, to) of a column into one fold. */
-static void fold_rows(const struct query *q, const struct view_channel *ch, const struct column *c,
-                      uint32_t from, uint32_t to, struct fold *f)
+/* Rows [from, to) of a column into its open cell. */
+static void fold_rows(const struct query *q, const struct view_channel *ch, const struct block *b,
+                      const struct column *c, uint32_t from, uint32_t to, struct query_open *o)
 {
     for (uint32_t i = from; i < to; i++) {
-        double x;
-
         if (!counts(q, c, i))
             continue;
-        if (c->type == COLUMN_TEXT) {
-            f->count++;
-            continue;
-        }
-        x = view_number(ch, c, i);
-        if (!isnan(x))
-            fold_number(f, x);
+        if (c->type == COLUMN_TEXT)
+            o->n_texts++;
+        else
+            aggregate_add(&o->a, within(b->time_ns[i]), view_number(ch, c, i));
     }
 }
 
@@ -236,7 +150,6 @@ static int fold_column(struct query *q, const struct block *b, uint32_t column)
     for (uint32_t i = 0; i < b->n_rows;) {
         int64_t t = b->time_ns[i], from = range->from_ns, to = range->to_ns;
         struct cell_key k = {q->group_of[column], 0};
-        struct fold f = {0};
         uint32_t end = i + 1;
         int r;
 
@@ -251,10 +164,10 @@ static int fold_column(struct query *q, const struct block *b, uint32_t column)
         }
         while (end < b->n_rows && b->time_ns[end] >= from && b->time_ns[end] < to)
             end++;
-        fold_rows(q, &q->set->channels[column], &b->columns[column], i, end, &f);
-        r = f.count > 0 ? cell_add(q, k, &f) : 0;
+        r = query_cells_open(&q->cells, q->open[column], k);
         if (r < 0)
             return r;
+        fold_rows(q, &q->set->channels[column], b, &b->columns[column], i, end, q->open[column]);
         i = end;
     }
     return 0;
@@ -294,8 +207,17 @@ static int query_set(struct query *q, const struct view_set *set)
         if (n == 1)
             q->only_column = (int)i;
         r = group_of(q, &g, &q->group_of[i]);
+        if (r == 0 && q->open[i] == NULL)
+            q->open[i] = calloc(1, sizeof *q->open[i]);
+        if (r == 0 && q->open[i] == NULL)
+            r = -ENOMEM;
     }
-    return r == 0 ? view_scan(q->view, set, &o->range, on_block, q) : r;
+    if (r == 0)
+        r = view_scan(q->view, set, &o->range, on_block, q);
+    for (uint32_t i = 0; i < set->n_channels && r == 0; i++)
+        if (q->chosen[i])
+            r = query_cells_close(&q->cells, q->open[i]);
+    return r;
 }
 
 static int text_order(const char *a, const char *b)
@@ -317,35 +239,62 @@ static int row_order(const void *a, const void *b)
     return c;
 }
 
+static void tell(const struct query_options *o, const struct aggregate *a, double stat[QUERY_STATS])
+{
+    for (unsigned i = 0; i < QUERY_STATS; i++)
+        stat[i] = NAN;
+    if (a->count == 0)
+        return;
+    stat[QUERY_MIN] = a->min;
+    stat[QUERY_MAX] = a->max;
+    stat[QUERY_AVG] = aggregate_mean(a);
+    stat[QUERY_SUM] = aggregate_sum(a);
+    stat[QUERY_FIRST] = a->first.value;
+    stat[QUERY_LAST] = a->last.value;
+    stat[QUERY_RATE] = aggregate_rate_per_s(a);
+    if ((o->wanted & QUERY_BIT(QUERY_STDDEV)) != 0)
+        stat[QUERY_STDDEV] = aggregate_stddev(a);
+    if ((o->wanted & QUERY_BIT(QUERY_TIME_AVG)) != 0)
+        stat[QUERY_TIME_AVG] = aggregate_time_weighted_mean(a, a->first.time_ns, a->last.time_ns, NULL);
+    if (a->sketch == NULL)
+        return;
+    stat[QUERY_P50] = sketch_quantile(a->sketch, 0.5);
+    stat[QUERY_P90] = sketch_quantile(a->sketch, 0.9);
+    stat[QUERY_P99] = sketch_quantile(a->sketch, 0.99);
+    stat[QUERY_P_ERROR] = sketch_error(a->sketch);
+}
+
 static int collect(const struct query *q, struct query_result *ret_q)
 {
-    struct query_result res = {.at = calloc(q->n_cells + 1, sizeof *res.at)};
+    struct query_result res = {.at = calloc(q->cells.n + 1, sizeof *res.at)};
+    struct sketch sketch;
+    int r = 0;
 
     if (res.at == NULL)
         return -ENOMEM;
-    for (size_t i = 0; i < q->alloc_cells; i++) {
-        const struct query_cell *c = &q->cells[i];
-        const struct group *g;
-        bool none;
+    for (size_t i = 0; i < q->cells.n_alloc && r == 0; i++) {
+        const struct query_cell *c = &q->cells.at[i];
+        const struct group *g = &q->groups[c->key.group];
+        struct query_row *row = &res.at[res.n];
+        struct aggregate a;
 
         if (!c->used)
             continue;
-        g = &q->groups[c->key.group];
-        none = c->fold.numbers == 0;
-        res.at[res.n++] = (struct query_row){
-            .site = g->site,
-            .device = g->device,
-            .channel = g->channel,
-            .unit = g->unit,
-            .bucket_ns = c->key.bucket,
-            .count = c->fold.count,
-            .min = none ? NAN : c->fold.min,
-            .max = none ? NAN : c->fold.max,
-            /* The compensation of an infinite sum is NaN. */
-            .sum = none                    ? NAN
-                   : isfinite(c->fold.sum) ? c->fold.sum + c->fold.lost
-                                           : c->fold.sum,
-        };
+        r = query_cell_read(c, q->cells.has_sketch ? &sketch : NULL, &a);
+        if (r < 0)
+            break;
+        *row = (struct query_row){.site = g->site,
+                                  .device = g->device,
+                                  .channel = g->channel,
+                                  .unit = g->unit,
+                                  .bucket_ns = c->key.bucket,
+                                  .count = c->n_texts + a.count};
+        tell(q->options, &a, row->stat);
+        res.n++;
+    }
+    if (r < 0) {
+        query_result_deinit(&res);
+        return r;
     }
     qsort(res.at, res.n, sizeof *res.at, row_order);
     query_result_deinit(ret_q);
@@ -368,6 +317,9 @@ int query_run(struct view *v, const struct query_options *options, struct query_
         return -ENOMEM;
     q->options = options;
     q->view = v;
+    q->cells.is_brief = (options->wanted & (QUERY_BIT(QUERY_STDDEV) | QUERY_BIT(QUERY_TIME_AVG))) == 0;
+    q->cells.has_sketch = (options->wanted & (QUERY_BIT(QUERY_P50) | QUERY_BIT(QUERY_P90) |
+                                              QUERY_BIT(QUERY_P99) | QUERY_BIT(QUERY_P_ERROR))) != 0;
     for (size_t i = 0; i < view_n_devices(v) && r == 0; i++) {
         const struct view_device *d = view_device_at(v, i);
 
@@ -378,7 +330,9 @@ int query_run(struct view *v, const struct query_options *options, struct query_
         r = collect(q, ret_q);
     free(q->groups);
     free(q->group_slots);
-    free(q->cells);
+    query_cells_deinit(&q->cells);
+    for (unsigned i = 0; i < BLOCK_COLUMNS_MAX; i++)
+        free(q->open[i]);
     free(q);
     return r;
 }

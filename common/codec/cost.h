@@ -15,6 +15,12 @@ enum {
     COST_ONE_BIT = 256,
 };
 
+/* The least n with a < 2^n; 0 for 0. */
+static inline unsigned bit_length(uint64_t a)
+{
+    return a == 0 ? 0 : 64 - (unsigned)__builtin_clzll(a);
+}
+
 /* Zero-initialised is empty. */
 struct cost {
     uint32_t n[COST_COUNTS];
@@ -22,7 +28,7 @@ struct cost {
 
 static inline void cost_add(struct cost *c, uint64_t size)
 {
-    c->n[size < COST_SINGLE ? size : COST_SINGLE + 63 - COST_SINGLE_BITS - (unsigned)__builtin_clzll(size)]++;
+    c->n[size < COST_SINGLE ? size : COST_SINGLE - 1 - COST_SINGLE_BITS + bit_length(size)]++;
 }
 
 /* In 1/COST_ONE_BIT, of all that were added: at most 2^24 of them. */

@@ -27,25 +27,46 @@ static uint8_t *put_bits(const struct kernels *kernel, uint8_t *at, const uint64
     return at + (k * width + 7) / 8;
 }
 
+/* What is above `width` of those that are patched, in `upper_width` bits each. They are few: one after the
+ * other. Writes up to a word beyond. */
+static uint8_t *put_upper(uint8_t *at, const uint64_t *z, uint32_t patched, unsigned width,
+                          unsigned upper_width)
+{
+    uint64_t held = 0;
+    unsigned n_held = 0;
+
+    for (; patched != 0; patched &= patched - 1) {
+        uint64_t v = z[__builtin_ctz(patched)] >> width;
+
+        held |= v << n_held;
+        n_held += upper_width;
+        if (n_held >= 64) {
+            memcpy(at, &held, 8);
+            at += 8;
+            n_held -= 64;
+            held = n_held == 0 ? 0 : v >> (upper_width - n_held);
+        }
+    }
+    memcpy(at, &held, 8);
+    return at + (n_held + 7) / 8;
+}
+
 static uint8_t *put_frame(const struct kernels *kernel, uint8_t *at, const uint64_t *z, unsigned k)
 {
-    unsigned patches, top, width = kernel->frame_width(z, k, &patches, &top), n = 0, i;
-    uint64_t upper[FRAME] = {0};
+    uint32_t patched, rest;
+    unsigned top, width = kernel->frame_width(z, k, &patched, &top);
 
-    if (patches == 0) {
+    if (patched == 0) {
         *at++ = (uint8_t)width;
         return put_bits(kernel, at, z, k, width);
     }
     *at++ = (uint8_t)(width | FRAME_PATCHED);
-    *at++ = (uint8_t)patches;
+    *at++ = (uint8_t)__builtin_popcount(patched);
     *at++ = (uint8_t)(top - width);
     at = put_bits(kernel, at, z, k, width);
-    for (i = 0; i < k; i++)
-        if (z[i] >> width != 0) {
-            upper[n++] = z[i] >> width;
-            *at++ = (uint8_t)i;
-        }
-    return put_bits(kernel, at, upper, n, top - width);
+    for (rest = patched; rest != 0; rest &= rest - 1)
+        *at++ = (uint8_t)__builtin_ctz(rest);
+    return put_upper(at, z, patched, width, top - width);
 }
 
 /* How many of the last ones are zero: whole frames of them are one byte together. */
@@ -100,12 +121,32 @@ static void get_bits(const struct kernels *kernel, struct reader *r, unsigned k,
     kernel->unpack(padded, width, v);
 }
 
+/* `width` bits from bit `at` of `room` bytes; zeros behind them. */
+static inline uint64_t get_upper(const uint8_t *from, size_t room, unsigned at, unsigned width)
+{
+    unsigned shift = at % 8, i;
+    uint64_t v;
+
+    from += at / 8;
+    room -= at / 8;
+    if (room > 8) {
+        v = load_le64(from) >> shift;
+        if (shift + width > 64)
+            v |= (uint64_t)from[8] << (64 - shift);
+    } else {
+        v = room > 0 ? from[0] >> shift : 0;
+        for (i = 1; i < room; i++)
+            v |= (uint64_t)from[i] << (8 * i - shift);
+    }
+    return width == 64 ? v : v & ((UINT64_C(1) << width) - 1);
+}
+
 /* z has room for FRAME, whatever k is. */
 static bool get_frame(const struct kernels *kernel, struct reader *r, unsigned head, unsigned k, uint64_t *z)
 {
     unsigned width = head & ~(unsigned)FRAME_PATCHED, patches = 0, upper_width = 0, i;
-    uint64_t upper[FRAME];
-    const uint8_t *at;
+    const uint8_t *at, *from;
+    size_t room;
 
     if (width > 64)
         return false;
@@ -119,14 +160,17 @@ static bool get_frame(const struct kernels *kernel, struct reader *r, unsigned h
     if (patches == 0)
         return true;
     at = reader_take(r, patches);
-    if (at == NULL)
+    from = reader_take(r, (patches * upper_width + 7) / 8);
+    if (at == NULL || from == NULL)
         return false;
-    get_bits(kernel, r, patches, upper_width, upper);
+    /* What follows them may be read, too. */
+    room = (size_t)(r->end - from);
+    if (width == 64)
+        width = 0; /* upper_width is 0, too: nothing is added */
     for (i = 0; i < patches; i++) {
         if (at[i] >= k)
             return false;
-        if (width < 64)
-            z[at[i]] |= upper[i] << width;
+        z[at[i]] |= get_upper(from, room, i * upper_width, upper_width) << width;
     }
     return true;
 }
@@ -306,10 +350,8 @@ static bool get_sequence(struct block_coder *c, struct reader *r, unsigned flags
         return false;
     q->base = (int64_t)(base_from(start, q) + (uint64_t)unzigzag64(reader_varint(r)));
     q->n_residuals = sequence_residuals(q->n, q->predictor, q->rank_mode);
-    if (!get_frames(r, q->n_residuals, (uint64_t *)q->residuals))
-        return false;
-    kernels()->unzigzag((uint64_t *)q->residuals, q->n_residuals, q->residuals);
-    return true;
+    q->is_zigzag = true;
+    return get_frames(r, q->n_residuals, (uint64_t *)q->residuals);
 }
 
 /* ---- columns ---- */

@@ -25,6 +25,8 @@ struct kernels {
     void (*residuals_last)(const int64_t *x, size_t n, int64_t *residuals);
     void (*residuals_constant)(const int64_t *x, size_t n, int64_t base, int64_t *residuals);
     void (*restore_last)(const int64_t *residuals, size_t n, int64_t base, int64_t *x);
+    /* restore_last of what unzigzag makes of these, in one pass. */
+    void (*restore_last_zigzag)(const uint64_t *zigzags, size_t n, int64_t base, int64_t *x);
     void (*restore_constant)(const int64_t *residuals, size_t n, int64_t base, int64_t *x);
     /* 0, -1, 1, -2 ... as 0, 1, 2, 3 ...; in place is allowed. */
     void (*zigzag)(const int64_t *signed_ones, size_t n, uint64_t *unsigned_ones);
@@ -35,9 +37,9 @@ struct kernels {
                    uint64_t *ret_line);
 
     /* The width that makes a frame of k integers (with zeros behind them) shortest, where what is wider is
-     * patched: two bytes for all patches, and for each a byte and its upper bits. *ret_top: bits of the
-     * widest. */
-    unsigned (*frame_width)(const uint64_t *in, unsigned k, unsigned *ret_patches, unsigned *ret_top);
+     * patched: two bytes for all patches, and for each a byte and its upper bits. *ret_patched: bit i
+     * where in[i] is; *ret_top: bits of the widest. */
+    unsigned (*frame_width)(const uint64_t *in, unsigned k, uint32_t *ret_patched, unsigned *ret_top);
     /* Low `width` bits of FRAME integers, side by side, lowest first: 4 x width bytes. The buffers may be
      * read or written 8 bytes beyond that. */
     void (*pack)(const uint64_t *in, unsigned width, uint8_t *out);

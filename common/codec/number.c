@@ -1,5 +1,6 @@
 #include "codec/number.h"
 
+#include "codec/cost.h"
 #include "codec/kernels.h"
 
 #include <float.h>
@@ -187,17 +188,12 @@ static double flag_bits(size_t n, size_t set)
     return (double)n * -(q * log2(q) + (1 - q) * log2(1 - q));
 }
 
-static inline unsigned bit_length(uint64_t a)
-{
-    return a == 0 ? 0 : 64 - (unsigned)__builtin_clzll(a);
-}
-
 static inline uint64_t distance(int64_t a, int64_t b)
 {
     return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
 }
 
-struct cost {
+struct format_cost {
     double bits;
     size_t n_exceptions;
 };
@@ -217,8 +213,8 @@ static double extra_bits(bool packed, bool has_ulps, size_t n, size_t corrected,
 }
 
 /* False when so many values fail that the format is out of the question. */
-static bool cost_of(const struct number_format *f, double error_bound, bool packed, const double *values,
-                    size_t n, struct cost *ret_cost)
+static bool format_cost_of(const struct number_format *f, double error_bound, bool packed,
+                           const double *values, size_t n, struct format_cost *ret_cost)
 {
     size_t failed = 0, corrected = 0, limit = 8 + n / 4, i;
     int64_t integer = 0, before = 0;
@@ -248,7 +244,7 @@ static bool cost_of(const struct number_format *f, double error_bound, bool pack
 
 struct choice {
     struct number_format format;
-    struct cost cost;
+    struct format_cost cost;
 };
 
 /* More decimals cannot help a value that is exact with fewer, so the first exponent without exceptions ends
@@ -260,9 +256,9 @@ static void try_exponents(struct choice *best, unsigned kind, bool has_ulps, boo
 
     for (e = 0; e <= NUMBER_DECIMAL_EXPONENT_MAX; e++) {
         struct number_format f = {(uint8_t)kind, (uint8_t)e, has_ulps};
-        struct cost cost;
+        struct format_cost cost;
 
-        if (!cost_of(&f, 0, packed, values, n, &cost))
+        if (!format_cost_of(&f, 0, packed, values, n, &cost))
             continue;
         if (cost.bits < best->cost.bits)
             *best = (struct choice){f, cost};
@@ -288,7 +284,7 @@ static struct number_format choose_thoroughly(const double *values, size_t n, do
 {
     struct choice best = {.format = bits_format(values, n), .cost.bits = DBL_MAX};
     struct number_format bounded = {.kind = NUMBER_BOUNDED};
-    struct cost cost;
+    struct format_cost cost;
 
     try_exponents(&best, NUMBER_DECIMAL, false, packed, values, n);
     if (best.cost.bits == DBL_MAX || best.cost.n_exceptions > 0) {
@@ -297,10 +293,10 @@ static struct number_format choose_thoroughly(const double *values, size_t n, do
         try_exponents(&best, NUMBER_FLOAT, false, packed, values, n);
         try_exponents(&best, NUMBER_DECIMAL, true, packed, values, n);
         try_exponents(&best, NUMBER_FLOAT, true, packed, values, n);
-        if (cost_of(&bits, 0, packed, values, n, &cost) && cost.bits < best.cost.bits)
+        if (format_cost_of(&bits, 0, packed, values, n, &cost) && cost.bits < best.cost.bits)
             best = (struct choice){bits, cost};
     }
-    if (error_bound > 0 && cost_of(&bounded, error_bound, packed, values, n, &cost) &&
+    if (error_bound > 0 && format_cost_of(&bounded, error_bound, packed, values, n, &cost) &&
         cost.bits < best.cost.bits)
         best.format = bounded;
     return best.format;

@@ -85,15 +85,16 @@ bool rank_collect(const int64_t *x, size_t n, uint32_t max, struct dictionary *d
     return true;
 }
 
-bool rank_missing(const struct rank_map *m, const int64_t *x, size_t n, struct dictionary *extra,
-                  struct rank_map *scratch)
+bool rank_missing(const struct rank_map *m, const int64_t *x, size_t n, int64_t *ranks,
+                  struct dictionary *extra, struct rank_map *scratch)
 {
     uint32_t max = RANKS_MAX - m->dictionary->n;
     size_t i;
 
     extra->n = 0;
     for (i = 0; i < n; i++) {
-        if (rank_find(m, x[i]) >= 0)
+        ranks[i] = rank_find(m, x[i]);
+        if (ranks[i] >= 0)
             continue;
         if (extra->n == 0)
             rank_map_build(scratch, extra);

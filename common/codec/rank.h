@@ -53,10 +53,10 @@ uint32_t rank_near(const struct dictionary *d, int64_t x);
 
 /* The distinct among x[0..n), sorted, into d, and their map; false when there are more than max. */
 bool rank_collect(const int64_t *x, size_t n, uint32_t max, struct dictionary *d, struct rank_map *m);
-/* Those of x[0..n) that are not in m's dictionary, sorted, into extra; false when it would pass RANKS_MAX
- * with them. */
-bool rank_missing(const struct rank_map *m, const int64_t *x, size_t n, struct dictionary *extra,
-                  struct rank_map *scratch);
+/* Ranks of x[0..n) in m's dictionary, -1 for those that are not there; these, sorted, into extra. False when
+ * it would pass RANKS_MAX with them. */
+bool rank_missing(const struct rank_map *m, const int64_t *x, size_t n, int64_t *ranks,
+                  struct dictionary *extra, struct rank_map *scratch);
 /* False: more than RANKS_MAX. */
 bool rank_merge(struct dictionary *d, const struct dictionary *extra);
 

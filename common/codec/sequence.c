@@ -1,5 +1,6 @@
 #include "codec/sequence.h"
 
+#include "codec/cost.h"
 #include "codec/kernels.h"
 
 static inline uint64_t plus(int64_t a, int64_t b)
@@ -15,11 +16,6 @@ static inline int64_t minus(int64_t a, int64_t b)
 static inline uint64_t size_of(int64_t x)
 {
     return x < 0 ? 0 - (uint64_t)x : (uint64_t)x;
-}
-
-static inline unsigned bit_length(uint64_t a)
-{
-    return a == 0 ? 0 : 64 - (unsigned)__builtin_clzll(a);
 }
 
 unsigned level_of_mean(uint64_t mean)
@@ -140,8 +136,8 @@ static inline __attribute__((always_inline)) void integers_of(const unsigned p, 
 }
 
 /* About 16 log2(1 + |residual|), summed. */
-static inline __attribute__((always_inline)) void cost_of(const unsigned p, struct predictor_state s,
-                                                          const int64_t *x, size_t n, uint64_t *ret_cost)
+static inline __attribute__((always_inline)) void
+predictor_cost(const unsigned p, struct predictor_state s, const int64_t *x, size_t n, uint64_t *ret_cost)
 {
     uint64_t cost = 0;
     size_t i;
@@ -176,7 +172,7 @@ static struct predictor_state state_of(const struct run *r, unsigned predictor, 
     return predictor_at(constant ? r->constant : r->y[0], constant ? 0 : 1);
 }
 
-enum { COST_ONE_BIT = 16, KEEP_PREDICTOR_BITS = 6, TRY_ALL_ROWS = 256 };
+enum { ONE_BIT = 16, KEEP_PREDICTOR_BITS = 6, TRY_ALL_ROWS = 256 };
 
 /* A short block says little against the predictor that was learnt from more, so only those are tried that are
  * far from each other: a level, steps, a ramp, and the slowest mean. */
@@ -199,12 +195,12 @@ static unsigned choose_thoroughly(const struct run *r, const struct sequence_sta
         costs[p] = UINT64_MAX;
         if (!worth_a_look(start, r->n, p))
             continue;
-        FOR_PREDICTOR(p, cost_of, s, r->y + from, r->n - from, &costs[p]);
+        FOR_PREDICTOR(p, predictor_cost, s, r->y + from, r->n - from, &costs[p]);
     }
     for (p = 0; p < PREDICTORS; p++)
         if (costs[p] < costs[best])
             best = p;
-    if (start->warm && costs[best] + KEEP_PREDICTOR_BITS * COST_ONE_BIT > costs[start->predictor])
+    if (start->warm && costs[best] + KEEP_PREDICTOR_BITS * ONE_BIT > costs[start->predictor])
         best = start->predictor;
     (void)state_of(r, best, &from);
     *ret_level = r->n > from ? (unsigned)((costs[best] + 8 * (r->n - from)) / (16 * (r->n - from))) : 0;
@@ -291,7 +287,7 @@ static bool rank_as_started(struct sequence_work *w, const struct sequence_start
                             const int64_t *values, size_t n, struct sequence *s,
                             const struct rank_map **ret_map)
 {
-    if (!rank_missing(start->map, values, n, &w->extra, &w->scratch) || 2 * w->extra.n > n + 2)
+    if (!rank_missing(start->map, values, n, w->ranks, &w->extra, &w->scratch) || 2 * w->extra.n > n + 2)
         return false;
     s->rank_mode = start->rank_mode;
     s->dictionary = start->dictionary;
@@ -356,7 +352,8 @@ void sequence_split(struct sequence_work *w, const struct sequence_start *start,
         const int64_t *of = s.rank_mode == RANK_DIFFERENCES ? w->differences : x;
 
         run.n = s.rank_mode == RANK_DIFFERENCES ? n - 1 : n;
-        for (i = 0; i < run.n; i++)
+        /* Those of the start were found while looking whether it lacks one. */
+        for (i = 0; s.rank_change != RANK_AS_STARTED && i < run.n; i++)
             w->ranks[i] = rank_find(map, of[i]);
         run.y = w->ranks;
     }
@@ -405,6 +402,13 @@ bool sequence_join(const struct sequence *s, int64_t *x)
     struct predictor_state state;
     size_t i;
 
+    if (s->is_zigzag && !differences && s->predictor == PREDICT_LAST) {
+        x[0] = s->base;
+        kernels()->restore_last_zigzag((uint64_t *)s->residuals, s->n_residuals, s->base, x + 1);
+        return s->rank_mode != RANK_VALUES || from_ranks(s->dictionary, x, s->n);
+    }
+    if (s->is_zigzag)
+        kernels()->unzigzag((uint64_t *)s->residuals, s->n_residuals, s->residuals);
     if (differences) {
         state = predictor_at(s->dictionary->n > 0 ? rank_near(s->dictionary, 0) : 0, 0);
         x[0] = s->base;

@@ -39,6 +39,7 @@ struct sequence {
     int64_t base; /* the first integer or its rank; PREDICT_CONSTANT: of all residuals, unless ranks are of
                      differences */
     int64_t *residuals;
+    bool is_zigzag;                /* the residuals still are: 0, -1, 1 ... as 0, 1, 2 */
     struct dictionary *dictionary; /* in force; NULL: none */
     struct dictionary *extra;      /* ADDED: the new entries */
     unsigned level; /* mean of log2(1 + |residual|), rounded, at most 47: for SMALL without a start */

@@ -64,6 +64,7 @@ struct ctl_tier {
     const char *const *tables; /* of the store, SPOOL_TABLE_NAMES first */
     unsigned n_tables;
     bool authority;                /* the cloud: signs the node list with operator.key */
+    bool forgets;                  /* the fog: what its store answers from loses what is old */
     const struct cmd *const *cmds; /* NULL-terminated list of tables; a name in an earlier one wins */
 };
 

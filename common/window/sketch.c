@@ -1,8 +1,11 @@
 #include "window/sketch.h"
 
+#include "window/double_bytes.h"
+
 #include <errno.h>
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 
 enum { MANTISSA_BITS = 52, JOINED_MAX = 62 };
 
@@ -95,6 +98,11 @@ static void count_in(struct sketch *s, int64_t key, uint64_t n)
         join(s);
 }
 
+static bool is_minus_zero(double x)
+{
+    return x == 0 && signbit(x);
+}
+
 static void widen(struct sketch *s, double min, double max, uint64_t count)
 {
     s->min = s->count == 0 || min < s->min ? min : s->min;
@@ -157,14 +165,6 @@ double sketch_error(const struct sketch *s)
     return places >= 0 ? ldexp(1, -places - 1) : INFINITY; /* below 0 a bucket is several octaves */
 }
 
-static void put_double(struct buf *out, double x)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &x, sizeof bits);
-    buf_le64(out, bits);
-}
-
 void sketch_put(const struct sketch *s, struct buf *out)
 {
     uint32_t i;
@@ -183,15 +183,6 @@ void sketch_put(const struct sketch *s, struct buf *out)
     }
 }
 
-static double reader_double(struct reader *r)
-{
-    uint64_t bits = reader_le64(r);
-    double x;
-
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 int sketch_get(struct reader *r, struct sketch *ret_s)
 {
     uint64_t n_buckets = reader_varint(r), v, total = 0;
@@ -208,7 +199,7 @@ int sketch_get(struct reader *r, struct sketch *ret_s)
     s.joined = reader_u8(r);
     s.min = reader_double(r);
     s.max = reader_double(r);
-    if (s.joined > JOINED_MAX || !(s.min <= s.max))
+    if (s.joined > JOINED_MAX || !(s.min <= s.max) || is_minus_zero(s.min) || is_minus_zero(s.max))
         return -EINVAL;
     for (i = 0; i < s.n_buckets; i++) {
         v = reader_varint(r);

@@ -13,10 +13,10 @@
 #ifndef FOGLINE_DEVICE_DECIDE_DECIDE_H
 #define FOGLINE_DEVICE_DECIDE_DECIDE_H
 
+#include "act/exec.h"
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "device/decide/decide_config.h"
-#include "device/decide/exec.h"
 #include "device/sampler.h"
 
 enum {

@@ -5,39 +5,11 @@
 #ifndef FOGLINE_DEVICE_DECIDE_DECIDE_CONFIG_H
 #define FOGLINE_DEVICE_DECIDE_DECIDE_CONFIG_H
 
-#include "base/name.h"
-#include "config/config.h"
+#include "act/act_config.h"
 
 enum {
     RULES_MAX = 64,
-    OUTPUTS_MAX = 32,
-    RULE_ACTIONS_MAX = 8,
     RULE_NAME_CHARS = 32, /* the state stands in the store under this name, whose keys are short */
-};
-
-/* config_item.kind of the lists. */
-enum output_kind { OUTPUT_GPIO, OUTPUT_FILE };
-enum action_kind { ACTION_SET, ACTION_PULSE, ACTION_BLINK, ACTION_EXEC };
-
-enum output_level { LEVEL_INACTIVE, LEVEL_ACTIVE, LEVEL_KEEP };
-enum exec_when { EXEC_RAISED, EXEC_CLEARED, EXEC_BOTH };
-
-struct output_config {
-    char name[NAME_PART_CHARS + 1];
-    int on_start, on_exit, on_stale; /* enum output_level */
-    int64_t stale_ms;                /* 0: never stale */
-    char chip[256], line[64];        /* gpio */
-    bool active_low;
-    char path[512]; /* file */
-};
-
-struct action_config {
-    char output[NAME_PART_CHARS + 1];
-    int64_t ms;                 /* pulse */
-    int64_t on_ms, off_ms;      /* blink */
-    struct config_strings argv; /* exec */
-    int64_t timeout_ms;
-    int when; /* enum exec_when */
 };
 
 struct rule_config {
@@ -50,9 +22,7 @@ struct rule_config {
     struct config_list actions; /* items: struct action_config */
 };
 
-extern const struct config_kind rule_kinds[];   /* by enum rule_kind */
-extern const struct config_kind output_kinds[]; /* by enum output_kind */
-extern const char *const rule_severities[];     /* "info" ... */
+extern const struct config_kind rule_kinds[]; /* by enum rule_kind */
 
 struct rule;
 /* kind: config_item.kind. Borrows c->value. */

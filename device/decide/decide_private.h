@@ -2,8 +2,8 @@
 #ifndef FOGLINE_DEVICE_DECIDE_DECIDE_PRIVATE_H
 #define FOGLINE_DEVICE_DECIDE_DECIDE_PRIVATE_H
 
+#include "act/output.h"
 #include "device/decide/decide.h"
-#include "device/decide/output.h"
 #include "rule/rule.h"
 
 struct action {

@@ -9,7 +9,7 @@
 #ifndef FOGLINE_DEVICE_GPIO_EDGES_H
 #define FOGLINE_DEVICE_GPIO_EDGES_H
 
-#include "device/gpio/gpio_line.h"
+#include "gpio/gpio_line.h"
 
 enum edges_counted { EDGES_ACTIVE = 0, EDGES_INACTIVE, EDGES_BOTH };
 

@@ -5,7 +5,7 @@
 #ifndef FOGLINE_DEVICE_HISTORY_H
 #define FOGLINE_DEVICE_HISTORY_H
 
-#include "device/keep/keep.h"
+#include "keep/keep.h"
 
 enum { HISTORY_BYTES_MIN = 4096 };
 

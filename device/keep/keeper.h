@@ -60,6 +60,6 @@ bool keeper_finish(struct keeper *k, uint32_t group);
 const struct keeper_counters *keeper_counters(const struct keeper *k);
 
 /* Is this the channel of a window, by the names of its group? */
-bool keeper_is_derived(const struct feed_channel *channels, uint32_t no, const struct config_list *config);
+bool keeper_is_derived(const struct pack_channel *channels, uint32_t no, const struct config_list *config);
 
 #endif

@@ -111,7 +111,7 @@ int keeper_take_group(void *ctx, const struct source_group *g, uint32_t *ret_gro
     return 0;
 }
 
-bool keeper_is_derived(const struct feed_channel *channels, uint32_t no, const struct config_list *config)
+bool keeper_is_derived(const struct pack_channel *channels, uint32_t no, const struct config_list *config)
 {
     const char *dot = strrchr(channels[no].name, '.');
     bool is_window = false;

@@ -8,7 +8,7 @@
 #define FOGLINE_DEVICE_WHAT_IF_H
 
 #include "device/codec_table.h"
-#include "device/keep/keep.h"
+#include "keep/keep.h"
 
 enum {
     WHAT_IF_NAME_CHARS = 48,

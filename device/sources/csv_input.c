@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 struct csv_input {
@@ -33,9 +34,14 @@ static struct csv_input *input_new(void)
 int csv_input_open(struct csv_input **ret_in, const char *path, struct errmsg *err)
 {
     struct csv_input *in = input_new();
+    struct stat about;
 
     if (in == NULL)
         return -ENOMEM;
+    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) { /* zlib opens it and calls it damaged */
+        csv_input_free(in);
+        return errmsg_set(err, -EISDIR, "%s: is a folder: name a CSV file in it", path);
+    }
     errno = 0;
     in->file = gzopen(path, "rbe");
     if (in->file == NULL) {

@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "device/gpio/gpio_name.h"
 #include "device/gpio/gpio_watch.h"
+#include "gpio/gpio_name.h"
 
 #include <stdio.h>
 #include <stdlib.h>

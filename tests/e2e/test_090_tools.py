@@ -223,3 +223,13 @@ def test_aggregates_agree_with_the_input(running):
     assert first[0]["count"] == len(inside)
     last = s.ctl_json("cloud", "query", "s/dev-1/level")
     assert last[0]["value"] == level[-1]
+
+
+def test_a_recording_with_faults_is_named_with_them(tmp_path):
+    faulty = tmp_path / "faulty.csv"
+    faulty.write_text("time,a\n2020-01-01T00:00:00,1\nnever,2\n2020-01-01T00:00:02,3\n")
+    p = tool("device", "keep", "--what-if", str(faulty))
+    assert p.returncode == 0 and "faulty.csv: left out: 1 rows, 0 cells" in p.stderr and "csv inspect" in p.stderr
+    for args in (["csv", "inspect"], ["keep", "--what-if"]):
+        p = tool("device", *args, str(tmp_path))
+        assert p.returncode in (1, 6) and "is a folder" in p.stderr, args

@@ -3,6 +3,7 @@ by age and room, the oldest first."""
 import csv
 import json
 import os
+from datetime import datetime, timezone
 
 from system import FIRST_S, replay, until
 
@@ -46,6 +47,10 @@ def test_a_fog_answers_as_the_cloud_does(make_system):
     assert exported(s, "fog-a") == there
     question = ["query", "s/dev-1/*", "--from", f"@{FIRST_S}", "--to", f"@{FIRST_S + ROWS}", "--bucket", "10m", "--json"]
     assert s.ctl("fog-a", *question).stdout == s.ctl("cloud", *question).stdout
+    assert "begins at" not in s.ctl("fog-a", *question).stderr, "all that was asked for is here"
+    begins = "what is known here of `s/dev-1/*` begins at " + datetime.fromtimestamp(FIRST_S, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    assert begins in s.ctl("fog-a", "query", "s/dev-1/*", "--bucket", "10m").stderr
+    assert "begins at" not in s.ctl("cloud", "query", "s/dev-1/*", "--bucket", "10m").stderr, "it forgets nothing"
     s.stop("cloud")
     s.stop("fog-a")
     assert exported(s, "fog-a") == there, "a stopped fog is read by the same way"

@@ -184,12 +184,12 @@ static void check_query(const struct filled *w, const struct query_options *o)
         assert_int_equal(q.at[i].count, n.count);
         total += n.count;
         if (n.numbers == 0) {
-            assert_true(isnan(q.at[i].min) && isnan(q.at[i].sum));
+            assert_true(isnan(q.at[i].stat[QUERY_MIN]) && isnan(q.at[i].stat[QUERY_SUM]));
             continue;
         }
-        assert_true(q.at[i].min == n.min && q.at[i].max == n.max);
+        assert_true(q.at[i].stat[QUERY_MIN] == n.min && q.at[i].stat[QUERY_MAX] == n.max);
         if (isfinite(n.sum) && fabsl(n.sum) < (long double)DBL_MAX)
-            assert_true(fabsl((long double)q.at[i].sum - n.sum) <= n.size * 1e-15L);
+            assert_true(fabsl((long double)q.at[i].stat[QUERY_SUM] - n.sum) <= n.size * 1e-15L);
     }
     for (size_t i = 0; i < w->n; i++)
         for (unsigned c = 0; c < COLUMNS; c++)
@@ -256,7 +256,8 @@ static void what_a_failing_sensor_gives_is_in_no_aggregate(void **state)
         double first = base + (q.at[i].bucket_ns == 1600000000 * NS_PER_S ? 0 : 8);
 
         assert_int_equal(q.at[i].count, 2);
-        assert_true(q.at[i].min == first && q.at[i].max == first + 2 && q.at[i].sum == 2 * first + 2);
+        assert_true(q.at[i].stat[QUERY_MIN] == first && q.at[i].stat[QUERY_MAX] == first + 2 &&
+                    q.at[i].stat[QUERY_SUM] == 2 * first + 2);
     }
     query_result_deinit(&q);
     o.bad_too = true; /* a NaN is no number either way; the last value of an integer is */

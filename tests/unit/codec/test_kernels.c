@@ -129,7 +129,8 @@ static void the_width_of_a_frame_says_its_patches_and_never_costs_more_than_the_
     for (round = 0; round < 20000; round++) {
         uint64_t in[FRAME] = {0};
         unsigned k = 1 + (unsigned)rng_below(&rng, FRAME), most = (unsigned)rng_below(&rng, 65), i, top = 0,
-                 wider = 0, width = 0, seen_width = 0, seen_patches = 0, seen_top = 0;
+                 width = 0, seen_width = 0, seen_top = 0;
+        uint32_t wider, seen_patched = 0;
         size_t a;
 
         for (i = 0; i < k && most > 0; i++) {
@@ -140,19 +141,20 @@ static void the_width_of_a_frame_says_its_patches_and_never_costs_more_than_the_
             while (top < 64 && in[i] >> top != 0)
                 top++;
         for (a = 0; a < n_all; a++) {
-            unsigned patches, its_top;
+            unsigned its_top;
+            uint32_t patched;
 
-            width = all[a]->frame_width(in, k, &patches, &its_top);
+            width = all[a]->frame_width(in, k, &patched, &its_top);
             assert_int_equal(its_top, top);
             assert_true(width <= top);
             for (i = 0, wider = 0; i < k; i++)
-                wider += width < 64 && in[i] >> width != 0;
-            assert_int_equal(patches, wider);
+                wider |= (uint32_t)(width < 64 && in[i] >> width != 0) << i;
+            assert_int_equal(patched, wider);
             assert_true(bits_of_frame(in, k, width, top) <= k * top);
             if (a > 0)
-                assert_true(width == seen_width && patches == seen_patches && its_top == seen_top);
+                assert_true(width == seen_width && patched == seen_patched && its_top == seen_top);
             seen_width = width;
-            seen_patches = patches;
+            seen_patched = patched;
             seen_top = its_top;
         }
     }
@@ -189,6 +191,7 @@ static void residuals_are_differences_and_restoring_undoes_them(void **state)
 {
     struct rng rng = {5};
     int64_t x[N + 1], r[N], back[N];
+    uint64_t z[N];
     int round;
 
     (void)state;
@@ -202,6 +205,10 @@ static void residuals_are_differences_and_restoring_undoes_them(void **state)
             for (i = 0; i < n; i++)
                 assert_true(r[i] == (int64_t)((uint64_t)x[i + 1] - (uint64_t)x[i]));
             all[a]->restore_last(r, n, x[0], back);
+            assert_memory_equal(back, x + 1, n * sizeof *x);
+            all[a]->zigzag(r, n, z);
+            memset(back, 0xee, sizeof back);
+            all[a]->restore_last_zigzag(z, n, x[0], back);
             assert_memory_equal(back, x + 1, n * sizeof *x);
             all[a]->residuals_constant(x, n, base, r);
             for (i = 0; i < n; i++)

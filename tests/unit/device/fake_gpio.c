@@ -1,6 +1,6 @@
 #include "fake_gpio.h"
 
-#include "device/gpio/gpio_name.h"
+#include "gpio/gpio_name.h"
 
 #include <assert.h>
 #include <stdio.h>

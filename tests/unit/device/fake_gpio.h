@@ -6,7 +6,7 @@
 #ifndef FOGLINE_TESTS_DEVICE_FAKE_GPIO_H
 #define FOGLINE_TESTS_DEVICE_FAKE_GPIO_H
 
-#include "device/gpio/gpio_line.h"
+#include "gpio/gpio_line.h"
 
 enum { FAKE_GPIO_LINES = 64, FAKE_GPIO_QUEUE = GPIO_KERNEL_EDGES };
 

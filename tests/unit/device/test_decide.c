@@ -1,10 +1,10 @@
 /* Rules on the act thread: what they say, in which order, and what they switch. */
 #include "device/decide/decide.h"
 
+#include "act/output.h"
 #include "config/config.h"
-#include "device/decide/output.h"
 #include "device/device_config.h"
-#include "device/gpio/gpio_line.h"
+#include "gpio/gpio_line.h"
 #include "rule/rule.h"
 #include "tests/lib/tmpdir.h"
 #include "wire/wire.h"

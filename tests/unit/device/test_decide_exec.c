@@ -1,5 +1,5 @@
 /* Programs that rules run: one at a time, not for ever, and nobody waits for them. */
-#include "device/decide/exec.h"
+#include "act/exec.h"
 
 #include "base/clock.h"
 #include "tests/lib/tmpdir.h"

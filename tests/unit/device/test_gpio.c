@@ -1,9 +1,9 @@
 /* The source `gpio` over lines that a test moves: edges, losses, lines that go and come back. */
 #include "device/ctl_probe.h"
 #include "device/device_config.h"
-#include "device/gpio/gpio_name.h"
 #include "device/gpio/gpio_watch.h"
 #include "fake_gpio.h"
+#include "gpio/gpio_name.h"
 #include "recorder.h"
 
 #include "base/clock.h"

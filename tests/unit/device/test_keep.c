@@ -1,5 +1,5 @@
 /* Policies of channels: what is sent, what that says of the rest, and windows. */
-#include "device/keep/keep.h"
+#include "keep/keep.h"
 
 #include "device/keep/what_if.h"
 #include "tests/lib/tmpdir.h"

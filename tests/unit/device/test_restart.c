@@ -5,7 +5,7 @@
  * given row and ends it cleanly after the last one. */
 #include "device/device.h"
 #include "device/device_config.h"
-#include "device/pack.h"
+#include "pack/pack.h"
 #include "spool/spool.h"
 #include "tests/lib/tmpdir.h"
 

@@ -426,6 +426,94 @@ static void a_forgotten_stream_keeps_its_records_and_its_number(void **state)
     open_it(k);
 }
 
+/* The same record given again, by a device that was removed and let in anew, under another number of the
+ * spool: also after a restart in between. */
+static void a_device_that_is_let_in_again_stands_once(void **state)
+{
+    struct kept *k = *state;
+    struct spool_stream *s;
+
+    for (int round = 0; round < 3; round++) {
+        k->seq = 0;
+        for (int i = 0; i < 5; i++)
+            put_block(k, "a", T0 + i * S, 40);
+        put_event(k, "a");
+        commit(k, T0);
+        s = stream_of(k, "a", 1);
+        assert_int_equal(archive_totals(k->archive, s, 0).records, 6);
+        assert_int_equal(history_forget(k->history, s), 0);
+        assert_int_equal(spool_stream_forget(archive_spool(k->archive), s), 0);
+        commit(k, T0);
+        if (round == 1) {
+            close_it(k);
+            open_it(k);
+            history_limit(k->history, &(struct history_limits){8 << 20, 365 * DAY});
+        }
+    }
+    assert_int_equal(look(k).n[0], 5);
+    assert_int_equal(look(k).n_others, 1);
+    k->seq = 10;
+    put_block(k, "a", T0 + 10 * S, 40); /* and what is new comes to it */
+    commit(k, T0);
+    assert_int_equal(look(k).n[0], 6);
+    assert_int_equal(archive_totals(k->archive, stream_of(k, "a", 1), 0).records, 7);
+}
+
+/* "b" stands two days ahead, "a" and "c" are right: "b" gives as the others do, and not from what it has of
+ * today alone. */
+static void a_device_that_is_ahead_takes_nobodys_room(void **state)
+{
+    struct kept *k = *state;
+    struct seen s;
+
+    for (int i = 0; i < 1200; i++) {
+        put_block(k, "a", T0 + i * S, 3000);
+        put_block(k, "b", T0 + (i < 100 ? 0 : 2 * DAY) + i * S, 3000);
+        if (i % 10 == 0)
+            commit(k, T0 + i * S);
+    }
+    history_limit(k->history, &(struct history_limits){2 << 20, 365 * DAY});
+    settle(k, T0 + 1200 * S);
+    s = look(k);
+    assert_true(s.n[0] > 100 && s.n[1] > 100);
+    assert_true(s.n[0] - s.n[1] < 30 && s.n[1] - s.n[0] < 30);
+    assert_true(s.first_ns[1] > T0 + 2 * DAY);
+}
+
+/* A fog without a clock goes by its devices; of an age that one of them claims nothing goes. */
+static void a_fog_without_a_clock_gives_the_oldest(void **state)
+{
+    struct kept *k = *state;
+    struct seen s;
+
+    for (int i = 0; i < 1200; i++) {
+        put_block(k, "a", T0 + i * S, 3000);
+        put_block(k, "b", T0 + i * S, 3000);
+    }
+    commit(k, 5 * S);
+    history_limit(k->history, &(struct history_limits){2 << 20, 365 * DAY});
+    settle(k, 10 * S);
+    s = look(k);
+    assert_true(s.n[0] > 100 && s.first_ns[0] == T0 + (1200 - s.n[0]) * S);
+    assert_true(s.n[1] > 100 && s.first_ns[1] == T0 + (1200 - s.n[1]) * S);
+}
+
+/* Queues are kept while blocks come and go: a late block, older than all others, goes first all the same. */
+static void a_late_block_of_a_new_set_goes_first(void **state)
+{
+    struct kept *k = *state;
+
+    for (int i = 0; i < 50; i++)
+        put_block(k, "a", T0 + i * S, 40);
+    commit(k, T0 + 50 * S);
+    put_block(k, "b", T0 - 20 * S, 40);
+    put_block(k, "a", T0 - 30 * S, 40);
+    history_limit(k->history, &(struct history_limits){8 << 20, 60 * S});
+    settle(k, T0 + 50 * S);
+    assert_int_equal(look(k).n[0], 50);
+    assert_int_equal(look(k).n[1], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,6 +529,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(after_a_full_map_less_goes_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(the_site_is_that_of_the_fog, setup, teardown),
         cmocka_unit_test_setup_teardown(a_forgotten_stream_keeps_its_records_and_its_number, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_device_that_is_let_in_again_stands_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_device_that_is_ahead_takes_nobodys_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fog_without_a_clock_gives_the_oldest, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_late_block_of_a_new_set_goes_first, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

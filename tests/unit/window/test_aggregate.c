@@ -3,6 +3,7 @@
 
 #include "base/rng.h"
 
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -187,6 +188,122 @@ static void what_is_no_number_has_no_spread(void **state)
     assert_true(aggregate_mean(&large) == 0 && aggregate_stddev(&large) == INFINITY);
 }
 
+/* -0 == 0, but their bits differ: which of them is the least does not depend on which came first. */
+static void zeros_of_either_sign_are_told_in_any_order(void **state)
+{
+    struct aggregate up = {.count = 0}, down = {.count = 0}, zero = {.count = 0}, minus = {.count = 0},
+                     joined;
+
+    (void)state;
+    aggregate_add(&zero, 0, 0.0);
+    aggregate_add(&minus, 0, -0.0);
+    aggregate_add(&up, 0, -0.0);
+    aggregate_add(&up, 0, 0.0);
+    aggregate_add(&down, 0, 0.0);
+    aggregate_add(&down, 0, -0.0);
+    assert_true(signbit(up.min) && !signbit(up.max));
+    assert_true(signbit(down.min) && !signbit(down.max));
+    joined = zero;
+    aggregate_join(&joined, &minus);
+    assert_true(signbit(joined.min) && !signbit(joined.max));
+    joined = minus;
+    aggregate_join(&joined, &zero);
+    assert_true(signbit(joined.min) && !signbit(joined.max));
+}
+
+/* An end that lies outside of min and max by its sign alone is nothing aggregate_put makes. */
+static void a_zero_below_the_least_is_refused(void **state)
+{
+    struct aggregate a = {.count = 0}, got;
+    struct buf bytes = {0};
+    struct reader r;
+
+    (void)state;
+    aggregate_add(&a, 0, 0.0);
+    a.first.value = -0.0;
+    aggregate_put(&a, &bytes);
+    r = reader_of(span_of(bytes.data, bytes.len));
+    assert_int_equal(aggregate_get(&r, NULL, &got), -EINVAL);
+    buf_deinit(&bytes);
+}
+
+/* Each part goes through bytes before it is joined, as between two machines. */
+static void parts_that_travelled_join_to_the_bits_of_the_whole(void **state)
+{
+    struct rng rng = {3};
+    static struct series s;
+    unsigned round;
+
+    (void)state;
+    for (round = 0; round < ROUNDS; round++) {
+        struct sketch of_whole = {.count = 0}, of_joined = {.count = 0};
+        struct aggregate whole = {.sketch = &of_whole}, joined = {.sketch = &of_joined};
+        struct buf left = {0}, right = {0};
+        unsigned at = 0, i;
+
+        make(&rng, &s);
+        for (i = 0; i < s.n; i++)
+            aggregate_add(&whole, s.time_ns[i], s.value[i]);
+        while (at < s.n) {
+            unsigned next = at + (unsigned)rng_below(&rng, s.n - at + 1);
+            struct sketch of_part = {.count = 0}, of_got;
+            struct aggregate part = {.sketch = &of_part}, got;
+            struct buf bytes = {0};
+            struct reader r;
+
+            for (; at < next; at++)
+                aggregate_add(&part, s.time_ns[at], s.value[at]);
+            aggregate_put(&part, &bytes);
+            assert_true(bytes.error == 0 && bytes.len <= AGGREGATE_BYTES_MAX);
+            r = reader_of(span_of(bytes.data, bytes.len));
+            assert_int_equal(aggregate_get(&r, &of_got, &got), 0);
+            assert_int_equal(reader_left(&r), 0);
+            aggregate_join(&joined, &got);
+            buf_deinit(&bytes);
+        }
+        equal(&joined, &whole, s.time_ns[s.n - 1] + S);
+        aggregate_put(&whole, &left);
+        aggregate_put(&joined, &right);
+        assert_int_equal(left.len, right.len);
+        assert_memory_equal(left.data, right.data, left.len);
+        buf_deinit(&left);
+        buf_deinit(&right);
+    }
+}
+
+/* What is cut or turned is refused, or is an aggregate that can be written again; it never does harm. */
+static void damaged_bytes_are_refused_or_whole(void **state)
+{
+    struct sketch of_a = {.count = 0}, of_got;
+    struct aggregate a = {.sketch = &of_a}, got;
+    struct buf bytes = {0};
+    struct reader r;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 100; i++)
+        aggregate_add(&a, (int64_t)i * S, sin((double)i));
+    aggregate_put(&a, &bytes);
+    assert_int_equal(bytes.error, 0);
+    for (i = 0; i < bytes.len; i++) {
+        r = reader_of(span_of(bytes.data, i));
+        assert_int_equal(aggregate_get(&r, &of_got, &got), -EINVAL);
+    }
+    for (i = 0; i < bytes.len * 8; i++) {
+        struct buf again = {0};
+
+        bytes.data[i / 8] ^= (uint8_t)(1U << i % 8);
+        r = reader_of(span_of(bytes.data, bytes.len));
+        if (aggregate_get(&r, &of_got, &got) == 0) {
+            aggregate_put(&got, &again);
+            assert_int_equal(again.error, 0);
+        }
+        bytes.data[i / 8] ^= (uint8_t)(1U << i % 8);
+        buf_deinit(&again);
+    }
+    buf_deinit(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +313,10 @@ int main(void)
         cmocka_unit_test(readings_far_from_zero_keep_their_spread),
         cmocka_unit_test(of_nothing_and_of_one),
         cmocka_unit_test(what_is_no_number_has_no_spread),
+        cmocka_unit_test(zeros_of_either_sign_are_told_in_any_order),
+        cmocka_unit_test(a_zero_below_the_least_is_refused),
+        cmocka_unit_test(parts_that_travelled_join_to_the_bits_of_the_whole),
+        cmocka_unit_test(damaged_bytes_are_refused_or_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

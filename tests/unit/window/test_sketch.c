@@ -155,6 +155,25 @@ static void bytes_bring_it_back_and_damage_is_refused_or_read(void **state)
     buf_deinit(&back_out);
 }
 
+/* A sketch knows one zero: neither samples nor bytes bring in the other, whose bits would stay or not. */
+static void zero_has_one_sign(void **state)
+{
+    struct sketch s = {.count = 0}, got;
+    struct buf bytes = {0};
+    struct reader r;
+
+    (void)state;
+    sketch_add(&s, -0.0);
+    sketch_add(&s, 0.0);
+    sketch_add(&s, -0.0);
+    assert_true(!signbit(s.min) && !signbit(s.max));
+    s.min = -0.0;
+    sketch_put(&s, &bytes);
+    r = reader_of(span_of(bytes.data, bytes.len));
+    assert_int_equal(sketch_get(&r, &got), -EINVAL);
+    buf_deinit(&bytes);
+}
+
 static void of_nothing_nothing_is_said(void **state)
 {
     struct sketch s = {.count = 0};
@@ -174,6 +193,7 @@ int main(void)
         cmocka_unit_test(readings_of_a_sensor_are_told_to_a_thousandth),
         cmocka_unit_test(order_and_split_do_not_matter),
         cmocka_unit_test(bytes_bring_it_back_and_damage_is_refused_or_read),
+        cmocka_unit_test(zero_has_one_sign),
         cmocka_unit_test(of_nothing_nothing_is_said),
     };
 

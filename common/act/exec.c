@@ -1,4 +1,4 @@
-#include "device/decide/exec.h"
+#include "act/exec.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

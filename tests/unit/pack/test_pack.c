@@ -1,6 +1,5 @@
-/* Rows to payloads, and the batch they wait in. */
-#include "device/batch.h"
-#include "device/pack.h"
+/* Rows to payloads. */
+#include "pack/pack.h"
 
 #include "base/clock.h"
 #include "base/rng.h"
@@ -9,6 +8,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@
 
 enum { CHANNELS = 3 };
 
-static const struct feed_channel channels[CHANNELS] = {
+static const struct pack_channel channels[CHANNELS] = {
     {"t", "Cel", COLUMN_DOUBLE}, {"n", "", COLUMN_INT64}, {"s", "", COLUMN_TEXT}};
 static const struct pack_clock synced = {2, 150};
 
@@ -62,12 +62,7 @@ static int add(struct pack *p, int64_t i, size_t text_len)
 {
     static const char text[256] = {'x'};
     struct cell cells[CHANNELS] = {{.f64 = (double)i}, {.i64 = i}, {.text = span_of(text, text_len)}};
-    struct feed_message row = {.time_ns = 1000 - i,
-                               .mono_ns = 77,
-                               .cells = cells,
-                               .n_cells = CHANNELS,
-                               .has_position = true,
-                               .position = {{(uint64_t)i}}};
+    struct pack_row row = {.time_ns = 1000 - i, .mono_ns = 77, .cells = cells, .n_cells = CHANNELS};
 
     cells[1].absent = i % 2 == 1;
     return pack_add(p, &row, 5);
@@ -92,12 +87,11 @@ static void a_block_holds_what_was_added(void **state)
         assert_int_equal(add(p, i, 3), 0);
     assert_true(pack_is_full(p));
     assert_int_equal(pack_since_mono_ns(p), 77);
-    assert_int_equal(pack_close(p, &synced, &payload, &info), 0);
+    assert_int_equal(pack_close(p, &synced, NULL, &payload, &info), 0);
     assert_int_equal(pack_rows(p), 0);
     assert_int_equal(info.samples, 25);
     assert_int_equal(info.time_first_ns, 991);
     assert_int_equal(info.time_last_ns, 1000);
-    assert_true(info.has_position && info.position.word[0] == 9);
 
     assert_int_equal(wire_arena_new(&a, 1 << 20), 0);
     assert_int_equal(block_store_new(&store), 0);
@@ -134,10 +128,9 @@ static void never_passes_the_limit(enum block_encoding encoding)
 
         if (rc == PACK_CLOSE_FIRST) {
             buf_reset(&payload);
-            assert_int_equal(pack_close(p, &synced, &payload, &info), 0);
+            assert_int_equal(pack_close(p, &synced, NULL, &payload, &info), 0);
             assert_true(payload.len <= WIRE_PAYLOAD_MAX_BYTES);
             assert_true(encoding != BLOCK_ENCODING_RAW || payload.len > WIRE_PAYLOAD_MAX_BYTES / 2);
-            assert_true(info.position.word[0] == (uint64_t)i - 1);
             blocks++;
             rc = add(p, i, (size_t)(i * 37 % 256));
         }
@@ -178,12 +171,12 @@ static void what_no_encoding_shortens_is_written_raw(void **state)
         assert_int_equal(pack_new(&p, &o), 0);
         do {
             struct cell cells[2] = {{.i64 = (int64_t)rng_u64(&r)}, {.i64 = (int64_t)rng_u64(&r)}};
-            struct feed_message row = {.time_ns = (int64_t)(rng_u64(&r) >> 1), .cells = cells, .n_cells = 2};
+            struct pack_row row = {.time_ns = (int64_t)(rng_u64(&r) >> 1), .cells = cells, .n_cells = 2};
 
             rc = pack_add(p, &row, 5);
         } while (rc == 0);
         assert_int_equal(rc, PACK_CLOSE_FIRST);
-        assert_int_equal(pack_close(p, &synced, &payload, &info), 0);
+        assert_int_equal(pack_close(p, &synced, NULL, &payload, &info), 0);
         assert_int_equal(info.encoding, BLOCK_ENCODING_RAW);
         assert_true(payload.len <= WIRE_PAYLOAD_MAX_BYTES);
         buf_deinit(&payload);
@@ -211,7 +204,7 @@ static void add_rows(struct run *r, unsigned n, double grid, double place)
     for (unsigned i = 0; i < n; i++) {
         struct cell cells[CHANNELS] = {
             {0}, {.i64 = 5000000 + (int64_t)(rng_u64(&r->rng) % 7)}, {.text = span_str("runs well")}};
-        struct feed_message row = {.cells = cells, .n_cells = CHANNELS};
+        struct pack_row row = {.cells = cells, .n_cells = CHANNELS};
         struct pack_block info;
         int rc;
 
@@ -224,7 +217,7 @@ static void add_rows(struct run *r, unsigned n, double grid, double place)
         if (!pack_is_full(r->pack))
             continue;
         buf_reset(&r->payload);
-        assert_int_equal(pack_close(r->pack, &synced, &r->payload, &info), 0);
+        assert_int_equal(pack_close(r->pack, &synced, NULL, &r->payload, &info), 0);
         r->bytes += info.column_bytes;
         rc = pack_learn(r->pack, NULL);
         assert_true(rc >= 0);
@@ -341,11 +334,11 @@ static void what_is_bounded_comes_back_within_its_bound(void **state)
     for (unsigned i = 0; i < 100; i++) {
         struct cell cells[CHANNELS] = {
             {.f64 = values[i] = rng_normal(&r) * 20}, {.i64 = i}, {.absent = true}};
-        struct feed_message row = {.time_ns = i, .cells = cells, .n_cells = CHANNELS};
+        struct pack_row row = {.time_ns = i, .cells = cells, .n_cells = CHANNELS};
 
         assert_int_equal(pack_add(p, &row, 1), 0);
     }
-    assert_int_equal(pack_close(p, &synced, &payload, &info), 0);
+    assert_int_equal(pack_close(p, &synced, NULL, &payload, &info), 0);
     assert_int_equal(info.encoding, BLOCK_ENCODING_FAST);
     assert_int_equal(wire_arena_new(&a, WIRE_ARENA_BYTES), 0);
     assert_int_equal(block_store_new(&store), 0);
@@ -379,14 +372,14 @@ static void rows_too_far_apart_go_into_two_blocks(void **state)
     (void)state;
     for (int first = 0; first < 2; first++) {
         struct pack *p = make(10, 48 * 1024);
-        struct feed_message row = {.time_ns = times[first], .cells = cells, .n_cells = CHANNELS};
+        struct pack_row row = {.time_ns = times[first], .cells = cells, .n_cells = CHANNELS};
 
         assert_int_equal(pack_add(p, &row, 5), 0);
         row.time_ns = 0;
         assert_int_equal(pack_add(p, &row, 5), 0);
         row.time_ns = times[1 - first];
         assert_int_equal(pack_add(p, &row, 5), PACK_CLOSE_FIRST);
-        assert_int_equal(pack_close(p, &synced, &payload, &info), 0);
+        assert_int_equal(pack_close(p, &synced, NULL, &payload, &info), 0);
         assert_int_equal(info.rows, 2);
         assert_int_equal(pack_add(p, &row, 5), 0);
         pack_free(p);
@@ -397,7 +390,7 @@ static void rows_too_far_apart_go_into_two_blocks(void **state)
 
 static void a_row_that_fits_in_no_block_is_refused(void **state)
 {
-    struct feed_channel *many = calloc(BLOCK_COLUMNS_MAX, sizeof *many);
+    struct pack_channel *many = calloc(BLOCK_COLUMNS_MAX, sizeof *many);
     struct cell *cells = calloc(BLOCK_COLUMNS_MAX, sizeof *cells);
     struct pack_options o = {.group = "g",
                              .channels = many,
@@ -406,7 +399,7 @@ static void a_row_that_fits_in_no_block_is_refused(void **state)
                              .max_bytes = 1024,
                              .encoding = BLOCK_ENCODING_RAW,
                              .tools = &tools};
-    struct feed_message row = {.cells = cells, .n_cells = BLOCK_COLUMNS_MAX};
+    struct pack_row row = {.cells = cells, .n_cells = BLOCK_COLUMNS_MAX};
     static const char text[256];
     struct pack *p;
 
@@ -424,46 +417,12 @@ static void a_row_that_fits_in_no_block_is_refused(void **state)
     free(cells);
 }
 
-static uint64_t put(struct batch *b, const char *text)
-{
-    struct batch_entry e = {.kind = 1};
-    uint64_t no;
-
-    buf_append(batch_begin(b), text, strlen(text));
-    assert_int_equal(batch_end(b, &e, &no), 0);
-    return no;
-}
-
-static void a_sweep_keeps_what_is_not_done_in_order(void **state)
-{
-    struct batch *b;
-
-    (void)state;
-    assert_int_equal(batch_new(&b), 0);
-    assert_int_equal(put(b, "one"), 1);
-    assert_int_equal(put(b, "two"), 2);
-    put(b, "three");
-    put(b, "four");
-    buf_append(batch_begin(b), "never ended", 11);
-    batch_at(b, 0)->is_done = batch_at(b, 2)->is_done = true;
-    batch_sweep(b);
-    assert_int_equal(batch_n(b), 2);
-    assert_memory_equal(batch_payload(b, batch_at(b, 0)).data, "two", 3);
-    assert_memory_equal(batch_payload(b, batch_at(b, 1)).data, "four", 4);
-    assert_int_equal(put(b, "five"), 5);
-    assert_memory_equal(batch_payload(b, batch_at(b, 2)).data, "five", 4);
-    assert_int_equal(batch_at(b, 1)->no, 4);
-    for (size_t i = 0; i < 3; i++)
-        batch_at(b, i)->is_done = true;
-    batch_sweep(b);
-    assert_int_equal(batch_bytes(b), 0);
-    batch_free(b);
-}
-
 static void a_set_says_what_is_sent_of_its_channels(void **state)
 {
     static const struct pack_keep keeps[CHANNELS] = {
-        {KEEP_CHANGE, 0.5, 60000}, {KEEP_LOCAL, 0, 0}, {KEEP_RAW, 0, 0}};
+        {FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_CHANGE, 0.5, 60000},
+        {FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_LOCAL, 0, 0},
+        {FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_RAW, 0, 0}};
     const double bounds[CHANNELS] = {0};
     struct pack_options o = {.group = "g",
                              .channels = channels,
@@ -514,7 +473,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_bounded_comes_back_within_its_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_too_far_apart_go_into_two_blocks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_row_that_fits_in_no_block_is_refused, set_up, tear_down),
-        cmocka_unit_test(a_sweep_keeps_what_is_not_done_in_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,8 +11,8 @@
  * Memory: the copy alone, taken from a budget that the groups of a device share and given back after each
  * look; a group that finds no room tries again with its next row. Pure: times are passed in. Threads: one
  * owner. Crash: nothing to lose. */
-#ifndef FOGLINE_DEVICE_LEARN_H
-#define FOGLINE_DEVICE_LEARN_H
+#ifndef FOGLINE_PACK_LEARN_H
+#define FOGLINE_PACK_LEARN_H
 
 #include "codec/block.h"
 

@@ -2,7 +2,7 @@
  *
  * When its queue is full, this interface of the kernel drops the newest edges. */
 #include "base/clock.h"
-#include "device/gpio/gpio_name.h"
+#include "gpio/gpio_name.h"
 
 #include <fcntl.h>
 #include <gpiod.h>

@@ -14,8 +14,8 @@
  *
  * A clock set back by more than KEEP_LATE_NS begins anew; less is a sample that came late. Threads: values;
  * one owner. Limits: a channel is a fixed number of bytes, a text one KEEP_TEXT_BYTES beside it. */
-#ifndef FOGLINE_DEVICE_KEEP_H
-#define FOGLINE_DEVICE_KEEP_H
+#ifndef FOGLINE_KEEP_KEEP_H
+#define FOGLINE_KEEP_KEEP_H
 
 #include "codec/block.h"
 

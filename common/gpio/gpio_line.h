@@ -7,8 +7,8 @@
  * Edge times are CLOCK_MONOTONIC of the kernel's interrupt. Threads: a line by one thread at a time; open and
  * close allocate, the others neither allocate nor block. Crash: the kernel lets go of the lines; what a line
  * then drives is up to its driver. */
-#ifndef FOGLINE_DEVICE_GPIO_GPIO_LINE_H
-#define FOGLINE_DEVICE_GPIO_GPIO_LINE_H
+#ifndef FOGLINE_GPIO_GPIO_LINE_H
+#define FOGLINE_GPIO_GPIO_LINE_H
 
 #include "base/err.h"
 

@@ -1,4 +1,4 @@
-#include "device/gpio/gpio_name.h"
+#include "gpio/gpio_name.h"
 
 #include <dirent.h>
 #include <stdio.h>

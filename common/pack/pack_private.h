@@ -1,9 +1,9 @@
 /* pack_private.h - a pack, for pack.c (rows and blocks) and pack_set.c (the descriptor sets they name) only.
  */
-#ifndef FOGLINE_DEVICE_PACK_PRIVATE_H
-#define FOGLINE_DEVICE_PACK_PRIVATE_H
+#ifndef FOGLINE_PACK_PACK_PRIVATE_H
+#define FOGLINE_PACK_PACK_PRIVATE_H
 
-#include "device/pack.h"
+#include "pack/pack.h"
 
 struct pack {
     struct packer *packer;
@@ -17,14 +17,13 @@ struct pack {
     uint64_t set_id, cold_id, mono_first_ns;
     int64_t since_mono_ns, now_mono_ns;
     int64_t time_low_ns, time_high_ns; /* of the rows in it */
-    bool has_position;
-    struct source_position position;
-    char group[SOURCE_NAME_BYTES];
-    struct feed_channel *channels;
+    char group[PACK_NAME_BYTES];
+    struct pack_channel *channels;
     double *error_bounds, *deadbands;
     uint32_t *silences_ms;
-    uint8_t *policies; /* enum keep_policy */
-    bool has_changes;  /* a channel is sent by change */
+    const char *const *const *tags; /* borrowed */
+    uint8_t *policies;              /* Fogline__V1__KeepPolicy */
+    bool has_changes;               /* a channel is sent by change */
 };
 
 /* pack_set.c */

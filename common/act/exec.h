@@ -4,8 +4,8 @@
  * each rule, EXEC_WAITING more of it wait, the rest is refused and counted; one that runs beyond its time is
  * killed with its process group. Output goes where the daemon's goes. Threads: exec_new and exec_free on the
  * main thread, exec_request on one other; counters are atomic. exec_free kills what still runs. */
-#ifndef FOGLINE_DEVICE_DECIDE_EXEC_H
-#define FOGLINE_DEVICE_DECIDE_EXEC_H
+#ifndef FOGLINE_ACT_EXEC_H
+#define FOGLINE_ACT_EXEC_H
 
 #include "base/err.h"
 

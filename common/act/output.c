@@ -1,7 +1,7 @@
-#include "device/decide/output.h"
+#include "act/output.h"
 
 #include "base/cleanup.h"
-#include "device/gpio/gpio_line.h"
+#include "gpio/gpio_line.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -2,10 +2,10 @@
  * the sentences for what went wrong.
  *
  * No hidden state; any thread. Allocates where it says so. */
-#ifndef FOGLINE_DEVICE_GPIO_GPIO_NAME_H
-#define FOGLINE_DEVICE_GPIO_GPIO_NAME_H
+#ifndef FOGLINE_GPIO_GPIO_NAME_H
+#define FOGLINE_GPIO_GPIO_NAME_H
 
-#include "device/gpio/gpio_line.h"
+#include "gpio/gpio_line.h"
 
 /* The paths /dev/gpiochip*, in the order of their numbers; of several for one chip (links) the first. */
 struct gpio_chips {

@@ -2,11 +2,11 @@
  *
  * Opened on the main thread; set by the act thread, synchronously and without allocating; closed on the main
  * thread when that has ended. Crash: a line goes where its driver lets it, a file keeps what it says. */
-#ifndef FOGLINE_DEVICE_DECIDE_OUTPUT_H
-#define FOGLINE_DEVICE_DECIDE_OUTPUT_H
+#ifndef FOGLINE_ACT_OUTPUT_H
+#define FOGLINE_ACT_OUTPUT_H
 
+#include "act/act_config.h"
 #include "base/err.h"
-#include "device/decide/decide_config.h"
 
 struct output;
 

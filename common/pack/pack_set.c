@@ -1,5 +1,5 @@
 /* pack_set.c - the descriptor sets of a pack: with the starts of an earlier life, and better ones learnt. */
-#include "device/pack_private.h"
+#include "pack/pack_private.h"
 
 #include "base/cleanup.h"
 #include "ctl/set_starts.h"
@@ -25,6 +25,10 @@ static void fill_set(const struct pack *p, const struct learnt *t, Fogline__V1__
         all[i].type = (Fogline__V1__ValueType)p->channels[i].type;
         all[i].error_bound = p->error_bounds[i];
         all[i].keep = (Fogline__V1__KeepPolicy)p->policies[i];
+        for (const char *const *tag = p->tags != NULL ? p->tags[i] : NULL; tag != NULL && *tag != NULL; tag++)
+            all[i].n_tags++;
+        if (all[i].n_tags > 0)
+            all[i].tags = (char **)p->tags[i];
         if (t != NULL)
             all[i].start = wire_bytes(t->columns[i]);
         list[i] = &all[i];
@@ -136,7 +140,7 @@ uint64_t pack_set_id(const struct pack *p)
     return p->set_id;
 }
 
-const struct feed_channel *pack_channels(const struct pack *p)
+const struct pack_channel *pack_channels(const struct pack *p)
 {
     return p->channels;
 }

@@ -1,4 +1,4 @@
-#include "device/learn.h"
+#include "pack/learn.h"
 
 #include "base/clock.h"
 

@@ -1,5 +1,5 @@
 /* gpio_line_none.c - GPIO lines without libgpiod: there are none. */
-#include "device/gpio/gpio_name.h"
+#include "gpio/gpio_name.h"
 
 int gpio_line_open(struct gpio_line **ret_l, const struct gpio_line_options *o, struct errmsg *err)
 {

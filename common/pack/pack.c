@@ -1,9 +1,14 @@
-#include "device/pack_private.h"
+#include "pack/pack_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { RAW_SHARE = 8 };
+
+#define PACK_RAW FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_RAW
+#define PACK_CHANGE FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_CHANGE
+#define PACK_BOUND FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_BOUND
 
 int pack_tools_init(struct pack_tools *t)
 {
@@ -22,12 +27,12 @@ void pack_tools_deinit(struct pack_tools *t)
 /* A policy bound is one only where values are off by anything. */
 static void copy_keep(struct pack *p, uint32_t i, const struct pack_keep *keeps)
 {
-    enum keep_policy policy = keeps != NULL ? keeps[i].policy : KEEP_RAW;
+    Fogline__V1__KeepPolicy policy = keeps != NULL ? keeps[i].policy : PACK_RAW;
 
-    if (policy == KEEP_RAW || policy == KEEP_BOUND)
-        policy = p->error_bounds[i] > 0 ? KEEP_BOUND : KEEP_RAW;
+    if (policy == PACK_RAW || policy == PACK_BOUND)
+        policy = p->error_bounds[i] > 0 ? PACK_BOUND : PACK_RAW;
     p->policies[i] = (uint8_t)policy;
-    if (policy != KEEP_CHANGE)
+    if (policy != PACK_CHANGE)
         return;
     p->has_changes = true;
     p->deadbands[i] = keeps[i].deadband;
@@ -41,6 +46,7 @@ static int copy_options(struct pack *p, const struct pack_options *o)
     p->max_bytes = o->max_bytes < PACK_BYTES_MAX ? o->max_bytes : PACK_BYTES_MAX;
     p->encoding = o->encoding;
     p->tools = o->tools;
+    p->tags = o->tags;
     p->since_mono_ns = INT64_MAX;
     snprintf(p->group, sizeof p->group, "%s", o->group);
     p->channels = calloc(o->n_channels, sizeof *p->channels);
@@ -103,7 +109,7 @@ struct pack *pack_free(struct pack *p)
 }
 
 /* What a row can add to the raw encoding: time, cells, a bit and a quality run of each. */
-static size_t row_bytes(const struct feed_message *row, const struct block *b)
+static size_t row_bytes(const struct pack_row *row, const struct block *b)
 {
     size_t n = 8 + (size_t)row->n_cells * 13;
 
@@ -126,7 +132,7 @@ static bool takes_time(struct pack *p, const struct block *b, int64_t time_ns)
     return true;
 }
 
-int pack_add(struct pack *p, const struct feed_message *row, int64_t now_mono_ns)
+int pack_add(struct pack *p, const struct pack_row *row, int64_t now_mono_ns)
 {
     const struct block *b = packer_block(p->packer);
     int rc;
@@ -145,9 +151,6 @@ int pack_add(struct pack *p, const struct feed_message *row, int64_t now_mono_ns
         p->mono_first_ns = row->mono_ns;
         p->since_mono_ns = p->now_mono_ns;
     }
-    p->has_position = row->has_position;
-    if (row->has_position)
-        p->position = row->position;
     return learner_row(p->learner, row->time_ns, row->cells, p->now_mono_ns);
 }
 
@@ -219,19 +222,18 @@ static int encode(struct pack *p, const struct block *b, struct span *ret_body, 
     return rc;
 }
 
-int pack_close(struct pack *p, const struct pack_clock *clock, struct buf *out, struct pack_block *ret_b)
+int pack_close(struct pack *p, const struct pack_clock *clock, const struct pack_covers *covers,
+               struct buf *out, struct pack_block *ret_b)
 {
     const struct block *b = packer_block(p->packer);
     Fogline__V1__Block header = FOGLINE__V1__BLOCK__INIT;
-    struct pack_block info = {
-        .rows = b->n_rows, .samples = packer_samples(p->packer), .has_position = p->has_position};
+    struct pack_block info = {.rows = b->n_rows, .samples = packer_samples(p->packer)};
     struct span body = {0};
     int rc = encode(p, b, &body, &info.encoding);
 
     if (rc != 0)
         return rc;
     time_range(b, &info);
-    info.position = p->position;
     info.plain_bytes = plain_bytes(b, info.samples);
     info.column_bytes = body.len;
     header.format = WIRE_FORMAT;
@@ -245,6 +247,10 @@ int pack_close(struct pack *p, const struct pack_clock *clock, struct buf *out, 
     header.clock_state = clock->state;
     header.clock_error_us = clock->error_us;
     header.body = wire_bytes(body);
+    if (covers != NULL) {
+        header.n_covers = covers->n;
+        header.covers = covers->at;
+    }
     wire_pack(out, &header.base);
     learner_block(p->learner, info.rows);
     packer_clear(p->packer);

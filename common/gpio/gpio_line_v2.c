@@ -2,7 +2,7 @@
  *
  * When its queue is full, this interface of the kernel drops the oldest edges, and the numbers show a gap. */
 #include "base/cleanup.h"
-#include "device/gpio/gpio_name.h"
+#include "gpio/gpio_name.h"
 
 #include <fcntl.h>
 #include <gpiod.h>

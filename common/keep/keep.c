@@ -1,4 +1,4 @@
-#include "device/keep/keep.h"
+#include "keep/keep.h"
 
 #include <math.h>
 #include <string.h>
