@@ -226,8 +226,12 @@ int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up
         return 0;
     }
     ib->counter[INBOX_HELLOS]++;
-    if (!p->has_session || h->session > p->session)
+    if (!p->has_session || h->session > p->session) {
         p->round_bytes = 0;
+        p->stamp = 0;
+    }
+    if (h->stamp > p->stamp)
+        p->stamp = h->stamp;
     p->session = h->session;
     p->has_session = true;
     rc = save_session(ib, p);

@@ -20,6 +20,7 @@ struct peer {
     char node[SPOOL_NAME_BYTES];
     char role[16], software[32];
     uint64_t session, session_saved; /* highest heard; as it stands on disk */
+    uint64_t stamp;                  /* newest of its Hellos of that session */
     bool has_session;                /* said Hello to this run */
     int64_t lease_until_ms, last_heard_ms, next_push_ms;
     uint64_t granted_bytes;             /* what may come in one round */

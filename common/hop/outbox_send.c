@@ -158,6 +158,7 @@ int outbox_send_hello(struct outbox *ob, int64_t now_ms)
     h.waiting_backlog_bytes = spool_held_bytes(ob->spool);
     if (spool_quota_bytes(ob->spool) > 0)
         h.fill = (uint32_t)(spool_held_bytes(ob->spool) * 1000 / spool_quota_bytes(ob->spool));
+    h.stamp = (uint64_t)now_ms;
     h.role = (char *)ob->options.role;
     h.software = (char *)ob->options.software;
     up.format = WIRE_FORMAT;
