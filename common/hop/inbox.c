@@ -294,8 +294,13 @@ void inbox_tick(struct inbox *ib, int64_t now_ms, int64_t *ret_next_ms)
     int64_t next = INT64_MAX;
     struct peer *waits;
 
-    while (ib->n_answers == 0 && (waits = inbox_next_turn(ib, now_ms, &next)) != NULL)
+    /* Bounded: each State may give a turn, and there are no more of them. */
+    for (unsigned i = 0; i < HOP_BACKLOG_PEERS && ib->n_answers == 0; i++) {
+        waits = inbox_next_turn(ib, now_ms, &next);
+        if (waits == NULL)
+            break;
         inbox_send_state(ib, waits, now_ms);
+    }
     for (size_t i = 0; i < ib->n_peers; i++) {
         struct peer *p = ib->peers[i];
 

@@ -51,6 +51,12 @@ static bool in_turn(const struct peer *p, int64_t now_ms)
     return now_ms < p->turn_until_ms;
 }
 
+/* A State renews a lease: who was not heard lately is given no turn, and keeps none from others. */
+static bool heard_lately(const struct peer *q, int64_t now_ms)
+{
+    return now_ms - q->last_heard_ms < HOP_LEASE_MS;
+}
+
 /* Has q a better claim to the next turn than p? Who waits with something; who had fewer turns; who is nearer
  * to its quota. */
 static bool before(const struct peer *q, const struct peer *p)
@@ -82,7 +88,7 @@ static struct turns turns_but(const struct inbox *ib, const struct peer *p, int6
             t.n_in_turn++;
             t.weight += weight_of(ib, q);
         } else {
-            t.n_before += before(q, p);
+            t.n_before += heard_lately(q, now_ms) && before(q, p);
         }
     }
     return t;
@@ -156,7 +162,7 @@ struct peer *inbox_next_turn(const struct inbox *ib, int64_t now_ms, int64_t *re
         if (q->backlog_bytes > 0 || in_turn(q, now_ms)) {
             taken++;
             free_ms = q->lease_until_ms < free_ms ? q->lease_until_ms : free_ms;
-        } else if (q->backlog_waiting_bytes > 0 && now_ms - q->last_heard_ms < HOP_LEASE_MS &&
+        } else if (q->backlog_waiting_bytes > 0 && heard_lately(q, now_ms) &&
                    (best == NULL || before(q, best))) {
             best = q;
         }
@@ -191,7 +197,6 @@ void inbox_grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1__
     w->live_bytes = fill >= FILL_LIVE_SHUT ? 0 : live_share(ib, p, n, live_bytes, now_ms);
     w->backlog_bytes = fill >= FILL_BACKLOG_SHUT ? 0 : backlog_share(ib, p, backlog_bytes, now_ms);
     w->lease_ms = HOP_LEASE_MS;
-    w->stamp = p->stamp;
     p->live_bytes = w->live_bytes;
     p->backlog_bytes = w->backlog_bytes;
     /* Windows shrink only on paper: what the old lease allowed may still be on its way. */

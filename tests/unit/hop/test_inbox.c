@@ -414,6 +414,32 @@ static void turns_are_not_given_to_the_silent(void **state)
     assert_int_equal(s->n_caught, 0);
 }
 
+/* Who waits, nearer to its quota, but is silent, does not keep the free turn from who was heard. */
+static void the_silent_keep_no_turn_from_others(void **state)
+{
+    static const char *const nodes[] = {"dev0", "dev1", "dev2", "dev3", "dev4",
+                                        "dev5", "dev6", "dev7", "dev8", "dev9"};
+    struct side *s = side_of(state);
+    uint64_t window[20] = {0};
+    int64_t next;
+
+    s->hello_waiting = 1 << 20;
+    for (int i = 0; i < 4 * 8; i++) /* until the first have come down to their share */
+        window[i % 8] = backlog_window(s, nodes[i % 8]);
+    for (int i = 0; i < 8; i++)
+        assert_true(window[i] > 0);
+    s->hello_fill = 500;
+    assert_int_equal(backlog_window(s, nodes[8]), 0);
+    s->hello_fill = 0;
+    s->now_ms += 10000;
+    assert_int_equal(backlog_window(s, nodes[9]), 0);
+    s->now_ms += HOP_LEASE_MS - 10000 + 500; /* dev8 was heard longer ago than a lease */
+    assert_int_equal(backlog_window(s, nodes[0]), 0);
+    inbox_tick(s->ib, s->now_ms, &next);
+    note_windows(s, window);
+    assert_true(window[9] > 0);
+}
+
 enum { CHARGE = 164, CHUNK = 64 }; /* of one record that give_data makes; records a message */
 
 /* Gives as many whole records as the window holds. */
@@ -649,6 +675,7 @@ int main(void)
         FACT(backlog_windows_are_as_their_weights),
         FACT(eight_peers_at_a_time_give_backlog),
         FACT(turns_are_not_given_to_the_silent),
+        FACT(the_silent_keep_no_turn_from_others),
         FACT(backlog_bytes_taken_are_as_their_weights),
         FACT(next_turn_is_of_who_is_nearest_to_its_quota),
         FACT(a_full_store_closes_backlog_first_then_live),
