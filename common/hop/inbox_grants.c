@@ -197,6 +197,7 @@ void inbox_grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1__
     w->live_bytes = fill >= FILL_LIVE_SHUT ? 0 : live_share(ib, p, n, live_bytes, now_ms);
     w->backlog_bytes = fill >= FILL_BACKLOG_SHUT ? 0 : backlog_share(ib, p, backlog_bytes, now_ms);
     w->lease_ms = HOP_LEASE_MS;
+    w->stamp = p->stamp;
     p->live_bytes = w->live_bytes;
     p->backlog_bytes = w->backlog_bytes;
     /* Windows shrink only on paper: what the old lease allowed may still be on its way. */
