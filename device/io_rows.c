@@ -74,12 +74,12 @@ bool io_waits_for_mark(const struct io *io, const struct io_group *g)
 static struct pack_keep keep_of(const struct config_list *channels, const struct pack_channel *channel)
 {
     const struct channel_config *c = channel_config_of(channels, channel->name);
-    struct pack_keep keep = {FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_RAW};
+    struct pack_keep keep = {KEEP_RAW};
     struct keep_rule rule;
 
     channel_keep_rule(c, channel->type, &rule);
     if (keep_does_anything(&rule))
-        keep.policy = (Fogline__V1__KeepPolicy)rule.policy;
+        keep.policy = rule.policy;
     if (rule.policy == KEEP_CHANGE) {
         /* A minimum interval goes before the deadband: then nothing can be said. */
         keep.deadband = rule.deadband_percent > 0 || rule.min_interval_ns > 0 ? 0 : rule.deadband;
@@ -110,7 +110,7 @@ static void on_group(struct io *io, const struct feed_message *m)
         bool is_derived = keeper_is_derived(m->channels, i, &config->channels);
 
         bounds[i] = is_derived ? 0 : channel_bound(&config->channels, m->channels[i].name);
-        keeps[i] = is_derived ? (struct pack_keep){.policy = FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_AGGREGATE}
+        keeps[i] = is_derived ? (struct pack_keep){.policy = KEEP_AGGREGATE}
                               : keep_of(&config->channels, &m->channels[i]);
     }
     rc = pack_new(&g->pack, &o);

@@ -12,8 +12,8 @@ static const struct {
 } numbers[IO_WORK_COUNTERS + IO_WORK_MEASURES] = {
     {"runs", offsetof(struct source_work, runs)},       {"overruns", offsetof(struct source_work, overruns)},
     {"skipped", offsetof(struct source_work, skipped)}, {"failures", offsetof(struct source_work, failures)},
-    {"p50_us", offsetof(struct source_work, p50_us)},   {"p99_us", offsetof(struct source_work, p99_us)},
-    {"max_us", offsetof(struct source_work, max_us)},
+    {"p50_ns", offsetof(struct source_work, p50_ns)},   {"p99_ns", offsetof(struct source_work, p99_ns)},
+    {"max_ns", offsetof(struct source_work, max_ns)},
 };
 
 static bool work_of(const struct io *io, unsigned source, struct source_work *ret)

@@ -122,7 +122,7 @@ struct source_open {
 /* What computing cost since the start, and how it went. */
 struct source_work {
     uint64_t runs, overruns, skipped, failures; /* overruns: longer than allowed; skipped: by newer ones */
-    uint64_t p50_us, p99_us, max_us;            /* of a run */
+    uint64_t p50_ns, p99_ns, max_ns;            /* of a run */
     bool is_aside;                              /* on the worker */
 };
 

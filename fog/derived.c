@@ -24,41 +24,41 @@ static void packp(struct pack **p)
     *p = pack_free(*p);
 }
 
+/* head and tail in at most max characters: a head that is too long is cut and ends in '_' and digits of its
+ * hash, so that two long ones stay two. */
+static void join_cut(const char *head, const char *tail, size_t max, char *out)
+{
+    size_t tail_chars = strlen(tail), chars = strlen(head);
+    uint8_t hash[HASH_BYTES];
+
+    if (chars + tail_chars <= max) {
+        snprintf(out, max + 1, "%s%s", head, tail);
+        return;
+    }
+    crypto_generichash(hash, sizeof hash, (const uint8_t *)head, chars, NULL, 0);
+    snprintf(out, max + 1, "%.*s_%02x%02x%02x%02x%s", (int)(max - tail_chars - HASH_DIGITS - 1), head,
+             hash[0], hash[1], hash[2], hash[3], tail);
+}
+
 void derived_channel_name(const char *device, const char *channel, const char *stat,
                           char out[DERIVED_CHANNEL_BYTES])
 {
     char whole[4 * PACK_NAME_BYTES], tail[DERIVED_STAT_CHARS + 2] = "";
-    uint8_t hash[HASH_BYTES];
-    int n, head;
 
     if (stat != NULL && stat[0] != '\0')
         snprintf(tail, sizeof tail, ".%.*s", DERIVED_STAT_CHARS, stat);
-    n = snprintf(whole, sizeof whole, "%.*s%s%.*s", NAME_PART_CHARS, device != NULL ? device : "",
-                 device != NULL ? "." : "", NAME_PART_CHARS, channel);
-    if (n + (int)strlen(tail) <= NAME_PART_CHARS) {
-        snprintf(out, DERIVED_CHANNEL_BYTES, "%s%s", whole, tail);
-        return;
-    }
-    crypto_generichash(hash, sizeof hash, (const uint8_t *)whole, (size_t)n, NULL, 0);
-    head = NAME_PART_CHARS - HASH_DIGITS - 1 - (int)strlen(tail);
-    snprintf(out, DERIVED_CHANNEL_BYTES, "%.*s_%02x%02x%02x%02x%s", head, whole, hash[0], hash[1], hash[2],
-             hash[3], tail);
+    snprintf(whole, sizeof whole, "%.*s%s%.*s", NAME_PART_CHARS, device != NULL ? device : "",
+             device != NULL ? "." : "", NAME_PART_CHARS, channel);
+    join_cut(whole, tail, DERIVED_CHANNEL_BYTES - 1, out);
 }
 
 void derived_of_tag(const char *site, const char *device, const char *channel, char out[DERIVED_TAG_BYTES])
 {
     char whole[4 * PACK_NAME_BYTES];
-    uint8_t hash[HASH_BYTES];
-    int n = snprintf(whole, sizeof whole, "of=%.*s/%.*s/%.*s", NAME_PART_CHARS, site, NAME_PART_CHARS, device,
-                     NAME_PART_CHARS, channel);
 
-    if (n < DERIVED_TAG_BYTES) {
-        memcpy(out, whole, (size_t)n + 1);
-        return;
-    }
-    crypto_generichash(hash, sizeof hash, (const uint8_t *)whole, (size_t)n, NULL, 0);
-    snprintf(out, DERIVED_TAG_BYTES, "%.*s_%02x%02x%02x%02x", DERIVED_TAG_BYTES - 2 - HASH_DIGITS, whole,
-             hash[0], hash[1], hash[2], hash[3]);
+    snprintf(whole, sizeof whole, "of=%.*s/%.*s/%.*s", NAME_PART_CHARS, site, NAME_PART_CHARS, device,
+             NAME_PART_CHARS, channel);
+    join_cut(whole, "", DERIVED_TAG_BYTES - 1, out);
 }
 
 int derived_new(struct derived **ret_d, const struct derived_options *options)

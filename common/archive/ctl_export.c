@@ -108,9 +108,7 @@ int verb_export(struct ctl *ctl)
         r = export_run(rd.view, &o, &counts);
         code = r < 0 ? reading_failed(ctl, r) : CTL_OK;
     }
-    r = reading_begins(&rd, o.pattern, o.range.from_ns);
-    if (r < 0 && code == CTL_OK)
-        code = reading_failed(ctl, r);
+    code = reading_begins(&rd, o.pattern, o.range.from_ns, code);
     return reading_verdict(ctl, &rd, code);
 }
 

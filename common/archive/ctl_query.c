@@ -291,7 +291,7 @@ int verb_query(struct ctl *ctl)
     const char *bucket = ctl_option(ctl, "bucket");
     struct stats stats = {.n = 0};
     struct errmsg err = {""};
-    int code = ctl_pattern(ctl, &q.pattern), r;
+    int code = ctl_pattern(ctl, &q.pattern);
 
     if (code == CTL_OK && ctl->n_args > 0) {
         q.pattern = ctl->args[0];
@@ -315,8 +315,6 @@ int verb_query(struct ctl *ctl)
         ctl_option(ctl, "to") == NULL)
         return reading_verdict(ctl, &rd, last_values(ctl, &rd, q.pattern));
     code = aggregates(ctl, &rd, &q, &stats);
-    r = reading_begins(&rd, q.pattern, q.range.from_ns);
-    if (r < 0 && code == CTL_OK)
-        code = reading_failed(ctl, r);
+    code = reading_begins(&rd, q.pattern, q.range.from_ns, code);
     return reading_verdict(ctl, &rd, code);
 }

@@ -98,14 +98,14 @@ static int on_first_block(void *ctx, const struct view_block *b)
     return STOP;
 }
 
-int reading_begins(const struct reading *r, const char *pattern, int64_t from_ns)
+int reading_begins(const struct reading *r, const char *pattern, int64_t from_ns, int code)
 {
     static const struct view_range all = {INT64_MIN, INT64_MAX};
     int64_t first_ns = INT64_MAX;
     char time[48];
 
     if (!r->ctl->tier->forgets)
-        return 0;
+        return code;
     for (size_t i = 0; i < view_n_devices(r->view); i++) {
         const struct view_device *d = view_device_at(r->view, i);
 
@@ -115,13 +115,13 @@ int reading_begins(const struct reading *r, const char *pattern, int64_t from_ns
             if (view_select(&d->sets[k], pattern, NULL) > 0)
                 e = view_scan(r->view, &d->sets[k], &all, on_first_block, &first_ns);
             if (e < 0)
-                return e;
+                return code == CTL_OK ? reading_failed(r->ctl, e) : code;
         }
     }
     if (first_ns < INT64_MAX && first_ns > from_ns)
         ctl_note(r->ctl, "what is known here of `%s` begins at %s", pattern,
                  clock_format_utc(first_ns, time));
-    return 0;
+    return code;
 }
 
 int reading_failed(struct ctl *ctl, int r)

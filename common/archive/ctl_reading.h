@@ -22,8 +22,9 @@ int reading_verdict(struct ctl *ctl, const struct reading *r, int code);
 /* Says so when the pattern takes no channel: it may be misspelt. */
 void reading_matches(const struct reading *r, const char *pattern);
 /* Of a store that loses what is old: says where what the pattern selects begins, unless that is before
- * from_ns: the answer is not about all that was asked for. 0 or negative errno of the view. */
-must_check int reading_begins(const struct reading *r, const char *pattern, int64_t from_ns);
+ * from_ns: the answer is not about all that was asked for. `code` of the command so far, or when that is
+ * CTL_OK what reading_failed says. */
+must_check int reading_begins(const struct reading *r, const char *pattern, int64_t from_ns, int code);
 /* A negative errno of the view as an exit code, said on ctl->err; a closed pipe is no failure. */
 int reading_failed(struct ctl *ctl, int r);
 

@@ -6,10 +6,6 @@
 
 enum { RAW_SHARE = 8 };
 
-#define PACK_RAW FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_RAW
-#define PACK_CHANGE FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_CHANGE
-#define PACK_BOUND FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_BOUND
-
 int pack_tools_init(struct pack_tools *t)
 {
     *t = (struct pack_tools){.budget = {LEARN_BUDGET_BYTES}};
@@ -27,12 +23,12 @@ void pack_tools_deinit(struct pack_tools *t)
 /* A policy bound is one only where values are off by anything. */
 static void copy_keep(struct pack *p, uint32_t i, const struct pack_keep *keeps)
 {
-    Fogline__V1__KeepPolicy policy = keeps != NULL ? keeps[i].policy : PACK_RAW;
+    enum keep_policy policy = keeps != NULL ? keeps[i].policy : KEEP_RAW;
 
-    if (policy == PACK_RAW || policy == PACK_BOUND)
-        policy = p->error_bounds[i] > 0 ? PACK_BOUND : PACK_RAW;
+    if (policy == KEEP_RAW || policy == KEEP_BOUND)
+        policy = p->error_bounds[i] > 0 ? KEEP_BOUND : KEEP_RAW;
     p->policies[i] = (uint8_t)policy;
-    if (policy != PACK_CHANGE)
+    if (policy != KEEP_CHANGE)
         return;
     p->has_changes = true;
     p->deadbands[i] = keeps[i].deadband;

@@ -9,6 +9,7 @@
 #define FOGLINE_PACK_PACK_H
 
 #include "base/name.h"
+#include "keep/keep.h"
 #include "pack/learn.h"
 #include "wire/wire.h"
 
@@ -47,7 +48,7 @@ void pack_tools_deinit(struct pack_tools *t); /* accepts zero */
 
 /* What of a channel is sent, as its descriptor says it. */
 struct pack_keep {
-    Fogline__V1__KeepPolicy policy;
+    enum keep_policy policy;
     double deadband; /* 0: not said */
     uint32_t max_silence_ms;
 };

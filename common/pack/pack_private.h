@@ -22,7 +22,7 @@ struct pack {
     double *error_bounds, *deadbands;
     uint32_t *silences_ms;
     const char *const *const *tags; /* borrowed */
-    uint8_t *policies;              /* Fogline__V1__KeepPolicy */
+    uint8_t *policies;              /* enum keep_policy */
     bool has_changes;               /* a channel is sent by change */
 };
 

@@ -222,8 +222,8 @@ void derived_note_time(struct derived *d, int64_t took_ns)
         return;
     d->is_slow_told = true;
     is_aside = d->step_aside != NULL && d->step_aside(d->ctx);
-    snprintf(text, sizeof text, "a step takes %lld us, budget_us is %lld: %s",
-             (long long)(histogram_quantile(&d->time_ns, 0.5) / 1000), (long long)(d->budget_ns / 1000),
+    snprintf(text, sizeof text, "a step takes %.1f us, budget_us is %lld: %s",
+             (double)histogram_quantile(&d->time_ns, 0.5) / 1000, (long long)(d->budget_ns / 1000),
              is_aside ? "it runs aside, and the newest input counts" : "readings are taken late");
     derived_tell(d, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_NOTE, text);
 }
@@ -331,7 +331,7 @@ void derived_work(const void *self, struct source_work *ret)
                                 .skipped = atomic_load_explicit(&d->skipped, memory_order_relaxed),
                                 .is_aside = atomic_load_explicit(&d->is_aside, memory_order_relaxed),
                                 .failures = atomic_load_explicit(&d->failures, memory_order_relaxed),
-                                .p50_us = histogram_quantile(&d->time_ns, 0.5) / 1000,
-                                .p99_us = histogram_quantile(&d->time_ns, 0.99) / 1000,
-                                .max_us = histogram_max(&d->time_ns) / 1000};
+                                .p50_ns = histogram_quantile(&d->time_ns, 0.5),
+                                .p99_ns = histogram_quantile(&d->time_ns, 0.99),
+                                .max_ns = histogram_max(&d->time_ns)};
 }

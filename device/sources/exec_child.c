@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include <sys/wait.h>
 
 extern char **environ;
+
+enum { NICE = 5 };
 
 struct exec_child {
     struct exec_child_options options;
@@ -56,9 +59,13 @@ struct start {
 static _Noreturn void become(struct start *s)
 {
     struct sigaction by_default = {.sa_handler = SIG_DFL};
+    const struct sched_param no_priority = {0};
     sigset_t none;
 
     setpgid(0, 0);
+    /* Woken by our reading, it waits until we have nothing to do: a flood does not hold up sensing. */
+    sched_setscheduler(0, SCHED_BATCH, &no_priority);
+    (void)!nice(NICE);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (int sig = 1; sig < NSIG; sig++)
         sigaction(sig, &by_default, NULL); /* ours ignores SIGPIPE, and that is inherited */

@@ -3,7 +3,8 @@
  *
  * A thread of its own does all that may wait: the act thread never starts a process. The program has its own
  * process group, its stdin is /dev/null, its stdout a pipe that lives as long as the keeper; nothing else of
- * ours is open in it, NOTIFY_SOCKET is not in its environment, and no signal is blocked or ignored. Behind
+ * ours is open in it, NOTIFY_SOCKET is not in its environment, and no signal is blocked or ignored. It runs
+ * five nice levels behind us, as a batch: what it does by waking never takes a processor from us. Behind
  * the last byte of a program that ended stands the line "\0" in the pipe. When our process dies, the kernel
  * kills the program (PR_SET_PDEATHSIG). stderr: STDERR_LINES a minute go to the log, cut at
  * STDERR_LINE_BYTES; the rest is counted there. Threads: new and free on the main thread; the rest on the act

@@ -9,8 +9,8 @@
  * rows carry the wall clock, so that latency can be told from the archive. stamp: gets the wall time (ns) of
  * the first row.
  *
- * `late`: how long after its tick it is called, as a channel; all of them to the nanosecond, sorted, in
- * `file` at the end, one a line.
+ * `late`: how long after its tick it is called, as a channel; all of them to the nanosecond in `file` at the
+ * end, one a line behind its tick on the monotonic clock.
  *
  *   sources: [{type: late, name: l, interval_ms: 2, file: FILE}] */
 #include "base/clock.h"
@@ -193,7 +193,9 @@ struct late_source {
     uint32_t group;
     int64_t due_ns; /* 0: not begun */
     size_t n;
-    int64_t late_ns[LATE_MAX];
+    struct {
+        int64_t due_ns, late_ns;
+    } ticks[LATE_MAX];
 };
 
 static int late_open(const struct source_open *o, void **ret_self, struct errmsg *err)
@@ -203,16 +205,9 @@ static int late_open(const struct source_open *o, void **ret_self, struct errmsg
     if (l == NULL)
         return errmsg_set(err, -ENOMEM, "no memory");
     l->config = *(const struct late_config *)o->config;
-    memset(l->late_ns, 0xff, sizeof l->late_ns); /* no page is touched for the first time later */
+    memset(l->ticks, 0xff, sizeof l->ticks); /* no page is touched for the first time later */
     *ret_self = l;
     return 0;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-    return (x > y) - (x < y);
 }
 
 static void late_close(void *self)
@@ -220,9 +215,8 @@ static void late_close(void *self)
     struct late_source *l = self;
     FILE *f = fopen(l->config.file, "w");
 
-    qsort(l->late_ns, l->n, sizeof l->late_ns[0], by_value);
     for (size_t i = 0; i < l->n && f != NULL; i++)
-        fprintf(f, "%" PRId64 "\n", l->late_ns[i]);
+        fprintf(f, "%" PRId64 " %" PRId64 "\n", l->ticks[i].due_ns, l->ticks[i].late_ns);
     if (f != NULL)
         fclose(f);
     free(l);
@@ -254,8 +248,10 @@ static int late_step(void *self, const struct source_sink *sink, const struct so
                              .n_cells = 1};
 
     (void)ret_next_ns;
-    if (l->due_ns != 0 && l->n < LATE_MAX)
-        l->late_ns[l->n++] = cell.i64;
+    if (l->due_ns != 0 && l->n < LATE_MAX) {
+        l->ticks[l->n].due_ns = l->due_ns;
+        l->ticks[l->n++].late_ns = cell.i64;
+    }
     l->due_ns = now->mono_ns / interval_ns * interval_ns + interval_ns;
     return sink->row(sink->ctx, &row) < 0 ? -EIO : 0;
 }

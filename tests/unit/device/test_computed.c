@@ -230,7 +230,7 @@ static void the_end_waits_for_no_run(void **state)
     open_source(&b, &source_model, UNSIGNED, nothing);
     hear(&b, 1, 1, 1);
     wait_for_result(&b);
-    run_ns = (int64_t)work_of(&b).max_us * 1000;
+    run_ns = (int64_t)work_of(&b).max_ns;
     hear(&b, 2, 1, 1);
     began_ns = clock_mono_ns(&clock_real);
     b.worker = worker_free(b.worker);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -364,6 +365,20 @@ static void the_program_inherits_nothing_of_ours(void **state)
     close(fd);
 }
 
+static void the_program_stands_behind_us_for_the_processor(void **state)
+{
+    int ours = getpriority(PRIO_PROCESS, 0);
+    struct live l;
+    pid_t pid;
+
+    (void)state;
+    open_script(&l, "echo pid $$; exec sleep 1000", "");
+    pid = (pid_t)value(&l, live_until_row(&l, "pid", QUALITY_GOOD, 0));
+    assert_int_equal(sched_getscheduler(pid), SCHED_BATCH);
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)pid), ours + 5 > 19 ? 19 : ours + 5);
+    live_close(&l);
+}
+
 static void the_program_does_not_speak_to_our_service_manager(void **state)
 {
     struct live l;
@@ -420,6 +435,7 @@ int main(void)
         cmocka_unit_test(closing_ends_the_program_and_what_it_started),
         cmocka_unit_test(the_program_dies_with_us),
         cmocka_unit_test(the_program_inherits_nothing_of_ours),
+        cmocka_unit_test(the_program_stands_behind_us_for_the_processor),
         cmocka_unit_test(the_program_does_not_speak_to_our_service_manager),
         cmocka_unit_test(stderr_is_taken_and_bounded),
     };

@@ -420,9 +420,7 @@ static void a_row_that_fits_in_no_block_is_refused(void **state)
 static void a_set_says_what_is_sent_of_its_channels(void **state)
 {
     static const struct pack_keep keeps[CHANNELS] = {
-        {FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_CHANGE, 0.5, 60000},
-        {FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_LOCAL, 0, 0},
-        {FOGLINE__V1__KEEP_POLICY__KEEP_POLICY_RAW, 0, 0}};
+        {KEEP_CHANGE, 0.5, 60000}, {KEEP_LOCAL, 0, 0}, {KEEP_RAW, 0, 0}};
     const double bounds[CHANNELS] = {0};
     struct pack_options o = {.group = "g",
                              .channels = channels,
