@@ -3,7 +3,14 @@
  * round. */
 #include "hop/inbox_private.h"
 
-enum { FILL_BACKLOG_SHUT = 900, FILL_LIVE_SHUT = 970 }; /* thousandths */
+enum {
+    FILL_BACKLOG_SHUT = 900, /* thousandths */
+    FILL_LIVE_SHUT = 970,
+    PACE_MS = 1000,      /* a turnaround is measured so often ... */
+    PACE_FADES = 4,      /* ... and of what it rests on a quarter forgotten */
+    TURNAROUND_ONE = 16, /* a share of the peer whose windows go round fastest ... */
+    TURNAROUND_MAX = 8,  /* ... and how many times as much the slowest is given at most */
+};
 
 static bool leased(const struct inbox *ib, const struct peer *q, int64_t now_ms)
 {
@@ -46,6 +53,26 @@ static unsigned weight_of(const struct inbox *ib, const struct peer *p)
     return weight > 0 ? weight : 1;
 }
 
+/* Little's law over the last seconds: a window that went round n times took a n-th of them. A peer that does
+ * not fill its window looks slower than it is; what that gives it is bounded below. */
+static void pace(struct peer *p, int64_t now_ms)
+{
+    uint64_t us, most = p->backlog_bytes * HOP_LEASE_MS;
+
+    if (p->backlog_waiting_bytes > 0)
+        p->backlog_window_ms += p->backlog_bytes * (uint64_t)(now_ms - p->paced_ms);
+    if (p->backlog_window_ms > most) /* nothing came for long: that is no measure of its round trips */
+        p->backlog_window_ms = most;
+    p->paced_ms = now_ms;
+    if (now_ms - p->pace_from_ms < PACE_MS || p->backlog_taken_bytes == 0)
+        return;
+    us = p->backlog_window_ms * 1000 / p->backlog_taken_bytes;
+    p->turnaround_us = us < 1 ? 1 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+    p->backlog_taken_bytes -= p->backlog_taken_bytes / PACE_FADES;
+    p->backlog_window_ms -= p->backlog_window_ms / PACE_FADES;
+    p->pace_from_ms = now_ms;
+}
+
 static bool in_turn(const struct peer *p, int64_t now_ms)
 {
     return now_ms < p->turn_until_ms;
@@ -70,23 +97,59 @@ static bool before(const struct peer *q, const struct peer *p)
     return q->fill > p->fill;
 }
 
+static bool has_turn(const struct inbox *ib, const struct peer *q, int64_t now_ms)
+{
+    return leased(ib, q, now_ms) && (q->backlog_bytes > 0 || in_turn(q, now_ms));
+}
+
+/* The rate of a window is its size over its turnaround: for rates as the weights, sizes go by both. */
+static uint64_t demand(const struct inbox *ib, const struct peer *p, uint32_t fastest_us)
+{
+    uint64_t times = TURNAROUND_ONE;
+
+    if (p->backlog_waiting_bytes > 0 && p->turnaround_us > fastest_us)
+        times = (uint64_t)p->turnaround_us * TURNAROUND_ONE / fastest_us;
+    if (times > TURNAROUND_ONE * TURNAROUND_MAX)
+        times = TURNAROUND_ONE * TURNAROUND_MAX;
+    return weight_of(ib, p) * times;
+}
+
+static uint32_t fastest_us(const struct inbox *ib, const struct peer *p, int64_t now_ms)
+{
+    uint32_t us = UINT32_MAX;
+
+    for (size_t i = 0; i < ib->n_peers; i++) {
+        const struct peer *q = ib->peers[i];
+
+        if (q->turnaround_us > 0 && q->turnaround_us < us && q->backlog_waiting_bytes > 0 &&
+            (q == p || has_turn(ib, q, now_ms)))
+            us = q->turnaround_us;
+    }
+    return us;
+}
+
 struct turns {
     size_t n_in_turn, n_before; /* others: whose turn it is; who waits with a better claim */
-    uint64_t weight;            /* of those whose turn it is */
+    uint64_t own, sum, most; /* demand: of the peer asked about; of the others in turn; the largest waiting */
 };
 
 static struct turns turns_but(const struct inbox *ib, const struct peer *p, int64_t now_ms)
 {
-    struct turns t = {0};
+    uint32_t fastest = fastest_us(ib, p, now_ms);
+    struct turns t = {.own = demand(ib, p, fastest)};
 
+    t.most = t.own;
     for (size_t i = 0; i < ib->n_peers; i++) {
         const struct peer *q = ib->peers[i];
 
         if (q == p || !leased(ib, q, now_ms))
             continue;
-        if (q->backlog_bytes > 0 || in_turn(q, now_ms)) {
+        if (has_turn(ib, q, now_ms)) {
+            uint64_t d = demand(ib, q, fastest);
+
             t.n_in_turn++;
-            t.weight += weight_of(ib, q);
+            t.sum += d;
+            t.most = q->backlog_waiting_bytes > 0 && d > t.most ? d : t.most;
         } else {
             t.n_before += heard_lately(q, now_ms) && before(q, p);
         }
@@ -117,20 +180,23 @@ static bool take_turn(struct inbox *ib, struct peer *p, const struct turns *t, i
 static uint64_t backlog_share(struct inbox *ib, struct peer *p, uint64_t others_bytes, int64_t now_ms)
 {
     uint64_t half = ib->options.memory_bytes / 2, left = half > others_bytes ? half - others_bytes : 0, each;
+    uint64_t most = ib->options.window_max_bytes;
     struct turns t = turns_but(ib, p, now_ms);
-    unsigned weight = weight_of(ib, p);
 
     if (!take_turn(ib, p, &t, now_ms))
         return 0;
     /* One more than there are stays free for who comes next; whoever is new takes half of what is left until
      * the others have come down with their next States. */
-    each = half * weight / (t.weight + weight + 1);
+    each = half * t.own / (t.sum + t.own + TURNAROUND_ONE);
     if (!inbox_rule(ib, HOP_RULE_WINDOW_MIN))
         return each < left ? each : left;
     if (p->backlog_bytes == 0 && left / 2 >= HOP_WINDOW_MIN_BYTES)
         left /= 2;
-    if (each > ib->options.window_max_bytes)
-        each = ib->options.window_max_bytes;
+    /* The largest window there may be is that of the largest demand; the others are in proportion. */
+    if (p->backlog_waiting_bytes > 0)
+        most = most * t.own / t.most;
+    if (each > most)
+        each = most;
     if (each < HOP_WINDOW_MIN_BYTES)
         each = HOP_WINDOW_MIN_BYTES;
     if (left < HOP_WINDOW_MIN_BYTES)
@@ -159,7 +225,7 @@ struct peer *inbox_next_turn(const struct inbox *ib, int64_t now_ms, int64_t *re
 
         if (!leased(ib, q, now_ms))
             continue;
-        if (q->backlog_bytes > 0 || in_turn(q, now_ms)) {
+        if (has_turn(ib, q, now_ms)) {
             taken++;
             free_ms = q->lease_until_ms < free_ms ? q->lease_until_ms : free_ms;
         } else if (q->backlog_waiting_bytes > 0 && heard_lately(q, now_ms) &&
@@ -191,6 +257,7 @@ void inbox_grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1__
         backlog_bytes += q->backlog_bytes;
     }
     urgent = ib->options.memory_bytes / n;
+    pace(p, now_ms);
     fogline__v1__windows__init(w);
     w->urgent_bytes =
         inbox_rule(ib, HOP_RULE_WINDOW_MIN) || urgent > HOP_WINDOW_MIN_BYTES ? HOP_WINDOW_MIN_BYTES : urgent;

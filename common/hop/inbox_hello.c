@@ -229,6 +229,8 @@ int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up
     if (!p->has_session || h->session > p->session) {
         p->round_bytes = 0;
         p->stamp = 0;
+        p->backlog_taken_bytes = p->backlog_window_ms = p->turnaround_us = 0;
+        p->pace_from_ms = p->paced_ms = now_ms;
     }
     if (h->stamp > p->stamp)
         p->stamp = h->stamp;

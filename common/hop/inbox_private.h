@@ -29,7 +29,11 @@ struct peer {
     uint32_t fill;                      /* thousandths of its quota, the same */
     uint64_t round;                     /* of its next turn of backlog */
     int64_t turn_until_ms;
-    uint64_t round_bytes; /* taken or dropped since the last commit */
+    uint64_t backlog_taken_bytes; /* within its backlog window, fading ... */
+    uint64_t backlog_window_ms;   /* ... and that window's bytes times the milliseconds they stood */
+    int64_t pace_from_ms, paced_ms;
+    uint32_t turnaround_us; /* in which a full backlog window goes round; 0: not known */
+    uint64_t round_bytes;   /* taken or dropped since the last commit */
     uint64_t records, bytes;
     struct id128 listed[WIRE_EPOCHS_MAX]; /* own epochs of its last Hello */
     size_t n_listed;
