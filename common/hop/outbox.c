@@ -555,14 +555,21 @@ static int admit(struct outbox *ob, const Fogline__V1__State *st, const struct i
     return next_session(ob, ob->session + 1, now_ms);
 }
 
-static void take_windows(struct outbox *ob, const Fogline__V1__State *st, int64_t now_ms)
+/* Windows count from the sending of the Hello they rest on: what a State was under way, or lay in a queue, is
+ * not added to them, so they fall here before the upper side gives their memory to others. */
+static int64_t lease_from_ms(const struct outbox *ob, uint64_t stamp)
+{
+    return stamp > 0 && stamp < (uint64_t)ob->hello_sent_ms ? (int64_t)stamp : ob->hello_sent_ms;
+}
+
+static void take_windows(struct outbox *ob, const Fogline__V1__State *st)
 {
     if (st->windows == NULL)
         return;
     ob->window[CLASS_URGENT].bytes = st->windows->urgent_bytes;
     ob->window[CLASS_LIVE].bytes = st->windows->live_bytes;
     ob->window[CLASS_BACKLOG].bytes = st->windows->backlog_bytes;
-    ob->lease_until_ms = now_ms + st->windows->lease_ms;
+    ob->lease_until_ms = lease_from_ms(ob, st->windows->stamp) + st->windows->lease_ms;
 }
 
 static int take_document(struct outbox *ob, const Fogline__V1__Document *d)
@@ -597,7 +604,7 @@ int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
     if (outbox_rule(ob, HOP_RULE_WATCHDOG_STATE))
         ob->watch_from_ms = now_ms;
     backoff_reset(&ob->reset_backoff);
-    take_windows(ob, st, now_ms);
+    take_windows(ob, st);
     /* Before the marks: those beside the operator's word are of the archive it names. */
     for (size_t i = 0; rc == 0 && i < st->n_documents; i++)
         rc = take_document(ob, st->documents[i]);

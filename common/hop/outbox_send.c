@@ -125,6 +125,25 @@ static void add_asks(struct outbox *ob, Fogline__V1__Hello *h)
     h->n_asks += fitting(h->asks + h->n_asks, n, ASKS_BYTES_MAX, &bytes);
 }
 
+/* What has still to be said to be stored above; sizes are those of the stream's mean record. */
+static uint64_t backlog_waiting_bytes(const struct outbox *ob)
+{
+    uint64_t bytes = ob->window[CLASS_BACKLOG].in_flight;
+
+    for (size_t i = 0; i < spool_n_streams(ob->spool); i++) {
+        const struct spool_stream *s = spool_stream_at(ob->spool, i);
+        const struct stream_out *so = s->lower_state;
+        const struct spool_lane *sl = &s->lane[LANE_ORDINARY];
+        const struct lane_out *lo = so != NULL ? &so->lane[LANE_ORDINARY] : NULL;
+        uint64_t records = interval_set_count(&sl->held);
+
+        if (lo != NULL && records > 0)
+            bytes +=
+                interval_set_count_in(&lo->unsent, 1, lo->live_from - 1) * (sl->held_bytes / records + 1);
+    }
+    return bytes;
+}
+
 int outbox_send_hello(struct outbox *ob, int64_t now_ms)
 {
     const struct outbox_ops *ops = &ob->options.ops;
@@ -155,7 +174,10 @@ int outbox_send_hello(struct outbox *ob, int64_t now_ms)
         ops->clocks(ops->ctx, &clocks);
         h.clocks = &clocks;
     }
-    h.waiting_backlog_bytes = spool_held_bytes(ob->spool);
+    h.waiting_backlog_bytes = backlog_waiting_bytes(ob);
+    if (spool_quota_bytes(ob->spool) > 0)
+        h.fill = (uint32_t)(spool_held_bytes(ob->spool) * 1000 / spool_quota_bytes(ob->spool));
+    h.stamp = (uint64_t)now_ms;
     h.role = (char *)ob->options.role;
     h.software = (char *)ob->options.software;
     up.format = WIRE_FORMAT;
@@ -468,6 +490,7 @@ static int send_one(struct outbox *ob, struct draft *d, int64_t now_ms, bool *re
     data.run = ob->run;
     data.stretches = d->stretches;
     data.n_stretches = d->n_picks;
+    data.backlog_bytes = d->class_bytes[CLASS_BACKLOG];
     up.format = WIRE_FORMAT;
     up.sender = (char *)spool_node(ob->spool);
     up.body_case = FOGLINE__V1__UP__BODY_DATA;

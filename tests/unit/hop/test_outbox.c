@@ -399,6 +399,34 @@ static void window_runs_out_with_its_lease(void **state)
     assert_int_equal(records_caught(s), 0);
 }
 
+/* The upper side counted from when it spoke: what its State was under way is not added to the lease. */
+static void a_late_state_does_not_lengthen_the_lease(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+
+    open_link(s, BIG, BIG); /* the Hello went at 0 */
+    s->now_ms = 9000;
+    tick(s); /* a poll, whose answer is lost */
+    for (int64_t at_ms = 10000; at_ms <= HOP_LEASE_MS; at_ms += 1000) {
+        s->now_ms = at_ms;
+        state_init(&st, 0, RUN, STORE);
+        state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, BIG);
+        st.w.stamp = 1; /* it rests on the first Hello */
+        state_give(&st, s);
+    }
+    s->now_ms = HOP_LEASE_MS + 1;
+    make(s, LANE_ORDINARY, 10);
+    tick(s);
+    assert_int_equal(records_caught(s), 0);
+    state_init(&st, 0, RUN, STORE);
+    state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, BIG);
+    st.w.stamp = 9000; /* now the poll was heard */
+    state_give(&st, s);
+    tick(s);
+    assert_int_equal(records_caught(s), 1);
+}
+
 static void live_overtakes_backlog(void **state)
 {
     struct side *s = side_of(state);
@@ -734,6 +762,7 @@ int main(void)
         FACT(rto_doubles_up_to_a_minute),
         FACT(in_flight_never_passes_the_window),
         FACT(window_runs_out_with_its_lease),
+        FACT(a_late_state_does_not_lengthen_the_lease),
         FACT(live_overtakes_backlog),
         FACT(urgent_goes_first),
         FACT(lowest_missing_rides_along_with_live),
