@@ -140,6 +140,8 @@ static void op_document(void *ctx, const Fogline__V1__Document *d)
     if (strcmp(d->kind, "nodes") == 0 &&
         (d->target[0] == '\0' || strcmp(d->target, f->d->settings->node) == 0)) {
         take_nodes(f, d);
+    } else if (strcmp(d->target, f->d->settings->node) == 0) {
+        fog_take_order(f, d);
     } else if (d->target[0] != '\0' && upper_port_find(f->upper, d->target) != NULL) {
         f->counter[FOG_DOCUMENTS_TAKEN]++;
         if (letters_put(&f->letters, d) < 0)
