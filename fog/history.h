@@ -14,7 +14,11 @@
 
 #include "archive/archive.h"
 
-enum fog_table { FOG_TABLES = ARCHIVE_TABLES };
+enum fog_table {
+    FOG_TABLE_COVERS = ARCHIVE_TABLES, /* covers_rows.h */
+    FOG_TABLES
+};
+#define FOG_TABLE_NAMES ARCHIVE_TABLE_NAMES, "covers"
 
 enum history_counter {
     HISTORY_RECORDS,
