@@ -9,8 +9,9 @@
 struct fog_config {
     struct ctl_settings common;
     int64_t health_s;
-    uint64_t history_max_bytes; /* 0: a quarter of the map */
-    int64_t history_max_age_ms; /* 0: no history */
+    uint64_t history_max_bytes;   /* 0: a quarter of the map */
+    int64_t history_max_age_ms;   /* 0: no history */
+    uint64_t drill_bytes_per_day; /* 0: none */
     struct config_list uplink, budgets;
 };
 

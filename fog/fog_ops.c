@@ -78,6 +78,13 @@ static int op_reported(void *ctx, const char *peer, struct spool_stream *s, cons
     return 0;
 }
 
+static unsigned op_weight(void *ctx, const char *node)
+{
+    const struct fog *f = ctx;
+
+    return ctl_grant_weight(f->d->settings, f->d->settings->site, node);
+}
+
 struct inbox_ops fog_inbox_ops(struct fog *f)
 {
     return (struct inbox_ops){.ctx = f,
@@ -86,6 +93,7 @@ struct inbox_ops fog_inbox_ops(struct fog *f)
                               .marks = op_marks,
                               .documents = op_documents,
                               .fill = fog_store_fill,
+                              .weight = op_weight,
                               .is_needed = op_is_needed,
                               .reported = op_reported,
                               .forgetting = op_forgetting};
@@ -153,6 +161,8 @@ static void op_document(void *ctx, const Fogline__V1__Document *d)
     if (strcmp(d->kind, "nodes") == 0 &&
         (d->target[0] == '\0' || strcmp(d->target, f->d->settings->node) == 0)) {
         take_nodes(f, d);
+    } else if (strcmp(d->target, f->d->settings->node) == 0) {
+        fog_take_order(f, d);
     } else if (d->target[0] != '\0' && upper_port_find(f->upper, d->target) != NULL) {
         f->counter[FOG_DOCUMENTS_TAKEN]++;
         if (letters_put(&f->letters, d) < 0)

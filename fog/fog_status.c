@@ -25,6 +25,7 @@ const struct counter_info fog_counter_info[FOG_COUNTERS] = {
     [FOG_MARKS_PASSED] = {"marks_passed", COUNTER_TOTAL, "1", "Marks of the cloud kept for devices."},
     [FOG_RECORDS_REVOKED] = {"records_revoked", COUNTER_TOTAL, "records",
                              "Records of nodes revoked or of another site removed to make room."},
+    [FOG_COMMANDS] = {"commands", COUNTER_TOTAL, "1", "Commands to this fog carried out."},
     [FOG_NODE_LISTS] = {"node_lists", COUNTER_TOTAL, "1", "Times the list of nodes was put into force."},
 };
 
@@ -57,10 +58,11 @@ size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_
     out[5] = (struct counter_set){"gate", gate_counter_info, gate, 4};
     out[6] =
         (struct counter_set){"history", history_counter_info, history_counters(f->history), HISTORY_COUNTERS};
-    out[7] = (struct counter_set){"covers", covers_counter_info, covers_counters(f->covers), COVERS_COUNTERS};
-    out[8] = (struct counter_set){"uplink", uplink_counter_info, uplink_none, UPLINK_COUNTERS};
+    out[7] = (struct counter_set){"drill", drill_counter_info, drill_counters(f->drill), DRILL_COUNTERS};
+    out[8] = (struct counter_set){"covers", covers_counter_info, covers_counters(f->covers), COVERS_COUNTERS};
+    out[9] = (struct counter_set){"uplink", uplink_counter_info, uplink_none, UPLINK_COUNTERS};
     if (f->uplink != NULL)
-        out[8].value = uplink_counters(f->uplink);
+        out[9].value = uplink_counters(f->uplink);
     return FOG_SETS;
 }
 
@@ -152,6 +154,23 @@ static void put_history(struct fog *f, struct json *j)
     json_object_end(j);
 }
 
+static void put_drill(struct fog *f, struct json *j)
+{
+    struct drill_status s;
+
+    drill_status(f->drill, &s);
+    json_key(j, "drill");
+    json_object(j);
+    json_ku64(j, "requests", s.requests);
+    json_kstr(j, "device", s.device != NULL ? s.device : "");
+    json_kstr(j, "waits_for", s.waits);
+    json_ku64(j, "records", s.records);
+    json_ku64(j, "record_bytes", s.bytes);
+    json_ku64(j, "today_bytes", s.bytes_today);
+    json_ku64(j, "per_day_bytes", s.bytes_per_day);
+    json_object_end(j);
+}
+
 static void put_covers(struct fog *f, struct json *j)
 {
     struct covers_status s;
@@ -239,6 +258,7 @@ void fog_status_write(struct fog *f)
         put_backlog(f, now_ms, j);
         put_store(f, j);
         put_history(f, j);
+        put_drill(f, j);
         put_covers(f, j);
         fog_meter_put(f, j);
         json_ku64(j, "node_list_version", f->nodes.version);
