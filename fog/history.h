@@ -16,9 +16,10 @@
 
 enum fog_table {
     FOG_TABLE_COVERS = ARCHIVE_TABLES, /* covers_rows.h */
+    FOG_TABLE_UPLINK,                  /* uplink_changes.c */
     FOG_TABLES
 };
-#define FOG_TABLE_NAMES ARCHIVE_TABLE_NAMES, "covers"
+#define FOG_TABLE_NAMES ARCHIVE_TABLE_NAMES, "covers", "uplink"
 
 enum history_counter {
     HISTORY_RECORDS,
