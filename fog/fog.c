@@ -28,6 +28,8 @@ static int batch_did_not_fit(struct fog *f)
     int r = history_reload(f->history);
 
     if (r == 0)
+        r = fog_stages_reload(f);
+    if (r == 0)
         r = inbox_reload(upper_port_inbox(f->upper));
 
     f->counter[FOG_COMMITS_FULL]++;
@@ -48,6 +50,8 @@ int fog_commit(struct fog *f)
         r = spool_rollback(f->spool);
         return r == 0 ? batch_did_not_fit(f) : r;
     }
+    if (r == 0)
+        r = fog_stages_flush(f);
     if (r == 0)
         r = history_flush(f->history, clock_wall_unix_ns(&f->d->clock));
     if (r == 0 || r == ARCHIVE_FULL) /* of a lost transaction the spool is to know: it makes longer rows */
@@ -100,6 +104,8 @@ static void on_tick(void *ctx)
         r = fog_note_alive(f);
     }
     fog_nodes_tick(f);
+    if (r >= 0)
+        r = fog_stages_round(f);
     if (r >= 0)
         r = fog_make_room(f);
     if (r < 0) /* of a full map the commit says so */
@@ -220,6 +226,8 @@ static int start(struct fog *f, struct errmsg *err)
     if (r == 0)
         r = open_derived(f, err);
     if (r == 0)
+        r = fog_stages_open(f, err);
+    if (r == 0)
         r = open_upper(f, err);
     if (r < 0)
         return r;
@@ -267,11 +275,12 @@ struct fog *fog_free(struct fog *f)
 {
     if (f == NULL)
         return NULL;
-    if (f->failed == 0 && f->spool != NULL && fog_say_stop(f) == 0 && archive_flush(f->archive) == 0 &&
-        spool_commit(f->spool) == 0)
+    if (f->failed == 0 && f->spool != NULL && fog_say_stop(f) == 0 && fog_stages_flush(f) == 0 &&
+        archive_flush(f->archive) == 0 && spool_commit(f->spool) == 0)
         fog_status_write(f);
     loop_timer_free(f->tick);
     loop_timer_free(f->more);
+    fog_stages_close(f);
     f->derived = derived_free(f->derived);
     f->lower = lower_port_free(f->lower); /* the gate goes last of all sockets */
     f->upper = upper_port_free(f->upper);

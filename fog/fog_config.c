@@ -1,5 +1,7 @@
 #include "fog/fog_config.h"
 
+#include "fog/rules_config.h"
+
 #include <inttypes.h>
 
 static const struct config_row rows[] = {
@@ -18,6 +20,8 @@ static const struct config_row rows[] = {
     CTL_ROWS_LISTEN(struct fog_config, common, "5510", "16 MiB"),
     {"health_s", CONFIG_I64, CONFIG_AT(struct fog_config, health_s), .min = "1", .max = "86400", .def = "60",
      .unit = "s", .reloadable = true, .help = "Seconds from one health record of this fog to the next."},
+    {"rules", CONFIG_LIST, CONFIG_AT(struct fog_config, rules), .unique = "name", .max = "64",
+     .kinds = site_rule_kinds, .help = "What is decided here, over the devices of the site."},
     {NULL},
 };
 
@@ -26,6 +30,10 @@ static void check(const void *values, struct config_check *c)
     const struct fog_config *f = values;
 
     ctl_settings_check(&f->common, c);
+    site_rules_check(&f->rules, &(struct config_list){NULL, 0}, f->common.site, c);
+    if (f->rules.n > 0 && f->history_max_age_ms == 0)
+        config_complain(c, "rules", "Raise history.max_age, or take the rules away.",
+                        "what readings mean is looked up in the history, and none is kept");
     if (f->history_max_bytes > f->common.store_map_bytes / 2)
         config_complain(c, "history.max_bytes", "lower it or raise store.map_bytes",
                         "%" PRIu64 " bytes are more than half of a store of %" PRIu64, f->history_max_bytes,

@@ -13,6 +13,8 @@
 #include "fog/history.h"
 #include "fog/letters.h"
 #include "fog/marks.h"
+#include "fog/rules.h"
+#include "fog/stage_reader.h"
 #include "hop/lower_port.h"
 #include "hop/maker.h"
 #include "hop/upper_port.h"
@@ -43,6 +45,8 @@ struct fog {
     struct spool *spool;
     struct history *history;
     struct derived *derived; /* writes own records */
+    struct stage_reader *reader;
+    struct site_rules *rules;
     struct upper_port *upper;
     struct lower_port *lower;
     struct end_keys end_keys;
@@ -84,10 +88,16 @@ must_check int fog_say_stop(struct fog *f);
 must_check int fog_say_health(struct fog *f);
 must_check int fog_note_alive(struct fog *f);
 /* fog_status.c */
-enum { FOG_SETS = 7 };
+enum { FOG_SETS = 8 };
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4]);
 void fog_status_write(struct fog *f);
 void fog_link_watch(struct fog *f);
+/* fog_stages.c: what stages have in memory follows the transaction. */
+must_check int fog_stages_open(struct fog *f, struct errmsg *err);
+void fog_stages_close(struct fog *f);
+must_check int fog_stages_flush(struct fog *f);  /* before each commit */
+must_check int fog_stages_reload(struct fog *f); /* after a rollback */
+must_check int fog_stages_round(struct fog *f);  /* once a second */
 /* fog.c */
 void fog_fail(struct fog *f, int error, const char *what);
 must_check int fog_commit(struct fog *f);

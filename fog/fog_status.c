@@ -56,6 +56,8 @@ size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_
     out[5] = (struct counter_set){"gate", gate_counter_info, gate, 4};
     out[6] =
         (struct counter_set){"history", history_counter_info, history_counters(f->history), HISTORY_COUNTERS};
+    out[7] = (struct counter_set){"rules", site_rules_counter_info, site_rules_counters(f->rules),
+                                  SITE_RULES_COUNTERS};
     return FOG_SETS;
 }
 

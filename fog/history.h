@@ -14,7 +14,12 @@
 
 #include "archive/archive.h"
 
-enum fog_table { FOG_TABLES = ARCHIVE_TABLES };
+/* Tables of a fog's environment. */
+enum fog_table {
+    FOG_TABLE_RULES = ARCHIVE_TABLES, /* rules_rows.c */
+    FOG_TABLES
+};
+#define FOG_TABLE_NAMES ARCHIVE_TABLE_NAMES, "rules"
 
 enum history_counter {
     HISTORY_RECORDS,

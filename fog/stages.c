@@ -26,6 +26,12 @@ static int store_record(struct fog *f, struct spool_stream *s, const struct reco
     return history_put(f->history, s, r);
 }
 
+/* After the store, which knows what the record's channels are. */
+static int rule_record(struct fog *f, struct spool_stream *s, const struct record *r)
+{
+    return site_rules_record(f->rules, s, r);
+}
+
 /* For whoever looks with `tail`: a record may be settled and gone before the store is looked at. */
 static int show_record(struct fog *f, struct spool_stream *s, const struct record *r)
 {
@@ -37,6 +43,7 @@ static int show_record(struct fog *f, struct spool_stream *s, const struct recor
 const struct stage stages[] = {
     {"relay", relay_record},
     {"store", store_record},
+    {"rules", rule_record},
     {"show", show_record},
     {NULL, NULL},
 };

@@ -28,7 +28,7 @@ struct site {
     struct derived *derived;
 };
 
-static const char *const tables[] = {ARCHIVE_TABLE_NAMES};
+static const char *const tables[] = {FOG_TABLE_NAMES};
 static const uint8_t no_key[KEY_BYTES];
 static const struct pack_channel channels[2] = {{"pump-1.temperature.mean", "Cel", COLUMN_DOUBLE},
                                                 {"pump-1.temperature.count", "", COLUMN_INT64}};

@@ -27,7 +27,7 @@ struct kept {
     uint64_t seq, map_bytes;
 };
 
-static const char *const tables[] = {ARCHIVE_TABLE_NAMES};
+static const char *const tables[] = {FOG_TABLE_NAMES};
 
 static void open_it(struct kept *k)
 {
