@@ -1,6 +1,8 @@
 /* What stages have in memory: made at the start, and in step with the transaction. */
 #include "fog/fog_private.h"
 
+#include <stdlib.h>
+
 int fog_stages_open(struct fog *f, struct errmsg *err)
 {
     struct site_rules_options o = {.spool = f->spool,
@@ -14,6 +16,7 @@ int fog_stages_open(struct fog *f, struct errmsg *err)
     if (r < 0)
         return errmsg_set(err, r, "no memory");
     o.reader = f->reader;
+    o.user = stage_reader_join(f->reader, free);
     return site_rules_new(&f->rules, &o, err);
 }
 

@@ -174,6 +174,21 @@ static void hear_cell(struct site_rules *s, struct rules_instance *in, enum colu
     sample(s, in, type, cell);
 }
 
+static struct cell cell_of(const struct block *b, uint32_t column, uint32_t row)
+{
+    const struct column *c = &b->columns[column];
+    struct cell cell = {.absent = c->absent != NULL && c->absent[row] != 0,
+                        .quality = c->quality != NULL ? c->quality[row] : QUALITY_GOOD};
+
+    if (c->type == COLUMN_TEXT)
+        cell.text = c->text[row];
+    else if (c->type == COLUMN_DOUBLE)
+        cell.f64 = c->f64[row];
+    else
+        cell.i64 = c->i64[row];
+    return cell;
+}
+
 static void hear_column(struct site_rules *s, const struct rules_watch *w, const struct block *b,
                         const struct spool_stream *stream, uint64_t seq)
 {
@@ -186,7 +201,7 @@ static void hear_column(struct site_rules *s, const struct rules_watch *w, const
         return;
     }
     for (uint32_t row = 0; row < b->n_rows; row++) {
-        struct cell cell = stage_cell(b, w->column, row);
+        struct cell cell = cell_of(b, w->column, row);
 
         if (cell.absent)
             continue;
@@ -202,30 +217,34 @@ static void hear_column(struct site_rules *s, const struct rules_watch *w, const
     rules_touch(s, in);
 }
 
-/* 0; STAGE_NO_SET; DB_FULL; negative errno. */
+/* 0; STAGE_READER_UNKNOWN; DB_FULL; negative errno. */
 static int hear_block(struct site_rules *s, struct db_txn *txn, const struct spool_stream *stream,
                       const struct record *r)
 {
     const struct rules_plan *plan;
-    const struct stage_set *set;
-    struct stage_block b;
-    int rc = stage_reader_set_of(s->o.reader, txn, r, &set);
+    const struct block *b;
+    struct block_head head;
+    struct stage_set *set;
+    int rc;
 
-    if (rc == 0) {
-        plan = rules_plan_of(s, set, mono_ns(s));
-        if (plan == NULL)
-            return -ENOMEM;
-        if (plan->n_watches == 0)
-            return 0;
-        rc = stage_reader_block(s->o.reader, txn, r, &b);
-        for (uint32_t i = 0; rc == 0 && i < plan->n_watches; i++)
-            hear_column(s, &plan->watches[i], b.rows, stream, r->seq);
-    }
-    if (rc == STAGE_UNREADABLE) {
+    if (!block_head_read(r->payload, &head)) {
         s->counters[SITE_RULES_BLOCKS_UNREADABLE]++;
         return 0;
     }
-    return rc;
+    rc = stage_reader_set(s->o.reader, txn, r->origin, head.set_id, &set);
+    if (rc != 0)
+        return rc;
+    plan = rules_plan_of(s, set, mono_ns(s));
+    if (plan == NULL)
+        return -ENOMEM;
+    if (plan->n_watches == 0)
+        return 0;
+    rc = stage_reader_block(s->o.reader, set, r, &head, &b);
+    if (rc > 0)
+        s->counters[SITE_RULES_BLOCKS_UNREADABLE]++;
+    for (uint32_t i = 0; rc == 0 && i < plan->n_watches; i++)
+        hear_column(s, &plan->watches[i], b, stream, r->seq);
+    return rc < 0 ? rc : 0;
 }
 
 int site_rules_record(struct site_rules *s, const struct spool_stream *stream, const struct record *r)
@@ -242,7 +261,7 @@ int site_rules_record(struct site_rules *s, const struct spool_stream *stream, c
     rc = spool_txn(s->o.spool, &txn);
     if (rc == 0)
         rc = hear_block(s, txn, stream, r);
-    if (rc == STAGE_NO_SET)
+    if (rc == STAGE_READER_UNKNOWN)
         s->counters[SITE_RULES_BLOCKS_NO_SET]++;
     if (rc >= 0)
         rc = s->failed;
@@ -401,8 +420,7 @@ struct site_rules *site_rules_free(struct site_rules *s)
     if (s == NULL)
         return NULL;
     exec_free(s->exec);
-    for (size_t i = 0; i < STAGE_SETS; i++)
-        free(s->plan[i].watches);
+    stage_reader_let_go(s->o.reader, s->o.user);
     free(s->instances);
     free(s->map);
     buf_deinit(&s->scratch);

@@ -38,6 +38,7 @@ struct site_rules_options {
     struct spool *spool; /* all borrowed */
     struct derived *derived;
     struct stage_reader *reader;
+    unsigned user; /* place in the reader, joined with free() */
     const struct clock *clock;
     const struct config_list *rules;
     const char *site;

@@ -138,7 +138,7 @@ static int watch(struct site_rules *s, unsigned rule, const struct stage_set *se
     int rc;
 
     snprintf(name, sizeof name, "%s/%s", set->origin, c->name);
-    if (!rule_suits(&r->rule, type_of(c->type))) {
+    if (!rule_suits(&r->rule, type_of(set->types[column]))) {
         refuse(s, r->config->name, name, "the rule does not suit the type of this channel");
         return 0;
     }
@@ -170,25 +170,24 @@ static uint32_t count_watches(const struct site_rules *s, const struct stage_set
     return n;
 }
 
-const struct rules_plan *rules_plan_of(struct site_rules *s, const struct stage_set *set, int64_t now_ns)
+const struct rules_plan *rules_plan_of(struct site_rules *s, struct stage_set *set, int64_t now_ns)
 {
-    struct rules_plan *p = &s->plan[set->slot];
+    struct rules_plan *p = set->user[s->o.user];
     uint32_t n;
 
-    if (p->serial == set->serial)
+    if (p != NULL)
         return p;
-    free(p->watches);
-    *p = (struct rules_plan){.serial = 0};
     n = count_watches(s, set);
-    if (n > 0) {
-        p->watches = calloc(n, sizeof *p->watches);
-        if (p->watches == NULL)
-            return NULL;
-    }
+    p = calloc(1, sizeof *p + n * sizeof p->watches[0]);
+    if (p == NULL)
+        return NULL;
+    set->user[s->o.user] = p;
     for (uint32_t c = 0; n > 0 && c < set->n_channels; c++)
         for (unsigned r = 0; r < s->n_rules; r++)
-            if (is_about(s, r, set, c) && watch(s, r, set, c, now_ns, p) != 0)
+            if (is_about(s, r, set, c) && watch(s, r, set, c, now_ns, p) != 0) {
+                set->user[s->o.user] = NULL;
+                free(p);
                 return NULL;
-    p->serial = set->serial;
+            }
     return p;
 }

@@ -73,9 +73,8 @@ struct rules_watch {
 
 /* Which columns of a descriptor set are looked at by which instances. */
 struct rules_plan {
-    uint64_t serial; /* of the set it was made for; 0: none */
-    struct rules_watch *watches;
     uint32_t n_watches;
+    struct rules_watch watches[];
 };
 
 struct site_rules {
@@ -84,7 +83,6 @@ struct site_rules {
     unsigned n_rules;
     struct rules_instance *instances;
     unsigned n_instances, alloc_instances;
-    struct rules_plan plan[STAGE_SETS];
     struct exec *exec; /* NULL: no rule runs anything */
     struct buf scratch;
     int64_t last_round_ns;
@@ -113,7 +111,7 @@ enum { RULES_NO_ROOM = 1 };
 must_check int rules_instance(struct site_rules *s, unsigned rule, const char *name, bool is_group,
                               int64_t now_ns, unsigned *ret_no);
 /* Of the set; NULL: no memory. */
-const struct rules_plan *rules_plan_of(struct site_rules *s, const struct stage_set *set, int64_t now_ns);
+const struct rules_plan *rules_plan_of(struct site_rules *s, struct stage_set *set, int64_t now_ns);
 
 /* rules_rows.c: the table. */
 void rules_touch(struct site_rules *s, struct rules_instance *in); /* to be written with this batch */

@@ -1,46 +1,54 @@
 #include "fog/stage_reader.h"
 
-#include "archive/block_head.h"
 #include "archive/rows.h"
+#include "base/cleanup.h"
 #include "ctl/set_starts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { ARENA_BYTES = 4 << 20 };
+enum { SLOTS = 2048, ARENA_BYTES = 4 << 20 };
 
-/* What the public view of a set points into. */
-struct slot {
-    struct stage_set set;
-    struct stage_channel *channels;
-    enum column_type *types;
-    struct block_starts *starts;
-    char *texts;       /* tags, one after the other */
-    const char **tags; /* lists of them, each ends in NULL */
+/* What was decoded last. */
+struct decoded {
+    bool is_there;
+    char origin[SPOOL_NAME_BYTES];
+    struct id128 epoch;
+    uint64_t seq;
+    const uint8_t *payload;
+    const struct block *block;
 };
 
 struct stage_reader {
     struct block_store *store;
     struct wire_arena *arena;
-    uint64_t n_read;
-    /* The block decoded last. */
-    char origin[SPOOL_NAME_BYTES];
-    struct id128 epoch;
-    uint64_t seq, serial;
-    const uint8_t *payload;
-    const struct block *rows;
-    struct slot slot[STAGE_SETS];
+    void (*let_go[STAGE_READER_USERS])(void *user);
+    unsigned n_users;
+    struct decoded last;
+    struct stage_set slot[SLOTS];
 };
 
-static void empty(struct slot *s)
+static void let_go(struct stage_reader *r, struct stage_set *s, unsigned user)
 {
+    if (s->user[user] != NULL)
+        r->let_go[user](s->user[user]);
+    s->user[user] = NULL;
+}
+
+static void empty(struct stage_reader *r, struct stage_set *s)
+{
+    for (unsigned i = 0; i < r->n_users; i++)
+        let_go(r, s, i);
     free(s->channels);
     free(s->types);
-    block_starts_free(s->starts);
-    free(s->texts);
     free(s->tags);
-    *s = (struct slot){.channels = NULL};
+    buf_deinit(&s->texts);
+    block_starts_free(s->starts);
+    *s = (struct stage_set){.n_channels = 0};
+    r->last.is_there = false; /* its texts may be those of the starts */
 }
 
 int stage_reader_new(struct stage_reader **ret_r)
@@ -65,59 +73,63 @@ struct stage_reader *stage_reader_free(struct stage_reader *r)
 {
     if (r == NULL)
         return NULL;
-    for (size_t i = 0; i < STAGE_SETS; i++)
-        empty(&r->slot[i]);
+    for (size_t i = 0; i < SLOTS; i++)
+        empty(r, &r->slot[i]);
     block_store_free(r->store);
     wire_arena_free(r->arena);
     free(r);
     return NULL;
 }
 
-/* ---- sets ---- */
-
-/* Many devices alike have sets of the same id. */
-static unsigned slot_of(const char *origin, uint64_t id)
+unsigned stage_reader_join(struct stage_reader *r, void (*let_go_of)(void *user))
 {
-    uint64_t h = id;
-
-    for (; *origin != '\0'; origin++)
-        h = (h ^ (uint8_t)*origin) * UINT64_C(0x100000001b3);
-    return (unsigned)((h ^ h >> 32) % STAGE_SETS);
+    assert(r->n_users < STAGE_READER_USERS);
+    r->let_go[r->n_users] = let_go_of;
+    return r->n_users++;
 }
 
-static int copy_tags(struct slot *s, const Fogline__V1__DescriptorSet *d, uint32_t n)
+void stage_reader_let_go(struct stage_reader *r, unsigned user)
 {
-    size_t bytes = 1, lists = 1, at = 0;
-    char *to;
+    for (size_t i = 0; i < SLOTS; i++)
+        let_go(r, &r->slot[i], user);
+}
 
-    for (uint32_t i = 0; i < n; i++) {
-        lists += d->channels[i]->n_tags + 1;
+/* ---- reading a set ---- */
+
+/* Tags of all channels, one list after the other, each ends with NULL. */
+static int copy_tags(struct stage_set *s, const Fogline__V1__DescriptorSet *d)
+{
+    size_t n_tags = 0, at = 0, from = 0;
+
+    for (uint32_t i = 0; i < s->n_channels; i++) {
+        n_tags += d->channels[i]->n_tags;
         for (size_t k = 0; k < d->channels[i]->n_tags; k++)
-            bytes += strlen(d->channels[i]->tags[k]) + 1;
+            buf_append(&s->texts, d->channels[i]->tags[k], strlen(d->channels[i]->tags[k]) + 1);
     }
-    s->texts = to = malloc(bytes);
-    s->tags = calloc(lists, sizeof *s->tags);
-    if (s->texts == NULL || s->tags == NULL)
+    if (s->texts.error != 0)
+        return s->texts.error;
+    s->tags = calloc(n_tags + s->n_channels + 1, sizeof *s->tags);
+    if (s->tags == NULL)
         return -ENOMEM;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < s->n_channels; i++) {
         s->channels[i].tags = &s->tags[at];
         for (size_t k = 0; k < d->channels[i]->n_tags; k++) {
-            size_t len = strlen(d->channels[i]->tags[k]) + 1;
-
-            memcpy(to, d->channels[i]->tags[k], len);
-            s->tags[at++] = to;
-            to += len;
+            s->tags[at++] = (const char *)s->texts.data + from;
+            from += strlen(d->channels[i]->tags[k]) + 1;
         }
-        at++;
+        s->tags[at++] = NULL;
     }
     return 0;
 }
 
-static int fill(struct slot *s, const Fogline__V1__DescriptorSet *d)
+static int fill(struct stage_set *s, const Fogline__V1__DescriptorSet *d)
 {
-    uint32_t n = d->n_channels < BLOCK_COLUMNS_MAX ? (uint32_t)d->n_channels : BLOCK_COLUMNS_MAX;
-    int rc = set_starts_new(&s->starts, d);
+    uint32_t n = (uint32_t)d->n_channels;
+    int rc;
 
+    if (d->n_channels > BLOCK_COLUMNS_MAX)
+        return 0;
+    rc = set_starts_new(&s->starts, d);
     if (rc != 0) /* its blocks cannot be read by anybody */
         return rc == -ENOMEM ? rc : 0;
     s->channels = calloc(n + 1, sizeof *s->channels);
@@ -130,20 +142,13 @@ static int fill(struct slot *s, const Fogline__V1__DescriptorSet *d)
         snprintf(c->name, sizeof c->name, "%s", d->channels[i]->name);
         snprintf(c->unit, sizeof c->unit, "%s", d->channels[i]->unit);
         c->scale = d->channels[i]->scale;
-        s->types[i] = c->type = (enum column_type)d->channels[i]->type;
+        s->types[i] = (enum column_type)d->channels[i]->type;
     }
-    rc = copy_tags(s, d, n);
-    if (rc != 0)
-        return rc;
-    snprintf(s->set.group, sizeof s->set.group, "%s", d->group);
-    s->set.n_channels = n;
-    s->set.channels = s->channels;
-    s->set.types = s->types;
-    s->set.starts = s->starts;
-    return 0;
+    s->n_channels = n;
+    return copy_tags(s, d);
 }
 
-static int read_set(struct stage_reader *r, struct db_txn *txn, struct slot *s)
+static int read_set(struct stage_reader *r, struct db_txn *txn, struct stage_set *s)
 {
     Fogline__V1__DescriptorSet *d;
     struct device_row device;
@@ -152,14 +157,14 @@ static int read_set(struct stage_reader *r, struct db_txn *txn, struct slot *s)
     struct span value;
     int rc;
 
-    device_key_put(&key, s->set.origin);
+    device_key_put(&key, s->origin);
     rc = db_get(txn, ARCHIVE_TABLE_DEVICES, row_key_span(&key), &value);
     if (rc != 0 || !device_get(row_key_span(&key), value, &device))
-        return rc < 0 ? rc : STAGE_NO_SET;
-    set_key_put(&key, device.no, s->set.id);
+        return rc < 0 ? rc : STAGE_READER_UNKNOWN;
+    set_key_put(&key, device.no, s->id);
     rc = db_get(txn, ARCHIVE_TABLE_SETS, row_key_span(&key), &value);
     if (rc != 0 || !set_get(row_key_span(&key), value, &row) || row.descriptor.len == 0)
-        return rc < 0 ? rc : STAGE_NO_SET;
+        return rc < 0 ? rc : STAGE_READER_UNKNOWN;
     wire_arena_reset(r->arena);
     rc = wire_descriptor_set_unpack(r->arena, row.descriptor, &d);
     if (rc != 0)
@@ -167,101 +172,67 @@ static int read_set(struct stage_reader *r, struct db_txn *txn, struct slot *s)
     return fill(s, d);
 }
 
-int stage_reader_set(struct stage_reader *r, struct db_txn *txn, const char *origin, uint64_t id,
-                     const struct stage_set **ret_set)
+/* Many devices alike have sets of the same id. */
+static struct stage_set *slot_of(struct stage_reader *r, const char *origin, uint64_t id)
 {
-    unsigned at = slot_of(origin, id);
-    struct slot *s = &r->slot[at];
+    uint64_t h = id;
 
-    if (s->set.serial == 0 || s->set.id != id || strcmp(s->set.origin, origin) != 0) {
-        int rc;
+    for (; *origin != '\0'; origin++)
+        h = (h ^ (uint8_t)*origin) * UINT64_C(0x100000001b3);
+    return &r->slot[(h ^ h >> 32) % SLOTS];
+}
 
-        empty(s);
-        snprintf(s->set.origin, sizeof s->set.origin, "%s", origin);
-        s->set.id = id;
+int stage_reader_set(struct stage_reader *r, struct db_txn *txn, const char *origin, uint64_t id,
+                     struct stage_set **ret_set)
+{
+    struct stage_set *s = slot_of(r, origin, id);
+    int rc;
+
+    if (s->id != id || strcmp(s->origin, origin) != 0) {
+        empty(r, s);
+        snprintf(s->origin, sizeof s->origin, "%s", origin);
+        s->id = id;
         rc = read_set(r, txn, s);
         if (rc != 0) {
-            empty(s);
+            empty(r, s);
             return rc;
         }
-        s->set.slot = at;
-        s->set.serial = ++r->n_read;
     }
-    *ret_set = &s->set;
+    *ret_set = s;
     return 0;
 }
 
 /* ---- blocks ---- */
 
-static int set_of(struct stage_reader *r, struct db_txn *txn, const struct record *record,
-                  struct block_head *head, const struct stage_set **ret_set)
+static bool is_last(const struct decoded *d, const struct record *record)
 {
+    return d->is_there && d->payload == record->payload.data && d->seq == record->seq &&
+           id128_equal(&d->epoch, &record->epoch) && strcmp(d->origin, record->origin) == 0;
+}
+
+int stage_reader_block(struct stage_reader *r, const struct stage_set *set, const struct record *record,
+                       const struct block_head *head, const struct block **ret_b)
+{
+    struct block_shape shape = {.encoding = head->encoding,
+                                .types = set->types,
+                                .n_columns = set->n_channels,
+                                .n_rows = head->rows,
+                                .only_column = -1,
+                                .time_first_ns = head->time_first_ns,
+                                .starts = set->starts};
     int rc;
 
-    if (record->kind != FOGLINE__V1__KIND__KIND_BLOCK || !block_head_read(record->payload, head))
-        return STAGE_UNREADABLE;
-    rc = stage_reader_set(r, txn, record->origin, head->set_id, ret_set);
-    return rc == 0 && (*ret_set)->n_channels == 0 ? STAGE_UNREADABLE : rc;
-}
-
-int stage_reader_set_of(struct stage_reader *r, struct db_txn *txn, const struct record *record,
-                        const struct stage_set **ret_set)
-{
-    struct block_head head;
-
-    return set_of(r, txn, record, &head, ret_set);
-}
-
-static bool is_decoded(const struct stage_reader *r, const struct record *record, const struct stage_set *set)
-{
-    return r->rows != NULL && r->payload == record->payload.data && r->seq == record->seq &&
-           r->serial == set->serial && memcmp(&r->epoch, &record->epoch, sizeof r->epoch) == 0 &&
-           strcmp(r->origin, record->origin) == 0;
-}
-
-int stage_reader_block(struct stage_reader *r, struct db_txn *txn, const struct record *record,
-                       struct stage_block *ret_b)
-{
-    struct block_head head;
-    int rc = set_of(r, txn, record, &head, &ret_b->set);
-
+    if (is_last(&r->last, record)) {
+        *ret_b = r->last.block;
+        return 0;
+    }
+    r->last.is_there = false;
+    if (set->n_channels == 0)
+        return BLOCK_DAMAGED;
+    rc = block_decode(&shape, head->body, r->store, ret_b);
     if (rc != 0)
         return rc;
-    if (!is_decoded(r, record, ret_b->set)) {
-        struct block_shape shape = {.encoding = head.encoding,
-                                    .types = ret_b->set->types,
-                                    .n_columns = ret_b->set->n_channels,
-                                    .n_rows = head.rows,
-                                    .only_column = -1,
-                                    .time_first_ns = head.time_first_ns,
-                                    .starts = ret_b->set->starts};
-
-        r->rows = NULL;
-        rc = block_decode(&shape, head.body, r->store, &ret_b->rows);
-        if (rc != 0)
-            return rc < 0 ? rc : STAGE_UNREADABLE;
-        snprintf(r->origin, sizeof r->origin, "%s", record->origin);
-        r->epoch = record->epoch;
-        r->seq = record->seq;
-        r->serial = ret_b->set->serial;
-        r->payload = record->payload.data;
-        r->rows = ret_b->rows;
-    }
-    ret_b->rows = r->rows;
+    r->last = (struct decoded){true, "", record->epoch, record->seq, record->payload.data, *ret_b};
+    snprintf(r->last.origin, sizeof r->last.origin, "%s", record->origin);
     return 0;
-}
-
-struct cell stage_cell(const struct block *b, uint32_t column, uint32_t row)
-{
-    const struct column *c = &b->columns[column];
-    struct cell cell = {.absent = c->absent != NULL && c->absent[row] != 0,
-                        .quality = c->quality != NULL ? c->quality[row] : QUALITY_GOOD};
-
-    if (c->type == COLUMN_TEXT)
-        cell.text = c->text[row];
-    else if (c->type == COLUMN_DOUBLE)
-        cell.f64 = c->f64[row];
-    else
-        cell.i64 = c->i64[row];
-    return cell;
 }

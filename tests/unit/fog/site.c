@@ -130,7 +130,7 @@ void site_give_set(struct site *k, unsigned device, const char *channel, site_st
 
 static bool has_set(struct site *k, const struct maker *m)
 {
-    const struct stage_set *set;
+    struct stage_set *set;
     struct db_txn *txn;
 
     assert_int_equal(spool_txn(k->spool, &txn), 0);

@@ -28,6 +28,7 @@ static void open_rules(struct plant *p)
     struct site_rules_options o = {.spool = k->spool,
                                    .derived = k->derived,
                                    .reader = k->reader,
+                                   .user = stage_reader_join(k->reader, free),
                                    .clock = &k->clock,
                                    .rules = &p->list,
                                    .site = "plant-a",
