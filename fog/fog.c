@@ -122,6 +122,7 @@ static void on_reload(void *ctx, const void *old_values, const void *new_values)
     struct fog *f = ctx;
     const struct fog_config *old = old_values, *new = new_values;
 
+    fog_stages_renew(f, new);
     fog_store_limit(f);
     if (old->health_s != new->health_s)
         f->next_health_ms = loop_now_ms(f->d->loop) + new->health_s * 1000;

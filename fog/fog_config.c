@@ -20,8 +20,11 @@ static const struct config_row rows[] = {
     CTL_ROWS_LISTEN(struct fog_config, common, "5510", "16 MiB"),
     {"health_s", CONFIG_I64, CONFIG_AT(struct fog_config, health_s), .min = "1", .max = "86400", .def = "60",
      .unit = "s", .reloadable = true, .help = "Seconds from one health record of this fog to the next."},
+    {"outputs", CONFIG_LIST, CONFIG_AT(struct fog_config, outputs), .unique = "name", .max = "32",
+     .kinds = act_output_kinds, .help = "What rules can switch on this machine."},
     {"rules", CONFIG_LIST, CONFIG_AT(struct fog_config, rules), .unique = "name", .max = "64",
-     .kinds = site_rule_kinds, .help = "What is decided here, over the devices of the site."},
+     .reloadable = true, .kinds = site_rule_kinds,
+     .help = "What is decided here, over the devices of the site."},
     {NULL},
 };
 
@@ -30,7 +33,8 @@ static void check(const void *values, struct config_check *c)
     const struct fog_config *f = values;
 
     ctl_settings_check(&f->common, c);
-    site_rules_check(&f->rules, &(struct config_list){NULL, 0}, f->common.site, c);
+    act_check_outputs(&f->outputs, c);
+    site_rules_check(&f->rules, &f->outputs, f->common.site, c);
     if (f->rules.n > 0 && f->history_max_age_ms == 0)
         config_complain(c, "rules", "Raise history.max_age, or take the rules away.",
                         "what readings mean is looked up in the history, and none is kept");

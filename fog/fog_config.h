@@ -9,6 +9,7 @@ struct fog_config {
     int64_t health_s;
     uint64_t history_max_bytes; /* 0: a quarter of the map */
     int64_t history_max_age_ms; /* 0: no history */
+    struct config_list outputs; /* items: struct output_config */
     struct config_list rules;   /* items: struct site_rule_config */
 };
 

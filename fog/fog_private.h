@@ -46,7 +46,9 @@ struct fog {
     struct history *history;
     struct derived *derived; /* writes own records */
     struct stage_reader *reader;
-    struct site_rules *rules;
+    struct drive *drive;      /* outputs */
+    struct site_rules *rules; /* NULL: a reload failed, and the fog ends */
+    unsigned rules_user;      /* place in the reader */
     struct upper_port *upper;
     struct lower_port *lower;
     struct end_keys end_keys;
@@ -59,7 +61,7 @@ struct fog {
     struct nodes_watch nodes_watch;
     struct status *status;
     struct tap *tap;
-    struct loop_timer *tick, *more;
+    struct loop_timer *tick, *more, *drive_timer;
     int64_t next_health_ms, next_alive_ms, caught_up_ms, up_open_ms;
     bool said_not_accepted;
     enum lower_port_link last_link;
@@ -85,6 +87,7 @@ must_check int fog_make_room(struct fog *f); /* in the open transaction, which i
 /* fog_records.c: own records; all in the open transaction, which they begin when needed. */
 must_check int fog_say_start(struct fog *f, const char *quarantined);
 must_check int fog_say_stop(struct fog *f);
+must_check int fog_say_note(struct fog *f, unsigned severity, const char *text);
 must_check int fog_say_health(struct fog *f);
 must_check int fog_note_alive(struct fog *f);
 /* fog_status.c */
@@ -98,6 +101,8 @@ void fog_stages_close(struct fog *f);
 must_check int fog_stages_flush(struct fog *f);  /* before each commit */
 must_check int fog_stages_reload(struct fog *f); /* after a rollback */
 must_check int fog_stages_round(struct fog *f);  /* once a second */
+/* The configuration is about to be this one. */
+void fog_stages_renew(struct fog *f, const struct fog_config *config);
 /* fog.c */
 void fog_fail(struct fog *f, int error, const char *what);
 must_check int fog_commit(struct fog *f);

@@ -37,6 +37,7 @@ static const struct counter_info gate_counter_info[] = {
 
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4])
 {
+    static const uint64_t no_rules[SITE_RULES_COUNTERS];
     struct gate_counters g;
 
     upper_port_gate_counters(f->upper, &g);
@@ -56,7 +57,8 @@ size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_
     out[5] = (struct counter_set){"gate", gate_counter_info, gate, 4};
     out[6] =
         (struct counter_set){"history", history_counter_info, history_counters(f->history), HISTORY_COUNTERS};
-    out[7] = (struct counter_set){"rules", site_rules_counter_info, site_rules_counters(f->rules),
+    out[7] = (struct counter_set){"rules", site_rules_counter_info,
+                                  f->rules != NULL ? site_rules_counters(f->rules) : no_rules,
                                   SITE_RULES_COUNTERS};
     return FOG_SETS;
 }
@@ -149,6 +151,27 @@ static void put_history(struct fog *f, struct json *j)
     json_object_end(j);
 }
 
+static void put_alarm(void *ctx, const struct site_alarm *a)
+{
+    struct json *j = ctx;
+    char since[48];
+
+    json_object(j);
+    json_kstr(j, "rule", a->rule);
+    json_kstr(j, "channel", a->name);
+    json_kstr(j, "since", clock_format_utc(a->since_ns, since));
+    json_object_end(j);
+}
+
+static void put_alarms(const struct fog *f, struct json *j)
+{
+    json_key(j, "alarms");
+    json_array(j);
+    if (f->rules != NULL)
+        site_rules_alarms(f->rules, put_alarm, j);
+    json_array_end(j);
+}
+
 static const struct upper_port_node *device_at(const struct fog *f, size_t i)
 {
     const struct upper_port_node *n = &f->nodes.at[i];
@@ -220,6 +243,7 @@ void fog_status_write(struct fog *f)
         put_backlog(f, now_ms, j);
         put_store(f, j);
         put_history(f, j);
+        put_alarms(f, j);
         json_ku64(j, "node_list_version", f->nodes.version);
         json_ku64(j, "refused_keys", upper_port_refused(f->upper, refusals, FOG_REFUSALS_MAX));
         put_devices(f, now_ms, j);

@@ -17,6 +17,7 @@
 #ifndef FOGLINE_FOG_RULES_H
 #define FOGLINE_FOG_RULES_H
 
+#include "act/drive.h"
 #include "act/exec.h"
 #include "base/clock.h"
 #include "base/counter.h"
@@ -28,10 +29,11 @@ enum { SITE_RULES_INSTANCES_MAX = 8192, SITE_RULES_PAUSE_MS = 5000 };
 
 struct site_rules;
 
-/* A device of the site that is expected to be there, and when it was heard last. */
+/* A device, and when it was heard last. */
 struct site_rules_device {
     const char *name;
-    int64_t heard_mono_ms; /* INT64_MIN: not by this process */
+    bool is_listed;        /* expected at the site; of others only what is known already is looked at */
+    int64_t heard_mono_ms; /* INT64_MIN: not said here */
 };
 
 struct site_rules_options {
@@ -40,12 +42,16 @@ struct site_rules_options {
     struct stage_reader *reader;
     unsigned user; /* place in the reader, joined with free() */
     const struct clock *clock;
-    const struct config_list *rules;
+    const struct config_list *rules; /* the items for life, the list until site_rules_new returns */
+    struct drive *drive;             /* of the outputs that rules name; NULL: there are none */
     const char *site;
     unsigned table; /* of the spool's environment, for rules alone */
-    /* Calls fn for each device that is expected at the site. */
+    /* Calls fn for each device that is expected at the site and each that was heard, in any order. NULL: of
+     * none anything is known. */
     void (*devices)(void *ctx, void (*fn)(void *fn_ctx, const struct site_rules_device *d), void *fn_ctx);
     void *devices_ctx;
+    void (*wake)(void *ctx, int64_t mono_ns); /* site_rules_drive is to be called then; may be NULL */
+    void *wake_ctx;
 };
 /* Takes up what is on disk, in the open transaction, and clears alarms of rules that are no more. 0 or
  * negative errno with *err. */
@@ -59,6 +65,7 @@ must_check int site_rules_record(struct site_rules *s, const struct spool_stream
                                  const struct record *r);
 /* What falls due without a record; once a second or so. Begins a transaction when needed. */
 must_check int site_rules_round(struct site_rules *s);
+void site_rules_drive(struct site_rules *s); /* outputs that change by themselves */
 /* Before each commit: writes the states that changed. */
 must_check int site_rules_flush(struct site_rules *s);
 must_check int site_rules_reload(struct site_rules *s); /* after a rollback */
@@ -75,6 +82,8 @@ enum site_rules_counter {
     SITE_RULES_BLOCKS_NO_SET,
     SITE_RULES_BLOCKS_UNREADABLE,
     SITE_RULES_DAMAGED,
+    SITE_RULES_OUTPUT_SETS,
+    SITE_RULES_OUTPUT_FAILURES,
     SITE_RULES_EXEC_STARTED,
     SITE_RULES_EXEC_FAILED,
     SITE_RULES_EXEC_KILLED,

@@ -1,5 +1,6 @@
 #include "fog/rules_config.h"
 
+#include "act/exec.h"
 #include "base/clock.h"
 #include "base/numfmt.h"
 
@@ -196,20 +197,32 @@ static void check_numbers(int kind, const struct site_rule_config *r, const char
                         "%s leaves no change at which the rule is cleared", number_of(r->hysteresis, number));
 }
 
+static size_t programs_of(const struct site_rule_config *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->actions.n; i++)
+        n += r->actions.at[i].kind == ACTION_EXEC;
+    return n;
+}
+
 void site_rules_check(const struct config_list *rules, const struct config_list *outputs, const char *site,
                       struct config_check *c)
 {
     char rule[64], field[CONFIG_FIELD_CHARS];
+    size_t n_programs = 0;
 
     for (size_t i = 0; i < rules->n; i++) {
         const struct site_rule_config *r = rules->at[i].value;
 
         snprintf(rule, sizeof rule, "rules[%zu]", i);
-        snprintf(field, sizeof field, "%s.name", rule);
-        if (strlen(r->name) > SITE_RULE_NAME_CHARS)
-            config_complain(c, field, "Choose a shorter one.", "at most %d characters", SITE_RULE_NAME_CHARS);
         check_select(rules->at[i].kind, r, rule, site, c);
         check_numbers(rules->at[i].kind, r, rule, c);
         act_check_actions(outputs, &r->actions, rule, c);
+        snprintf(field, sizeof field, "%s.actions", rule);
+        n_programs += programs_of(r);
+        if (n_programs > EXEC_SLOTS_MAX && n_programs - programs_of(r) <= EXEC_SLOTS_MAX)
+            config_complain(c, field, "Let some rules share a program.",
+                            "with these there are more than %d actions of type exec", EXEC_SLOTS_MAX);
     }
 }

@@ -1,17 +1,13 @@
 /* rules_config.h - what the configuration says of rules over the devices of a site: `rules`.
  *
- * Tables and their struct; the cross-checks. Values; no hidden state. Not reloadable: programs are borrowed
- * by a thread, and what a rule has counted would be lost. */
+ * Tables and their struct; the cross-checks. Values; no hidden state. */
 #ifndef FOGLINE_FOG_RULES_CONFIG_H
 #define FOGLINE_FOG_RULES_CONFIG_H
 
 #include "act/act_config.h"
 #include "rule/rule.h"
 
-enum {
-    SITE_RULES_MAX = 64,
-    SITE_RULE_NAME_CHARS = 32, /* the state stands in the store under this name, whose keys are short */
-};
+enum { SITE_RULES_MAX = 64 };
 
 /* config_item.kind of the list: enum rule_kind, and then: */
 enum { SITE_RULE_SILENT = RULE_EQUALS + 1 };

@@ -6,23 +6,27 @@
 
 /* ---- what the configuration says ---- */
 
-static int define_actions(struct rules_rule *r, unsigned no, struct exec_slot *slots, unsigned *n,
+static int define_actions(struct site_rules *s, struct rules_rule *r, struct exec_slot *slots, unsigned *n,
                           struct errmsg *err)
 {
     for (size_t k = 0; k < r->config->actions.n && k < RULE_ACTIONS_MAX; k++) {
-        const struct action_config *a = r->config->actions.at[k].value;
+        const struct action_config *c = r->config->actions.at[k].value;
+        struct drive_action *a = &r->actions[r->n_actions++];
 
-        if (r->config->actions.at[k].kind != ACTION_EXEC)
+        *a = (struct drive_action){.kind = r->config->actions.at[k].kind, .config = c};
+        if (a->kind != ACTION_EXEC) {
+            a->output = drive_output(s->o.drive, c->output);
             continue;
+        }
         if (*n == EXEC_SLOTS_MAX)
             return errmsg_set(err, -E2BIG, "rules: at most %d actions of type exec; let some share a program",
                               EXEC_SLOTS_MAX);
-        r->actions[r->n_actions++] = (struct rules_action){*n, a};
-        slots[(*n)++] = (struct exec_slot){.argv = a->argv.at,
-                                           .n_args = a->argv.n,
+        r->slots[k] = *n;
+        slots[(*n)++] = (struct exec_slot){.argv = c->argv.at,
+                                           .n_args = c->argv.n,
                                            .rule = r->config->name,
-                                           .timeout_ms = a->timeout_ms,
-                                           .serial = no};
+                                           .timeout_ms = c->timeout_ms,
+                                           .serial = (unsigned)(r - s->rules)};
     }
     return 0;
 }
@@ -44,7 +48,8 @@ int rules_define(struct site_rules *s, struct errmsg *err)
                                  .high = (double)(r->config->at_least - 1),
                                  .hold_ns = r->config->hold_ms * NS_PER_MS,
                                  .clear_hold_ns = r->config->clear_hold_ms * NS_PER_MS};
-        rc = define_actions(r, s->n_rules++, slots, &n_slots, err);
+        s->n_rules++;
+        rc = define_actions(s, r, slots, &n_slots, err);
     }
     if (rc == 0 && n_slots > 0) {
         rc = exec_new(&s->exec, slots, n_slots);
@@ -103,6 +108,11 @@ int rules_instance(struct site_rules *s, unsigned rule, const char *name, bool i
     return 0;
 }
 
+bool rules_has_instance(struct site_rules *s, unsigned rule, const char *name)
+{
+    return *place(s, rules_hash(s->rules[rule].config->name, name, false)) != 0;
+}
+
 /* ---- plans ---- */
 
 static enum rule_type type_of(enum column_type type)
@@ -120,7 +130,7 @@ static enum rule_type type_of(enum column_type type)
     return RULE_TEXT;
 }
 
-static void refuse(struct site_rules *s, const char *rule, const char *name, const char *why)
+void rules_refuse(struct site_rules *s, const char *rule, const char *name, const char *why)
 {
     s->counters[SITE_RULES_INSTANCES_REFUSED]++;
     if (!s->is_refusal_told)
@@ -139,12 +149,12 @@ static int watch(struct site_rules *s, unsigned rule, const struct stage_set *se
 
     snprintf(name, sizeof name, "%s/%s", set->origin, c->name);
     if (!rule_suits(&r->rule, type_of(set->types[column]))) {
-        refuse(s, r->config->name, name, "the rule does not suit the type of this channel");
+        rules_refuse(s, r->config->name, name, "the rule does not suit the type of this channel");
         return 0;
     }
     rc = rules_instance(s, rule, name, false, now_ns, &no);
     if (rc == RULES_NO_ROOM)
-        refuse(s, r->config->name, name, "no room for the states of so many rules times channels");
+        rules_refuse(s, r->config->name, name, "no room for the states of so many rules times channels");
     if (rc != 0)
         return rc < 0 ? rc : 0;
     p->watches[p->n_watches++] = (struct rules_watch){(uint16_t)column, no};

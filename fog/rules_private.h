@@ -17,10 +17,17 @@ enum {
     RULES_WAITS_MAX = 1024, /* blocks whose descriptor set has not come */
 };
 
-struct rules_action {
-    unsigned slot; /* of exec */
-    const struct action_config *config;
+/* Where a record stands. */
+struct rules_at {
+    struct id128 epoch;
+    uint32_t stream;
+    uint64_t seq;
 };
+/* Was a made after b? By epoch, then by number, whatever order they arrive in. */
+static inline bool rules_at_is_newer(const struct rules_at *a, const struct rules_at *b)
+{
+    return id128_equal(&a->epoch, &b->epoch) ? a->seq > b->seq : a->stream >= b->stream;
+}
 
 struct rules_rule {
     struct rule rule;  /* of one channel */
@@ -29,7 +36,8 @@ struct rules_rule {
     int kind; /* config_item.kind */
     bool is_group;
     unsigned group_instance;
-    struct rules_action actions[RULE_ACTIONS_MAX];
+    struct drive_action actions[RULE_ACTIONS_MAX];
+    unsigned slots[RULE_ACTIONS_MAX]; /* of exec */
     unsigned n_actions;
 };
 
@@ -53,17 +61,19 @@ struct rules_instance {
     int64_t since_ns;   /* raised, since 1970 UTC */
     int64_t changed_ns; /* raised or cleared, likewise */
     bool has_row;       /* then: the record looked at last, and the time of its last row */
-    struct id128 epoch;
-    uint32_t stream;
-    uint64_t seq;
+    struct rules_at at;
     int64_t row_ns;
     struct rules_value value;
     /* ---- */
     unsigned rule;
     uint64_t hash;             /* its key */
     int64_t heard_ns, good_ns; /* monotonic: when it heard last, and something good, or began */
+    int64_t turned_ns;         /* monotonic: raised, in this life of the process or before */
     bool is_dirty;
     bool is_present; /* of SILENT: on the list of devices */
+    /* For outputs. */
+    bool has_heard, is_output_stale;
+    bool pulses; /* it was raised in this life of the process */
 };
 
 struct rules_watch {
@@ -84,12 +94,13 @@ struct site_rules {
     struct rules_instance *instances;
     unsigned n_instances, alloc_instances;
     struct exec *exec; /* NULL: no rule runs anything */
-    struct buf scratch;
-    int64_t last_round_ns;
+    struct buf scratch, waking;
+    int64_t last_round_ns, drive_next_ns;
     uint32_t *map; /* RULES_MAP: hash -> instance + 1 */
     unsigned n_waiting;
     bool is_dirty, is_owing, is_refusal_told; /* owing: some event found no room */
-    int failed;                               /* of a change, by whoever goes on */
+    bool is_drive_due;                        /* outputs are to be looked at */
+    int failed;                               /* of a change, for whoever goes on */
     uint64_t counters[SITE_RULES_COUNTERS];
 };
 
@@ -106,12 +117,31 @@ static inline const struct rule *rules_rule_of(const struct site_rules *s, const
 
 /* rules_make.c */
 must_check int rules_define(struct site_rules *s, struct errmsg *err);
-/* The instance, made if need be. 0 with *ret_no; RULES_NO_ROOM; -ENOMEM. */
+bool rules_has_instance(struct site_rules *s, unsigned rule, const char *name);
+void rules_refuse(struct site_rules *s, const char *rule, const char *name, const char *why);
 enum { RULES_NO_ROOM = 1 };
+/* The instance, made if need be. 0 with *ret_no; RULES_NO_ROOM; -ENOMEM. */
 must_check int rules_instance(struct site_rules *s, unsigned rule, const char *name, bool is_group,
                               int64_t now_ns, unsigned *ret_no);
 /* Of the set; NULL: no memory. */
 const struct rules_plan *rules_plan_of(struct site_rules *s, struct stage_set *set, int64_t now_ns);
+
+/* rules_hear.c. A block: 0; STAGE_READER_UNKNOWN; DB_FULL; negative errno. */
+must_check int rules_hear(struct site_rules *s, struct db_txn *txn, const struct rules_at *at,
+                          const struct record *r);
+void rules_advance(struct site_rules *s, struct rules_instance *in, int64_t now_ns);
+void rules_changed(struct site_rules *s, struct rules_instance *in, int64_t at_ns);
+void rules_count(struct site_rules *s, unsigned rule, int64_t now_ns); /* of a group */
+
+/* rules_due.c: outputs, when something changed that they look at. */
+void rules_drive(struct site_rules *s);
+
+/* rules_wait.c: of each descriptor set that has not come the newest block waits. 0; DB_FULL; negative errno.
+ */
+must_check int rules_wait(struct site_rules *s, struct db_txn *txn, const struct rules_at *at,
+                          const struct record *r);
+must_check int rules_wake(struct site_rules *s, struct db_txn *txn, const struct record *set);
+must_check int rules_count_waiting(struct site_rules *s, struct db_txn *txn);
 
 /* rules_rows.c: the table. */
 void rules_touch(struct site_rules *s, struct rules_instance *in); /* to be written with this batch */

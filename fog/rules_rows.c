@@ -100,9 +100,9 @@ static void put_instance(struct buf *out, const struct rules_rule *rule, const s
     put_state(out, &in->state);
     buf_le64(out, (uint64_t)in->since_ns);
     buf_le64(out, (uint64_t)in->changed_ns);
-    buf_append(out, in->epoch.bytes, ID128_BYTES);
-    buf_le32(out, in->stream);
-    buf_le64(out, in->seq);
+    buf_append(out, in->at.epoch.bytes, ID128_BYTES);
+    buf_le32(out, in->at.stream);
+    buf_le64(out, in->at.seq);
     buf_le64(out, (uint64_t)in->row_ns);
     buf_u8(out, (uint8_t)v->type);
     buf_le64(out, (uint64_t)v->i64);
@@ -138,9 +138,9 @@ static bool get_instance(struct span value, struct stored *ret)
     in->changed_ns = (int64_t)reader_le64(&r);
     epoch = reader_take(&r, ID128_BYTES);
     if (epoch != NULL)
-        memcpy(in->epoch.bytes, epoch, ID128_BYTES);
-    in->stream = reader_le32(&r);
-    in->seq = reader_le64(&r);
+        memcpy(in->at.epoch.bytes, epoch, ID128_BYTES);
+    in->at.stream = reader_le32(&r);
+    in->at.seq = reader_le64(&r);
     in->row_ns = (int64_t)reader_le64(&r);
     type = reader_u8(&r);
     in->value.type = (enum rule_type)type;
@@ -224,6 +224,10 @@ static void take(struct site_rules *s, const struct stored *st, struct rules_ins
     in->heard_ns = old.heard_ns;
     in->good_ns = old.good_ns;
     in->is_present = old.is_present;
+    in->has_heard = old.has_heard;
+    in->is_output_stale = old.is_output_stale;
+    in->pulses = old.pulses;
+    in->turned_ns = old.turned_ns;
     if (rules_by_mono(s, in)) /* of a clock that began anew */
         in->state = (struct rule_state){.raised = in->state.raised};
 }

@@ -29,7 +29,7 @@ static int store_record(struct fog *f, struct spool_stream *s, const struct reco
 /* After the store, which knows what the record's channels are. */
 static int rule_record(struct fog *f, struct spool_stream *s, const struct record *r)
 {
-    return site_rules_record(f->rules, s, r);
+    return f->rules == NULL ? 0 : site_rules_record(f->rules, s, r);
 }
 
 /* For whoever looks with `tail`: a record may be settled and gone before the store is looked at. */

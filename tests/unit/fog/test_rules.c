@@ -15,12 +15,31 @@ enum { TEXT_BYTES = 64 * 1024 };
 
 struct plant {
     struct site site;
+    struct drive *drive;
+    struct site_rules_device devices[4];
+    unsigned n_devices;
+    int64_t wake_ns;
     struct site_rules *rules;
     struct site_rule_config config[4];
     struct config_item items[4];
     struct config_list list;
     char *events;
 };
+
+static void each_device(void *ctx, void (*fn)(void *fn_ctx, const struct site_rules_device *d), void *fn_ctx)
+{
+    struct plant *p = ctx;
+
+    for (unsigned i = 0; i < p->n_devices; i++)
+        fn(fn_ctx, &p->devices[i]);
+}
+
+static void wake(void *ctx, int64_t mono_ns)
+{
+    struct plant *p = ctx;
+
+    p->wake_ns = mono_ns;
+}
 
 static void open_rules(struct plant *p)
 {
@@ -32,7 +51,12 @@ static void open_rules(struct plant *p)
                                    .clock = &k->clock,
                                    .rules = &p->list,
                                    .site = "plant-a",
-                                   .table = FOG_TABLE_RULES};
+                                   .table = FOG_TABLE_RULES,
+                                   .drive = p->drive,
+                                   .devices = each_device,
+                                   .devices_ctx = p,
+                                   .wake = wake,
+                                   .wake_ctx = p};
     struct errmsg err = {""};
 
     if (site_rules_new(&p->rules, &o, &err) != 0)
@@ -68,6 +92,7 @@ static int teardown(void **state)
     struct plant *p = *state;
 
     site_rules_free(p->rules);
+    drive_close(p->drive);
     site_teardown(&p->site);
     free(p->events);
     free(p);
@@ -307,6 +332,131 @@ static void alarms_of_rules_that_are_no_more_are_cleared(void **state)
               "cleared pump-1/t 60 s rule hot: no longer configured for this\n");
 }
 
+static void a_device_that_is_not_heard_of_is_silent(void **state)
+{
+    struct plant *p = *state;
+
+    add_rule(p, SITE_RULE_SILENT, "gone", "plant-a/pump-*")->for_ms = 30000;
+    p->n_devices = 3;
+    p->devices[0] = (struct site_rules_device){"pump-1", true, INT64_MIN};
+    p->devices[1] = (struct site_rules_device){"pump-2", true, INT64_MIN};
+    p->devices[2] = (struct site_rules_device){"pump-1", false, INT64_MIN};
+    open_rules(p);
+    for (int i = 0; i < 40; i++) {
+        p->devices[2].heard_mono_ms = p->site.time.mono_ns / NS_PER_MS;
+        pass(p, 1);
+    }
+    expect(p, "raised pump-2 31 s rule gone: not heard of for 30 s\n");
+    crash(p);
+    pass(p, 20);
+    expect(p, "raised pump-2 31 s rule gone: not heard of for 30 s\n");
+    p->n_devices = 1; /* it is no longer one of the site */
+    pass(p, 15);
+    expect(p, "raised pump-2 31 s rule gone: not heard of for 30 s\n"
+              "cleared pump-2 61 s rule gone: cleared, was raised for 30 s\n"
+              "raised pump-1 71 s rule gone: not heard of for 30 s\n");
+}
+
+static void a_live_block_waits_for_its_descriptor_set(void **state)
+{
+    struct plant *p = *state;
+    const double high = 95, higher = 96, low = 60;
+    struct site_rows rows = {1, "t", T0 + 5 * S, &high, 1, 0, 50, true};
+
+    limit(p, 0);
+    open_rules(p);
+    site_give(&p->site, &rows, stage, p);
+    rows = (struct site_rows){1, "t", T0 + 6 * S, &higher, 1, 0, 51, true};
+    site_give(&p->site, &rows, stage, p);
+    rows = (struct site_rows){1, "t", T0, &low, 1, 0, 10, true};
+    site_give(&p->site, &rows, stage, p);
+    commit(p);
+    expect(p, "");
+    crash(p);
+    site_give_set(&p->site, 1, "t", stage, p);
+    commit(p);
+    expect(p, "raised pump-1/t 6 s rule hot: 96 is above 80\n");
+    crash(p);
+    site_give_set(&p->site, 1, "t", stage, p);
+    expect(p, "raised pump-1/t 6 s rule hot: 96 is above 80\n");
+}
+
+static char level(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    int c = f != NULL ? fgetc(f) : EOF;
+
+    if (f != NULL)
+        fclose(f);
+    return (char)c;
+}
+
+static void no_note(void *ctx, unsigned severity, const char *text)
+{
+    (void)ctx;
+    fail_msg("%u %s", severity, text);
+}
+
+static void outputs_follow_before_anything_is_durable(void **state)
+{
+    struct plant *p = *state;
+    struct output_config lamp = {.name = "lamp"}, horn = {.name = "horn"};
+    struct config_item outputs[2] = {{OUTPUT_FILE, &lamp}, {OUTPUT_FILE, &horn}};
+    struct config_list list = {outputs, 2};
+    struct action_config set = {.output = "lamp"}, pulse = {.output = "horn", .ms = 2000};
+    struct config_item actions[2] = {{ACTION_SET, &set}, {ACTION_PULSE, &pulse}};
+    struct errmsg err = {""};
+
+    snprintf(lamp.path, sizeof lamp.path, "%s/lamp", p->site.dir.path);
+    snprintf(horn.path, sizeof horn.path, "%s/horn", p->site.dir.path);
+    fclose(fopen(lamp.path, "w"));
+    fclose(fopen(horn.path, "w"));
+    assert_int_equal(drive_open(&p->drive, &(struct drive_options){&list, no_note, p}, &err), 0);
+    limit(p, 2);
+    p->config[0].actions = (struct config_list){actions, 2};
+    open_rules(p);
+    give_one(p, 1, 1, 90);
+    assert_int_equal(level(lamp.path), '0');
+    give_one(p, 2, 2, 90);
+    assert_int_equal(level(lamp.path), '1');
+    assert_int_equal(level(horn.path), '1');
+    assert_int_equal(p->wake_ns, p->site.time.mono_ns + 2 * S);
+    p->site.time.mono_ns = p->wake_ns;
+    site_rules_drive(p->rules);
+    assert_int_equal(level(horn.path), '0');
+    assert_int_equal(level(lamp.path), '1');
+    crash(p); /* nothing was committed: it never was, until it comes again */
+    assert_int_equal(level(lamp.path), '0');
+    give_one(p, 1, 1, 90);
+    give_one(p, 2, 2, 90);
+    commit(p);
+    crash(p);
+    assert_int_equal(level(lamp.path), '1');
+    assert_int_equal(level(horn.path), '0');
+    p->rules = site_rules_free(p->rules);
+    p->drive = drive_close(p->drive);
+    assert_int_equal(level(lamp.path), '0');
+}
+
+static void nothing_of_a_batch_that_did_not_fit_is_remembered(void **state)
+{
+    struct plant *p = *state;
+
+    limit(p, 2);
+    open_rules(p);
+    give_one(p, 1, 1, 90);
+    commit(p);
+    give_one(p, 2, 2, 90);
+    assert_int_equal(spool_rollback(p->site.spool), 0);
+    assert_int_equal(history_reload(p->site.history), 0);
+    assert_int_equal(site_rules_reload(p->rules), 0);
+    expect(p, "");
+    p->site.seq[2] = 0;
+    give_one(p, 2, 2, 90);
+    commit(p);
+    expect(p, "raised */pump-*/t 2 s rule hot: 2 of 2 above 80: pump-1/t 90, pump-2/t 90\n");
+}
+
 /* ---- order and crashes ---- */
 
 struct step {
@@ -446,6 +596,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_is_stale_does_not_count, setup, teardown),
         cmocka_unit_test_setup_teardown(a_channel_that_brings_nothing_is_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(alarms_of_rules_that_are_no_more_are_cleared, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_device_that_is_not_heard_of_is_silent, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_live_block_waits_for_its_descriptor_set, setup, teardown),
+        cmocka_unit_test_setup_teardown(outputs_follow_before_anything_is_durable, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_of_a_batch_that_did_not_fit_is_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(a_run_with_crashes_says_what_one_without_says, setup, teardown),
         cmocka_unit_test_setup_teardown(a_program_runs_at_each_change, setup, teardown),
     };
