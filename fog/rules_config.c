@@ -93,8 +93,10 @@ static const struct config_row equals_rows[] = {
 };
 
 static const struct config_row silent_rows[] = {
-    ROW_FOR("Raised when nothing was heard of the device for so long, no record and no Hello; a device says "
-            "Hello every 5 s."),
+    {"for_ms", CONFIG_MS, RULE(for_ms), .min = "2 s", .max = "30 d", .required = true,
+     .help =
+         "Raised when nothing was heard of the device for so long, no record and no Hello: one comes with "
+         "each `up.poll` of the device."},
     {0},
 };
 
