@@ -11,6 +11,13 @@ static const struct cmd_option init_options[] = {
     {NULL},
 };
 
+static const struct cmd_option drill_options[] = {
+    {"from", 'f', "TIME", "from this time on: 2026-11-20T22:30:00Z, @SECONDS, -2h"},
+    {"to", 't', "TIME", "before this time; without it: to the end"},
+    {"max-bytes", 0, "N", "at most so many bytes of each fog"},
+    {NULL},
+};
+
 static const struct cmd cloud_verbs[] = {
     {"init", NULL, 0, 0, "write a commented configuration and make the keys",
      "Writes the file named by -c, never over an existing one, the collector's key and the operator's key, "
@@ -27,6 +34,15 @@ static const struct cmd cloud_verbs[] = {
      "Signed with operator.key, sealed to the node, carried out at most once. The reply shows in "
      "`cloudctl events NODE`.",
      NULL, verb_command},
+    {"drill", "SITE/DEVICE", 1, 1, "ask the fogs of a site for raw readings that were not sent",
+     "Each fog of the site gives what its history still has of the device and time: as the device made it, "
+     "after all else it has to send, within its drill.bytes_per_day. A site that is offline is asked when it "
+     "is "
+     "back; a fog that is killed goes on where it was. What the archive has already is not sent twice. The "
+     "reply "
+     "comes when all of it is archived, and shows in `cloudctl events FOG`. Signed with operator.key.\n\n"
+     "Example: cloudctl drill plant-a/pump-1 --from 2026-11-20T22:30:00Z --to 2026-11-20T23:00:00Z",
+     drill_options, verb_drill},
     {"store ls", "[DEVICE]", 0, 1, "list the streams in the archive", NULL, NULL, verb_store_ls},
     {"store restored", NULL, 0, 0, "say that the archive was put back from a copy, or made anew",
      "Run it before fogline-cloud starts on the copy: the archive then goes on under another id, so that "

@@ -1,11 +1,10 @@
-/* cloudctl init, command, store restored: what an operator sets up and orders. */
+/* cloudctl init, store restored: what an operator sets up. */
 #include "cloud/ctl_private.h"
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "cloud/cloud_config.h"
 #include "cloud/cloud_tier.h"
-#include "ctl/commands.h"
 #include "hop/archive_word.h"
 
 #include <errno.h>
@@ -99,108 +98,6 @@ int verb_cloud_init(struct ctl *ctl)
     if (code == CTL_OK)
         code = make_operator(ctl);
     return code == CTL_OK ? said(ctl, &key) : code;
-}
-
-/* ---- command ---- */
-
-static int load_secrets(struct ctl *ctl, struct node_keys *cloud, struct operator_keys *operator)
-{
-    struct errmsg err = {""};
-    int r = node_keys_load(ctl->paths.node_key, cloud, &err);
-
-    if (r == 0)
-        r = operator_keys_load(ctl->paths.operator_key, operator, & err);
-    return r < 0 ? ctl_fail(ctl, r == -ENOENT ? CTL_NOT_FOUND : CTL_UNAUTHORISED, "%s", err.text) : CTL_OK;
-}
-
-static int target_key(struct ctl *ctl, const char *node, uint8_t end[KEY_BYTES])
-{
-    owned(nodes_deinit) struct nodes l = {0};
-    uint8_t operator_public[KEY_BYTES];
-    struct errmsg err = {""};
-    const struct upper_port_node *n;
-
-    if (ctl_operator_pub_load(ctl->paths.operator_pub, operator_public, &err) < 0 ||
-        nodes_load(ctl->paths.nodes_doc, operator_public, &l, &err) < 0)
-        return ctl_fail(ctl, CTL_FAILED, "%s", err.text);
-    n = nodes_find(&l, node);
-    if (n == NULL || n->revoked)
-        return ctl_fail(ctl, CTL_NOT_FOUND, "`%s` is %s; see `cloudctl enroll list`", node,
-                        n == NULL ? "not on the list of nodes" : "revoked");
-    memcpy(end, n->end, KEY_BYTES);
-    return CTL_OK;
-}
-
-static int issue(struct ctl *ctl, struct command *c, const struct end_keys *keys,
-                 const struct operator_keys *operator)
-{
-    owned(buf_deinit) struct buf packed = {0};
-    int r = file_mkdirs(ctl->paths.commands, 0700);
-
-    if (r == 0)
-        r = commands_next_counter(ctl->paths.commands, c->target, &c->counter);
-    if (r == 0)
-        r = command_make(c, keys->seal, operator, & packed);
-    if (r == 0)
-        r = commands_save(ctl->paths.commands, c->target, c->counter, span_of(packed.data, packed.len));
-    return r < 0 ? ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->paths.commands, strerror(-r)) : CTL_OK;
-}
-
-static int issued(struct ctl *ctl, const struct command *c)
-{
-    owned(json_freep) struct json *j = NULL;
-    int code;
-
-    if (!ctl->json) {
-        fprintf(ctl->out, "%s: command %" PRIu64 " (%s) waits for its reply; watch `cloudctl events %s`\n",
-                c->target, c->counter, command_type_name(c->type), c->target);
-        return CTL_OK;
-    }
-    code = ctl_json(ctl, false, &j);
-    if (code != CTL_OK)
-        return code;
-    json_object(j);
-    json_kstr(j, "node", c->target);
-    json_ku64(j, "counter", c->counter);
-    json_kstr(j, "command", command_type_name(c->type));
-    json_object_end(j);
-    return ctl_json_end(ctl, j);
-}
-
-int verb_command(struct ctl *ctl)
-{
-    struct command c = {0};
-    struct node_keys cloud;
-    struct operator_keys operator;
-    struct end_keys keys;
-    uint8_t end[KEY_BYTES];
-    int code = ctl_load(ctl);
-
-    if (code != CTL_OK)
-        return code;
-    if (!name_part_ok(ctl->args[0], strlen(ctl->args[0])))
-        return ctl_fail(ctl, CTL_USAGE, "`%s` is no node name", ctl->args[0]);
-    if (!command_type_parse(ctl->args[1], &c.type))
-        return ctl_fail(ctl, CTL_USAGE, "`%s` is no command; known: identify", ctl->args[1]);
-    snprintf(c.target, sizeof c.target, "%s", ctl->args[0]);
-    if (ctl->n_args > 2 && strlen(ctl->args[2]) >= sizeof c.argument)
-        return ctl_fail(ctl, CTL_USAGE, "the argument is too long");
-    if (ctl->n_args > 2)
-        snprintf(c.argument, sizeof c.argument, "%s", ctl->args[2]);
-    code = target_key(ctl, c.target, end);
-    if (code != CTL_OK)
-        return code;
-    code = load_secrets(ctl, &cloud, &operator);
-    if (code != CTL_OK)
-        return code;
-    if (end_keys_derive(cloud.end_secret, cloud.end_public, end, false, &keys) < 0)
-        code = ctl_fail(ctl, CTL_FAILED, "the key of `%s` is not usable", c.target);
-    if (code == CTL_OK)
-        code = issue(ctl, &c, &keys, &operator);
-    end_keys_wipe(&keys);
-    node_keys_wipe(&cloud);
-    operator_keys_wipe(&operator);
-    return code == CTL_OK ? issued(ctl, &c) : code;
 }
 
 /* ---- store restored ---- */

@@ -8,6 +8,7 @@
 int verb_cloud_init(struct ctl *ctl);
 int verb_gaps(struct ctl *ctl);
 int verb_command(struct ctl *ctl);
+int verb_drill(struct ctl *ctl);
 int verb_store_restored(struct ctl *ctl);
 int verb_store_ls(struct ctl *ctl);
 

@@ -11,8 +11,8 @@
 #define FOGLINE_DEVICE_IO_H
 
 #include "base/log.h"
-#include "ctl/commands.h"
 #include "ctl/daemon.h"
+#include "ctl/orders.h"
 #include "ctl/status.h"
 #include "device/act.h"
 #include "device/batch.h"
@@ -27,7 +27,6 @@
 enum {
     IO_BATCH_BYTES = 512 * 1024, /* payloads that wait at most before a commit is due */
     IO_RECEIPTS_MAX = 256,
-    IO_COMMANDS_MAX = 8,
     IO_APPLY_MS = 2000,         /* settled records are let go at the first boundary of commit_ms after this */
     IO_LEFT_OPEN_MS = 1000,     /* a commit that is made at once leaves no block open that is older */
     IO_RETRY_MS = 1000,         /* a full store is tried again */
@@ -78,6 +77,7 @@ struct io_source {
     struct io_reduced reduced, reduced_next; /* durable; with the commit under way */
     struct buf memory, memory_next;          /* what it knows: durable; with the next commit */
     bool memory_is_new, memory_is_refused;
+    size_t memory_missed; /* bytes of the last image that had no room; told */
 };
 
 /* A set that is no longer in use, but that blocks which are still held may name. */
@@ -161,8 +161,7 @@ struct io {
     uint32_t n_groups;
     struct io_receipt receipts[IO_RECEIPTS_MAX];
     unsigned n_receipts;
-    struct command commands[IO_COMMANDS_MAX];
-    unsigned n_commands;
+    struct orders orders; /* commands that came */
     struct io_loss loss;
 
     bool polls_ring;        /* the ring is looked at by time, not woken for each row */

@@ -3,34 +3,25 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char last_fact[] = "command/last";
-
 /* Called from within the link: the order is only checked and kept here, and carried out at the end of the
  * round. */
 void io_on_document(void *ctx, const Fogline__V1__Document *d)
 {
     struct io *io = ctx;
-    struct command_trust trust = {.node = io->config->settings.node,
-                                  .operator_public = io->trust.operator_public,
-                                  .seal_key = io->keys.seal};
-    struct command c;
-    int rc = spool_fact_get_u64(io->spool, last_fact, &trust.last);
+    int rc;
 
-    if (rc < 0) {
+    io->orders.spool = io->spool;
+    io->orders.who = (struct command_trust){.node = io->config->settings.node,
+                                            .operator_public = io->trust.operator_public,
+                                            .seal_key = io->keys.seal};
+    rc = orders_take(&io->orders, d);
+    if (rc < 0)
         io_fail(io, rc);
+    if (rc != COMMAND_FORGED)
         return;
-    }
-    for (unsigned i = 0; i < io->n_commands; i++)
-        if (io->commands[i].counter > trust.last)
-            trust.last = io->commands[i].counter;
-    rc = command_open(d, &trust, &c);
-    if (rc == COMMAND_FORGED) {
-        io->counter[IO_COMMANDS_REFUSED]++;
-        log_warn("command_refused",
-                 "version=%" PRIu64 " msg=\"not signed by our operator, or not sealed to us\"", d->version);
-    }
-    if (rc == 0 && io->n_commands < IO_COMMANDS_MAX)
-        io->commands[io->n_commands++] = c;
+    io->counter[IO_COMMANDS_REFUSED]++;
+    log_warn("command_refused", "version=%" PRIu64 " msg=\"not signed by our operator, or not sealed to us\"",
+             d->version);
 }
 
 static void identify(struct io *io, const struct command *c)
@@ -49,14 +40,14 @@ static void identify(struct io *io, const struct command *c)
  * twice. */
 void io_run_commands(struct io *io)
 {
-    for (unsigned i = 0; i < io->n_commands && io->error == 0; i++) {
-        const struct command *c = &io->commands[i];
-        int rc = spool_fact_put_u64(io->spool, last_fact, c->counter);
+    for (const struct command *first; io->error == 0 && (first = orders_first(&io->orders)) != NULL;) {
+        struct command c = *first;
+        int rc = orders_done(&io->orders);
 
         if (rc == 0)
             rc = spool_commit(io->spool);
         if (rc > 0) {
-            log_warn("command_refused", "counter=%" PRIu64 " msg=\"the store is full\"", c->counter);
+            log_warn("command_refused", "counter=%" PRIu64 " msg=\"the store is full\"", c.counter);
             continue; /* it is announced again */
         }
         if (rc < 0) {
@@ -64,10 +55,9 @@ void io_run_commands(struct io *io)
             break;
         }
         io->counter[IO_COMMANDS]++;
-        if (c->type == FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_IDENTIFY)
-            identify(io, c);
+        if (c.type == FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_IDENTIFY)
+            identify(io, &c);
         else
-            io_reply(io, c->counter, false, "this version does not know the command");
+            io_reply(io, c.counter, false, "this version does not know the command");
     }
-    io->n_commands = 0;
 }

@@ -36,7 +36,9 @@ static int batch_did_not_fit(struct fog *f)
     if (log_latch_open(&f->full_latch, clock_mono_ns(&f->d->clock), NULL))
         log_error("store_full", "used_bytes=%" PRIu64 " map_bytes=%" PRIu64 " msg=\"raise store.map_bytes\"",
                   db_used_bytes(spool_db(f->spool)), db_map_bytes(spool_db(f->spool)));
-    return r == 0 ? outbox_reload(lower_port_outbox(f->lower), loop_now_ms(f->d->loop)) : r;
+    if (r == 0)
+        r = outbox_reload(lower_port_outbox(f->lower), loop_now_ms(f->d->loop));
+    return r == 0 ? drill_reload(f->drill) : r;
 }
 
 int fog_commit(struct fog *f)
@@ -46,6 +48,8 @@ int fog_commit(struct fog *f)
 
     if (outbox_wants_apply(ob))
         r = outbox_apply(ob, loop_now_ms(f->d->loop), clock_wall_unix_ns(&f->d->clock));
+    if (r == 0)
+        r = fog_orders_round(f);
     if (r == SPOOL_FULL || r == DB_FULL) {
         r = spool_rollback(f->spool);
         return r == 0 ? batch_did_not_fit(f) : r;
@@ -79,7 +83,8 @@ static void on_round(void *ctx)
     int r;
 
     if (f->failed != 0 || !(spool_txn_open(f->spool) || upper_port_wants_commit(f->upper) ||
-                            outbox_wants_apply(lower_port_outbox(f->lower)) || history_has_to_go(f->history)))
+                            outbox_wants_apply(lower_port_outbox(f->lower)) ||
+                            history_has_to_go(f->history) || fog_has_orders(f)))
         return;
     r = fog_commit(f);
     if (r != 0)
@@ -111,6 +116,7 @@ static void on_tick(void *ctx)
     if (r < 0) /* of a full map the commit says so */
         fog_fail(f, r, "record");
     history_look(f->history);
+    drill_tick(f->drill, clock_wall_unix_ns(&f->d->clock));
     tap_look(f->tap);
     fog_link_watch(f);
     fog_status_write(f);
@@ -124,6 +130,7 @@ static void on_reload(void *ctx, const void *old_values, const void *new_values)
 
     fog_stages_renew(f, new);
     fog_store_limit(f);
+    drill_limit(f->drill, new->drill_bytes_per_day);
     if (old->health_s != new->health_s)
         f->next_health_ms = loop_now_ms(f->d->loop) + new->health_s * 1000;
 }
@@ -229,6 +236,8 @@ static int start(struct fog *f, struct errmsg *err)
     if (r == 0)
         r = fog_stages_open(f, err);
     if (r == 0)
+        r = fog_orders_open(f, err);
+    if (r == 0)
         r = open_upper(f, err);
     if (r < 0)
         return r;
@@ -282,6 +291,7 @@ struct fog *fog_free(struct fog *f)
     loop_timer_free(f->tick);
     loop_timer_free(f->more);
     fog_stages_close(f);
+    f->drill = drill_free(f->drill);
     f->derived = derived_free(f->derived);
     f->lower = lower_port_free(f->lower); /* the gate goes last of all sockets */
     f->upper = upper_port_free(f->upper);

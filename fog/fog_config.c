@@ -16,6 +16,11 @@ static const struct config_row rows[] = {
     {"history.max_age", CONFIG_MS, CONFIG_AT(struct fog_config, history_max_age_ms), .max = "3650 d",
      .def = "7 d", .reloadable = true,
      .help = "How long readings stay here for `fogctl query`, archived or not; 0: no history is kept."},
+    {"drill.bytes_per_day", CONFIG_BYTES, CONFIG_AT(struct fog_config, drill_bytes_per_day), .def = "256 MiB",
+     .reloadable = true,
+     .help = "Most of the history that goes up in a day (UTC) since `cloudctl drill` asked for it, after "
+             "alarms, live "
+             "readings and backlog; the rest waits for the next day. 0: such requests are refused."},
     CTL_ROWS_UP(struct fog_config, common),
     CTL_ROWS_LISTEN(struct fog_config, common, "5510", "16 MiB"),
     {"health_s", CONFIG_I64, CONFIG_AT(struct fog_config, health_s), .min = "1", .max = "86400", .def = "60",

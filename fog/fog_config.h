@@ -7,10 +7,11 @@
 struct fog_config {
     struct ctl_settings common;
     int64_t health_s;
-    uint64_t history_max_bytes; /* 0: a quarter of the map */
-    int64_t history_max_age_ms; /* 0: no history */
-    struct config_list outputs; /* items: struct output_config */
-    struct config_list rules;   /* items: struct site_rule_config */
+    uint64_t history_max_bytes;   /* 0: a quarter of the map */
+    int64_t history_max_age_ms;   /* 0: no history */
+    uint64_t drill_bytes_per_day; /* 0: none */
+    struct config_list outputs;   /* items: struct output_config */
+    struct config_list rules;     /* items: struct site_rule_config */
 };
 
 extern const struct config_schema fog_schema;

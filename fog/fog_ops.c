@@ -59,6 +59,13 @@ static void op_forgetting(void *ctx, struct spool_stream *s)
         fog_fail(f, -EIO, "history");
 }
 
+static unsigned op_weight(void *ctx, const char *node)
+{
+    const struct fog *f = ctx;
+
+    return ctl_grant_weight(f->d->settings, f->d->settings->site, node);
+}
+
 struct inbox_ops fog_inbox_ops(struct fog *f)
 {
     return (struct inbox_ops){.ctx = f,
@@ -67,6 +74,7 @@ struct inbox_ops fog_inbox_ops(struct fog *f)
                               .marks = op_marks,
                               .documents = op_documents,
                               .fill = fog_store_fill,
+                              .weight = op_weight,
                               .forgetting = op_forgetting};
 }
 
@@ -132,6 +140,8 @@ static void op_document(void *ctx, const Fogline__V1__Document *d)
     if (strcmp(d->kind, "nodes") == 0 &&
         (d->target[0] == '\0' || strcmp(d->target, f->d->settings->node) == 0)) {
         take_nodes(f, d);
+    } else if (strcmp(d->target, f->d->settings->node) == 0) {
+        fog_take_order(f, d);
     } else if (d->target[0] != '\0' && upper_port_find(f->upper, d->target) != NULL) {
         f->counter[FOG_DOCUMENTS_TAKEN]++;
         if (letters_put(&f->letters, d) < 0)

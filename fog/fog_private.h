@@ -5,9 +5,11 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "ctl/nodes.h"
+#include "ctl/orders.h"
 #include "ctl/status.h"
 #include "ctl/tap.h"
 #include "fog/derived.h"
+#include "fog/drill.h"
 #include "fog/fog.h"
 #include "fog/fog_config.h"
 #include "fog/history.h"
@@ -31,6 +33,7 @@ enum fog_counter {
     FOG_MARKS_PASSED,
     FOG_NODE_LISTS,
     FOG_RECORDS_REVOKED,
+    FOG_COMMANDS,
     FOG_COUNTERS
 };
 extern const struct counter_info fog_counter_info[FOG_COUNTERS];
@@ -57,6 +60,8 @@ struct fog {
                        are made */
     struct marks *marks;
     struct letters letters;
+    struct orders orders; /* for this fog itself */
+    struct drill *drill;
     struct nodes nodes; /* signed and provisional ones */
     struct nodes_watch nodes_watch;
     struct status *status;
@@ -90,8 +95,15 @@ must_check int fog_say_stop(struct fog *f);
 must_check int fog_say_note(struct fog *f, unsigned severity, const char *text);
 must_check int fog_say_health(struct fog *f);
 must_check int fog_note_alive(struct fog *f);
+/* 0; DERIVED_NO_ROOM: nothing written; negative errno. */
+must_check int fog_say_reply(struct fog *f, uint64_t counter, bool ok, const char *text);
+/* fog_orders.c */
+must_check int fog_orders_open(struct fog *f, struct errmsg *err);
+void fog_take_order(struct fog *f, const Fogline__V1__Document *d);
+bool fog_has_orders(struct fog *f);
+must_check int fog_orders_round(struct fog *f); /* in the open transaction, which it begins when needed */
 /* fog_status.c */
-enum { FOG_SETS = 8 };
+enum { FOG_SETS = 9 };
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4]);
 void fog_status_write(struct fog *f);
 void fog_link_watch(struct fog *f);

@@ -8,8 +8,8 @@
 
 static const char fact_alive[] = "fog/alive_unix_ns";
 
-/* Own readings make way for one another at the quota; when nothing can go, this one was never made. */
-static int append(struct fog *f, unsigned lane, uint32_t kind, const ProtobufCMessage *m)
+/* Own readings make way for one another at the quota. 0; DERIVED_NO_ROOM; negative errno. */
+static int try_append(struct fog *f, unsigned lane, uint32_t kind, const ProtobufCMessage *m)
 {
     owned(buf_deinit) struct buf payload = {0};
     struct maker_record r = {.lane = lane, .kind = kind};
@@ -22,14 +22,29 @@ static int append(struct fog *f, unsigned lane, uint32_t kind, const ProtobufCMe
         return payload.error;
     r.payload = span_of(payload.data, payload.len);
     rc = derived_record(f->derived, &r, NULL);
-    if (rc == DERIVED_NO_ROOM) {
-        f->counter[FOG_OWN_RECORDS_LOST]++;
-        return 0;
-    }
-    if (rc != 0)
-        return rc;
-    f->counter[FOG_OWN_RECORDS]++;
-    return 0;
+    f->counter[FOG_OWN_RECORDS] += rc == 0;
+    return rc;
+}
+
+/* When nothing can go, this one was never made. */
+static int append(struct fog *f, unsigned lane, uint32_t kind, const ProtobufCMessage *m)
+{
+    int rc = try_append(f, lane, kind, m);
+
+    f->counter[FOG_OWN_RECORDS_LOST] += rc == DERIVED_NO_ROOM;
+    return rc == DERIVED_NO_ROOM ? 0 : rc;
+}
+
+int fog_say_reply(struct fog *f, uint64_t counter, bool ok, const char *text)
+{
+    Fogline__V1__Reply m = FOGLINE__V1__REPLY__INIT;
+
+    m.format = WIRE_FORMAT;
+    m.time_ns = clock_wall_unix_ns(&f->d->clock);
+    m.counter = counter;
+    m.ok = ok;
+    m.text = (char *)text;
+    return try_append(f, LANE_URGENT, FOGLINE__V1__KIND__KIND_REPLY, &m.base);
 }
 
 static int say(struct fog *f, Fogline__V1__EventType type, uint32_t severity, const char *text)

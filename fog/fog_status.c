@@ -25,6 +25,7 @@ const struct counter_info fog_counter_info[FOG_COUNTERS] = {
     [FOG_MARKS_PASSED] = {"marks_passed", COUNTER_TOTAL, "1", "Marks of the cloud kept for devices."},
     [FOG_RECORDS_REVOKED] = {"records_revoked", COUNTER_TOTAL, "records",
                              "Records of nodes revoked or of another site removed to make room."},
+    [FOG_COMMANDS] = {"commands", COUNTER_TOTAL, "1", "Commands to this fog carried out."},
     [FOG_NODE_LISTS] = {"node_lists", COUNTER_TOTAL, "1", "Times the list of nodes was put into force."},
 };
 
@@ -60,6 +61,7 @@ size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_
     out[7] = (struct counter_set){"rules", site_rules_counter_info,
                                   f->rules != NULL ? site_rules_counters(f->rules) : no_rules,
                                   SITE_RULES_COUNTERS};
+    out[8] = (struct counter_set){"drill", drill_counter_info, drill_counters(f->drill), DRILL_COUNTERS};
     return FOG_SETS;
 }
 
@@ -172,6 +174,23 @@ static void put_alarms(const struct fog *f, struct json *j)
     json_array_end(j);
 }
 
+static void put_drill(struct fog *f, struct json *j)
+{
+    struct drill_status s;
+
+    drill_status(f->drill, &s);
+    json_key(j, "drill");
+    json_object(j);
+    json_ku64(j, "requests", s.requests);
+    json_kstr(j, "device", s.device != NULL ? s.device : "");
+    json_kstr(j, "waits_for", s.waits);
+    json_ku64(j, "records", s.records);
+    json_ku64(j, "record_bytes", s.bytes);
+    json_ku64(j, "today_bytes", s.bytes_today);
+    json_ku64(j, "per_day_bytes", s.bytes_per_day);
+    json_object_end(j);
+}
+
 static const struct upper_port_node *device_at(const struct fog *f, size_t i)
 {
     const struct upper_port_node *n = &f->nodes.at[i];
@@ -244,6 +263,7 @@ void fog_status_write(struct fog *f)
         put_store(f, j);
         put_history(f, j);
         put_alarms(f, j);
+        put_drill(f, j);
         json_ku64(j, "node_list_version", f->nodes.version);
         json_ku64(j, "refused_keys", upper_port_refused(f->upper, refusals, FOG_REFUSALS_MAX));
         put_devices(f, now_ms, j);

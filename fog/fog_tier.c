@@ -1,5 +1,6 @@
 #include "fog/fog_tier.h"
 
+#include "archive/set_find.h"
 #include "fog/fog_config.h"
 
 const char *const fog_tables[] = {FOG_TABLE_NAMES};
@@ -19,5 +20,6 @@ const struct ctl_tier fog_tier_daemon = {
     .tables = fog_tables,
     .n_tables = FOG_TABLES,
     .forgets = true,
+    .find_set = archive_find_set,
     .cmds = no_commands,
 };

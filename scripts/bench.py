@@ -14,6 +14,7 @@
                                                     files, what they committed is scored; OUT gets it, a file each
   bench nab [--data DIR] [--predictions OUT] [--kind K] [--json]    the same on the single series of NAB
   bench infer [--peer LIBRARY] [--rounds 5] [--json]  how long models take, by level of the kernels, beside ONNX Runtime
+  bench quantize [--data DIR] [--json]              what int8 changes in the decisions of a net trained on half of SKAB
   bench onnx [--data DIR] [--models 220] [--json]    stored tests of ONNX; random models against ONNX Runtime from npm
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
@@ -40,6 +41,7 @@ import bench_flash
 import bench_infer
 import bench_keep
 import bench_onnx
+import bench_quantize
 from cluster import Cluster, ClusterError
 
 BUILD = os.environ.get("FOGLINE_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "build"))
@@ -457,6 +459,10 @@ def infer(args):
     bench_infer.run(args, BUILD)
 
 
+def quantize(args):
+    bench_quantize.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+
 def onnx(args):
     bench_onnx.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
@@ -507,6 +513,10 @@ def main():
     q.add_argument("--peer", metavar="LIBRARY")
     q.add_argument("--rounds", type=int, default=5)
     q.set_defaults(fn=infer)
+    q = sub.add_parser("quantize")
+    q.add_argument("--json", action="store_true")
+    q.add_argument("--data", metavar="DIR")
+    q.set_defaults(fn=quantize)
     q = sub.add_parser("onnx")
     q.add_argument("--json", action="store_true")
     q.add_argument("--data", metavar="DIR")

@@ -32,6 +32,7 @@ enum ctl_exit {
 };
 
 struct ctl;
+struct db;
 
 struct cmd_option {
     const char *name;  /* without "--"; the last row of a table has NULL */
@@ -63,8 +64,11 @@ struct ctl_tier {
     const char *store_name;    /* "spool", "archive" */
     const char *const *tables; /* of the store, SPOOL_TABLE_NAMES first */
     unsigned n_tables;
-    bool authority;                /* the cloud: signs the node list with operator.key */
-    bool forgets;                  /* the fog: what its store answers from loses what is old */
+    bool authority; /* the cloud: signs the node list with operator.key */
+    bool forgets;   /* the fog: what its store answers from loses what is old */
+    /* Where descriptor sets stand beside the spool's records: appends the packed set. 0; DB_NOT_FOUND;
+     * negative errno. NULL: nowhere. */
+    int (*find_set)(struct db *db, const char *origin, uint64_t set_id, struct buf *ret_packed);
     const struct cmd *const *cmds; /* NULL-terminated list of tables; a name in an earlier one wins */
 };
 

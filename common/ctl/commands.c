@@ -16,17 +16,25 @@ static void arena_freep(struct wire_arena **a)
     *a = wire_arena_free(*a);
 }
 
+static const char *const type_names[] = {
+    [FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_IDENTIFY] = "identify",
+    [FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_DRILL] = "drill",
+};
+enum { TYPES = sizeof type_names / sizeof type_names[0] };
+
 const char *command_type_name(Fogline__V1__CommandType type)
 {
-    return type == FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_IDENTIFY ? "identify" : "unknown";
+    return (unsigned)type < TYPES && type_names[type] != NULL ? type_names[type] : "unknown";
 }
 
 bool command_type_parse(const char *name, Fogline__V1__CommandType *ret_type)
 {
-    if (strcmp(name, "identify") != 0)
-        return false;
-    *ret_type = FOGLINE__V1__COMMAND_TYPE__COMMAND_TYPE_IDENTIFY;
-    return true;
+    for (unsigned i = 0; i < TYPES; i++)
+        if (type_names[i] != NULL && strcmp(name, type_names[i]) == 0) {
+            *ret_type = (Fogline__V1__CommandType)i;
+            return true;
+        }
+    return false;
 }
 
 int command_make(const struct command *c, const uint8_t seal_key[KEY_BYTES], const struct operator_keys *k,

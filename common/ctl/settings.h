@@ -24,7 +24,15 @@ struct ctl_settings {
     char listen_host[256];
     int64_t listen_port;
     uint64_t limits_memory_bytes, limits_window_max_bytes;
+    struct config_list grants; /* of struct ctl_grant */
 };
+
+/* How much of the backlog the nodes of a pattern may give among those that give some. */
+struct ctl_grant {
+    char select[256];
+    int64_t weight;
+};
+extern const struct config_kind ctl_grant_kinds[];
 
 extern const char *const ctl_log_levels[]; /* choices of log.level, in the order of enum log_level */
 
@@ -113,15 +121,25 @@ extern const char *const ctl_log_levels[]; /* choices of log.level, in the order
          .max = "16 GiB",                                                                                    \
          .def = memory_def,                                                                                  \
          .help = "Sum of what all nodes below may have under way at a time."},                               \
+        {"limits.window_max_bytes",                                                                          \
+         CONFIG_BYTES,                                                                                       \
+         CONFIG_AT(type, m.limits_window_max_bytes),                                                         \
+         .min = "128 KiB",                                                                                   \
+         .max = "1 GiB",                                                                                     \
+         .def = "2 MiB",                                                                                     \
+         .help = "What one node below may have under way at a time."},                                       \
     {                                                                                                        \
-        "limits.window_max_bytes", CONFIG_BYTES, CONFIG_AT(type, m.limits_window_max_bytes),                 \
-            .min = "128 KiB", .max = "1 GiB", .def = "2 MiB",                                                \
-            .help = "What one node below may have under way at a time."                                      \
+        "grants", CONFIG_LIST, CONFIG_AT(type, m.grants),                                                    \
+            .max = "64", .kinds = ctl_grant_kinds, .reloadable = true,                                       \
+            .help = "Weights of nodes below while they give what piled up; the first that fits counts."      \
     }
 
 /* Cross-field checks of the shared part, for a schema's check hook: keys parse and fit the endpoints, quota
  * fits the map. */
 void ctl_settings_check(const struct ctl_settings *s, struct config_check *c);
+
+/* Weight of a node's backlog: of the first of `grants` whose pattern fits SITE/NODE, else 1. */
+unsigned ctl_grant_weight(const struct ctl_settings *s, const char *site, const char *node);
 
 /* Upstreams of a device or fog as lower_port takes them, and whom its link keys tell to trust: all keys must
  * name the same cloud and operator. With no endpoint *ret_n is 0; with no key either, *ret_trust is all zero.

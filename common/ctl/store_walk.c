@@ -278,6 +278,18 @@ static int add_descriptor(void *ctx, const struct walk_stream *s, const struct w
     return r->damaged ? 0 : walk_descriptors_add(ctx, &r->record);
 }
 
+static const struct walk_descriptor *descriptor_elsewhere(struct walk_descriptors *d, const char *origin,
+                                                          uint64_t set_id)
+{
+    owned(buf_deinit) struct buf packed = {0};
+    struct record r = {.origin = origin};
+
+    if (d->find_set(d->db, origin, set_id, &packed) != 0 || packed.error != 0)
+        return NULL;
+    r.payload = span_of(packed.data, packed.len);
+    return walk_descriptors_add(d, &r) == 0 ? descriptor_known(d, origin, set_id) : NULL;
+}
+
 bool walk_descriptors_find(void *ctx, const struct record *r, uint64_t set_id, struct span *ret_packed)
 {
     struct walk_descriptors *d = ctx;
@@ -292,6 +304,8 @@ bool walk_descriptors_find(void *ctx, const struct record *r, uint64_t set_id, s
     if (one == NULL && !d->read_all)
         one = descriptor_known(d, r->origin, set_id);
     d->read_all = true;
+    if (one == NULL && d->find_set != NULL)
+        one = descriptor_elsewhere(d, r->origin, set_id);
     if (one == NULL)
         return false;
     *ret_packed = span_of(one->packed.data, one->packed.len);

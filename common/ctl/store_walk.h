@@ -54,14 +54,16 @@ must_check int walk_last(struct db *db, const struct walk_stream *s, unsigned la
 struct walk_descriptors {
     struct db *db;
     const struct walk_streams *streams;
+    int (*find_set)(struct db *db, const char *origin, uint64_t set_id,
+                    struct buf *ret_packed); /* ctl_tier.find_set */
     struct walk_descriptor *at;
     size_t n;
     bool read_all;
 };
 void walk_descriptors_deinit(struct walk_descriptors *d);
 must_check int walk_descriptors_add(struct walk_descriptors *d, const struct record *r);
-/* For struct record_view: looks in what was seen, then once through the store. ctx: struct walk_descriptors.
- */
+/* For struct record_view: looks in what was seen, then once through the store, then where find_set does. ctx:
+ * struct walk_descriptors. */
 bool walk_descriptors_find(void *ctx, const struct record *r, uint64_t set_id, struct span *ret_packed);
 
 /* Checks every value of every table in slices. 0, DB_DAMAGED, or negative errno. */

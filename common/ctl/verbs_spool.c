@@ -150,7 +150,7 @@ static int verb_get(struct ctl *ctl)
         code = ctl_store_open(ctl, &db);
     if (code != CTL_OK)
         return code;
-    struct walk_descriptors d = {.db = db, .streams = &streams};
+    struct walk_descriptors d = {.db = db, .streams = &streams, .find_set = ctl->tier->find_set};
     struct fetching f = {.ctl = ctl, .count = (uint64_t)count, .descriptors = &d, .max_rows = (unsigned)rows};
     bool found = false;
     r = walk_streams_read(db, &streams);
@@ -202,10 +202,14 @@ const struct cmd ctl_verbs_spool[] = {
      "Example: store ls --origin 'pump-*' --kind event", ls_options, verb_ls},
     {"store get", "ORIGIN SEQ", 2, 2, "one record, decoded", "Example: store get pump-1 42 --lane 1",
      get_options, verb_get},
-    {"tail", NULL, 0, 0, "follow records as they are made or arrive",
+    {"tail", "[PATTERN]", 0, 1, "follow records as they are made or arrive",
+     "PATTERN is SITE/DEVICE/CHANNEL with *, **, {a,b}; fewer parts: all below. One that names a channel "
+     "shows "
+     "the blocks with such a channel, and no events or reports.\n\n"
      "A running daemon shows records as it takes them in, about a second after this begins; what a slow "
      "reader does not\n"
-     "take is left out. On a stopped one there is only what it holds: see --all.",
+     "take is left out. On a stopped one there is only what it holds: see --all.\n\n"
+     "Example: tail 'plant-a/pump-*/temperature' --full",
      tail_options, verb_tail},
     {NULL},
 };

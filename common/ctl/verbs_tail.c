@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/interval.h"
+#include "base/name.h"
 #include "ctl/record_text.h"
 #include "ctl/tap.h"
 
@@ -12,7 +13,7 @@
 #include <poll.h>
 #include <string.h>
 
-enum { TAIL_POLL_MS = 200, SUMMARY_CHARS = 200, WALK_ENOUGH = 1 };
+enum { TAIL_POLL_MS = 200, TAIL_ARENA_BYTES = 2 * 1024 * 1024, SUMMARY_CHARS = 200, WALK_ENOUGH = 1 };
 
 int verb_read_filter(const struct ctl *ctl, struct walk_filter *ret_f)
 {
@@ -67,6 +68,8 @@ struct tail_place {
 struct tail {
     struct ctl *ctl;
     const struct walk_filter *filter;
+    const char *pattern; /* NULL: all */
+    struct wire_arena *arena;
     struct walk_streams streams;
     struct walk_descriptors descriptors;
     struct tail_place *at;
@@ -106,6 +109,39 @@ static int tail_print(struct tail *t, const struct walk_record *r)
     return code == CTL_FAILED ? -EIO : 0;
 }
 
+static bool set_has(struct tail *t, const char *origin, struct span packed)
+{
+    Fogline__V1__DescriptorSet *set;
+
+    if (wire_descriptor_set_unpack(t->arena, packed, &set) != 0)
+        return false;
+    for (size_t i = 0; i < set->n_channels; i++) {
+        const Fogline__V1__Descriptor *c = set->channels[i];
+        const char *tags[WIRE_TAGS_MAX + 1] = {NULL};
+
+        for (size_t k = 0; k < c->n_tags && k < WIRE_TAGS_MAX; k++)
+            tags[k] = c->tags[k];
+        if (pattern_match(t->pattern, t->ctl->settings->site, origin, c->name, tags))
+            return true;
+    }
+    return false;
+}
+
+/* Of a block the channels count; what has none matches a pattern that takes any. */
+static bool tail_selects(struct tail *t, const struct record *r)
+{
+    Fogline__V1__Block *block;
+    struct span packed;
+
+    if (t->pattern == NULL || pattern_match(t->pattern, t->ctl->settings->site, r->origin, "", NULL))
+        return true;
+    wire_arena_reset(t->arena);
+    if (r->kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR)
+        return set_has(t, r->origin, r->payload);
+    return r->kind == FOGLINE__V1__KIND__KIND_BLOCK && wire_block_unpack(t->arena, r->payload, &block) == 0 &&
+           walk_descriptors_find(&t->descriptors, r, block->set_id, &packed) && set_has(t, r->origin, packed);
+}
+
 static int tail_take(struct tail *t, const struct walk_record *r)
 {
     struct tail_place *p = tail_place_of(t, r->record.origin, &r->record.epoch);
@@ -123,6 +159,8 @@ static int tail_take(struct tail *t, const struct walk_record *r)
     if (r->record.kind == FOGLINE__V1__KIND__KIND_DESCRIPTOR &&
         walk_descriptors_add(&t->descriptors, &r->record) < 0)
         return -ENOMEM;
+    if (!tail_selects(t, &r->record))
+        return 0;
     if (t->left == 0)
         return WALK_ENOUGH;
     t->left--;
@@ -207,6 +245,7 @@ static void tail_deinit(struct tail *t)
 {
     walk_descriptors_deinit(&t->descriptors);
     walk_streams_deinit(&t->streams);
+    wire_arena_free(t->arena);
     for (size_t i = 0; i < t->n; i++)
         for (unsigned lane = 0; lane < SPOOL_LANES; lane++)
             interval_set_deinit(&t->at[i].shown[lane]);
@@ -224,8 +263,11 @@ int verb_tail(struct ctl *ctl)
     struct tap_reader *tap = NULL;
     struct walk_filter f;
     int64_t limit, seconds;
+    struct errmsg err = {""};
     int code = verb_read_filter(ctl, &f), r;
 
+    if (code == CTL_OK && ctl->n_args > 0 && pattern_check(ctl->args[0], &err) != 0)
+        code = ctl_fail(ctl, CTL_USAGE, "%s", err.text);
     if (code == CTL_OK)
         code = ctl_option_i64(ctl, "limit", 1, INT64_MAX, -1, &limit);
     if (code == CTL_OK)
@@ -238,9 +280,15 @@ int verb_tail(struct ctl *ctl)
     if (r < 0 && r != -ENOENT)
         ctl_note(ctl, "only what stays in the store for a while is shown: no socket in %s: %s",
                  ctl->paths.run_dir, strerror(-r));
-    struct tail t = {.ctl = ctl, .filter = &f, .descriptors = {.db = db}, .left = limit};
+    struct tail t = {.ctl = ctl,
+                     .filter = &f,
+                     .pattern = ctl->n_args > 0 ? ctl->args[0] : NULL,
+                     .descriptors = {.db = db, .find_set = ctl->tier->find_set},
+                     .left = limit};
     t.descriptors.streams = &t.streams;
-    r = tail_loop(&t, db, tap, seconds);
+    r = wire_arena_new(&t.arena, TAIL_ARENA_BYTES);
+    if (r == 0)
+        r = tail_loop(&t, db, tap, seconds);
     tail_deinit(&t);
     tap_reader_free(tap);
     if (r == -EPIPE)

@@ -39,6 +39,8 @@ struct inbox_ops {
                         Fogline__V1__Document **out, size_t max);
     /* How full the store below is, in thousandths: 900 closes backlog windows, 970 live ones. May be NULL. */
     unsigned (*fill)(void *ctx);
+    /* Weight of a peer's backlog among that of the peers whose turn it is, from 1. May be NULL: all 1. */
+    unsigned (*weight)(void *ctx, const char *node);
     /* A peer said Hello (session, role, clocks); before the `reported` of its streams. May be NULL. */
     void (*hello)(void *ctx, const char *peer, const Fogline__V1__Hello *hello);
     /* A stream is about to be forgotten (forget_epochs): drop what points to it (outbox_stream_drop). May be

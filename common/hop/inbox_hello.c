@@ -155,6 +155,8 @@ static void remember(struct peer *p, const Fogline__V1__Hello *h, struct span ra
 {
     snprintf(p->role, sizeof p->role, "%s", h->role);
     snprintf(p->software, sizeof p->software, "%s", h->software);
+    p->backlog_waiting_bytes = h->waiting_backlog_bytes;
+    p->fill = h->fill;
     p->n_listed = 0;
     for (size_t i = 0; i < h->n_epochs && p->n_listed < WIRE_EPOCHS_MAX; i++)
         if (wire_id128(h->epochs[i]->epoch, &p->listed[p->n_listed]))
@@ -224,8 +226,14 @@ int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up
         return 0;
     }
     ib->counter[INBOX_HELLOS]++;
-    if (!p->has_session || h->session > p->session)
+    if (!p->has_session || h->session > p->session) {
         p->round_bytes = 0;
+        p->stamp = 0;
+        p->backlog_taken_bytes = p->backlog_window_ms = p->turnaround_us = 0;
+        p->pace_from_ms = p->paced_ms = now_ms;
+    }
+    if (h->stamp > p->stamp)
+        p->stamp = h->stamp;
     p->session = h->session;
     p->has_session = true;
     rc = save_session(ib, p);

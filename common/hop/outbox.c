@@ -8,6 +8,8 @@ const struct counter_info outbox_counter_info[OUTBOX_COUNTERS] = {
                              "Records handed to the link, repeats included"},
     [OUTBOX_RECORDS_RESENT] = {"records_resent", COUNTER_TOTAL, "records",
                                "Records handed to the link again"},
+    [OUTBOX_RECORDS_DRILLED] = {"records_drilled", COUNTER_TOTAL, "records",
+                                "Records handed to the link since the upper side asked for them"},
     [OUTBOX_DATA_SENT] = {"data_sent", COUNTER_TOTAL, "frames", "Data messages handed to the link"},
     [OUTBOX_DATA_BYTES] = {"data_bytes", COUNTER_TOTAL, "bytes", "Bytes of Data messages before encryption"},
     [OUTBOX_HELLOS] = {"hellos_sent", COUNTER_TOTAL, "frames", "Hello messages: greetings and polls"},
@@ -83,6 +85,8 @@ static void stream_out_free(struct outbox *ob, struct stream_out *so)
         interval_set_deinit(&so->lane[l].stored);
         interval_set_deinit(&so->lane[l].settled);
         interval_set_deinit(&so->lane[l].corrupt);
+        interval_set_deinit(&so->lane[l].drill);
+        interval_set_deinit(&so->lane[l].drill_unsent);
     }
     free(so);
 }
@@ -106,7 +110,7 @@ int outbox_refill_unsent(struct stream_out *so, unsigned lane)
         rc = interval_set_subtract(&lo->unsent, &lo->corrupt);
     for (struct flight *f = lo->flights; rc == 0 && f != NULL; f = f->lane_next)
         rc = interval_set_remove(&lo->unsent, f->from, f->to);
-    return rc;
+    return rc == 0 ? outbox_drill_split(so, lane) : rc;
 }
 
 int outbox_stream_out(struct outbox *ob, struct spool_stream *s, struct stream_out **ret_so)
@@ -152,6 +156,7 @@ int outbox_begin_session(struct outbox *ob, uint64_t session, int64_t now_ms)
     ob->hello_at_ms = now_ms;
     ob->blocked = false;
     backoff_reset(&ob->hello_backoff);
+    outbox_drill_ask_again(ob);
     ob->counter[OUTBOX_SESSIONS]++;
     while (ob->oldest != NULL)
         outbox_flight_end(ob, ob->oldest);
@@ -420,7 +425,7 @@ static int take_lane(struct outbox *ob, const Fogline__V1__LaneState *ls, int64_
     if (rc == 0)
         rc = wire_bounds_add_to(&so->lane[ls->lane].stored, ls->stored, ls->n_stored);
     for (size_t i = 0; rc == 0 && i + 1 < ls->n_stored; i += 2)
-        rc = interval_set_remove(&so->lane[ls->lane].unsent, ls->stored[i], ls->stored[i + 1]);
+        rc = outbox_unsent_remove(&so->lane[ls->lane], ls->stored[i], ls->stored[i + 1]);
     return rc == 0 ? lane_stored(ob, so, ls->lane, now_ms) : rc;
 }
 
@@ -451,7 +456,7 @@ static int settle(struct outbox *ob, struct spool_stream *s, unsigned lane, cons
             ob->settled_waits = true;
             rc = interval_set_add(&so->lane[lane].settled, from, to);
             if (rc == 0)
-                rc = interval_set_remove(&so->lane[lane].unsent, from, to);
+                rc = outbox_unsent_remove(&so->lane[lane], from, to);
         }
     return rc;
 }
@@ -555,14 +560,21 @@ static int admit(struct outbox *ob, const Fogline__V1__State *st, const struct i
     return next_session(ob, ob->session + 1, now_ms);
 }
 
-static void take_windows(struct outbox *ob, const Fogline__V1__State *st, int64_t now_ms)
+/* Windows count from the sending of the Hello they rest on: what a State was under way, or lay in a queue, is
+ * not added to them, so they fall here before the upper side gives their memory to others. */
+static int64_t lease_from_ms(const struct outbox *ob, uint64_t stamp)
+{
+    return stamp > 0 && stamp < (uint64_t)ob->hello_sent_ms ? (int64_t)stamp : ob->hello_sent_ms;
+}
+
+static void take_windows(struct outbox *ob, const Fogline__V1__State *st)
 {
     if (st->windows == NULL)
         return;
     ob->window[CLASS_URGENT].bytes = st->windows->urgent_bytes;
     ob->window[CLASS_LIVE].bytes = st->windows->live_bytes;
     ob->window[CLASS_BACKLOG].bytes = st->windows->backlog_bytes;
-    ob->lease_until_ms = now_ms + st->windows->lease_ms;
+    ob->lease_until_ms = lease_from_ms(ob, st->windows->stamp) + st->windows->lease_ms;
 }
 
 static int take_document(struct outbox *ob, const Fogline__V1__Document *d)
@@ -597,7 +609,7 @@ int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
     if (outbox_rule(ob, HOP_RULE_WATCHDOG_STATE))
         ob->watch_from_ms = now_ms;
     backoff_reset(&ob->reset_backoff);
-    take_windows(ob, st, now_ms);
+    take_windows(ob, st);
     /* Before the marks: those beside the operator's word are of the archive it names. */
     for (size_t i = 0; rc == 0 && i < st->n_documents; i++)
         rc = take_document(ob, st->documents[i]);
@@ -607,6 +619,8 @@ int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
         rc = take_mark(ob, st->marks[i], &ahead);
     if (rc == 0 && ahead)
         rc = force_epoch(ob, now_ms);
+    if (st->session == ob->session)
+        outbox_drill_answered(ob);
     ob->blocked = false;
     return rc;
 }
@@ -723,10 +737,13 @@ void outbox_waiting(const struct outbox *ob, struct outbox_waiting *ret_w)
             continue;
         ret_w->ordinary_records += interval_set_count(&so->lane[LANE_ORDINARY].unsent);
         ret_w->urgent_records += interval_set_count(&so->lane[LANE_URGENT].unsent);
-        for (unsigned l = 0; l < LANE_COUNT; l++)
+        for (unsigned l = 0; l < LANE_COUNT; l++) {
+            ret_w->drill_records += interval_set_count(&so->lane[l].drill_unsent);
             for (const struct flight *f = so->lane[l].flights; f != NULL; f = f->lane_next)
-                *(l == LANE_URGENT ? &ret_w->urgent_records : &ret_w->ordinary_records) +=
-                    f->to - f->from + 1;
+                *(f->class == CLASS_DRILL ? &ret_w->drill_records
+                  : l == LANE_URGENT      ? &ret_w->urgent_records
+                                          : &ret_w->ordinary_records) += f->to - f->from + 1;
+        }
     }
 }
 

@@ -2,13 +2,13 @@
  * settled.
  *
  * Pure core over a real spool: times come in as monotonic milliseconds, bytes go out through ops. One outbox
- * per upstream. Order: urgent lane, then live, then backlog oldest first; never waits for order.
- * Un-acknowledged bytes never pass the window the upper side gave. A record leaves the spool only when
- * settled (own) or archived (relayed), or by eviction with an entry on the account. What survives a crash:
- * everything in the spool; phase, stored sets and flights do not and are asked for again. Host contract:
- * outbox_tick and outbox_on_down are called with no transaction open (outbox commits session and cut itself,
- * and so never sends what is not durable); outbox_added, apply and make_room belong inside the transaction of
- * the batch. Threads: the spool's owner. */
+ * per upstream. Order: urgent lane, then live, then backlog oldest first, then what was asked for; never
+ * waits for order. Un-acknowledged bytes never pass the window the upper side gave. A record leaves the spool
+ * only when settled (own) or archived (relayed), or by eviction with an entry on the account. What survives a
+ * crash: everything in the spool; phase, stored sets and flights do not and are asked for again. Host
+ * contract: outbox_tick and outbox_on_down are called with no transaction open (outbox commits session and
+ * cut itself, and so never sends what is not durable); outbox_added, apply and make_room belong inside the
+ * transaction of the batch. Threads: the spool's owner. */
 #ifndef FOGLINE_HOP_OUTBOX_H
 #define FOGLINE_HOP_OUTBOX_H
 
@@ -71,6 +71,10 @@ struct outbox *outbox_free(struct outbox *ob);
 must_check int outbox_new_session(struct outbox *ob, int64_t now_ms);
 /* A record was appended or put in the open transaction: it is sent after the commit. */
 void outbox_added(struct outbox *ob, struct spool_stream *s, uint64_t seq);
+/* The held records of the run were asked for by the upper side: they go after everything else, in what the
+ * backlog leaves of its window, and after a Hello has told what is there already. In the transaction that
+ * holds them, and after each start. A count that is not held: nothing. 0 or -ENOMEM. */
+must_check int outbox_drill(struct outbox *ob, struct spool_stream *s, unsigned lane, struct interval run);
 /* Marks of this archive count from now on, no others; archive_changes is called as for a word. Commits.
  * Documents of kind "archive" do it by themselves. */
 must_check int outbox_set_archive(struct outbox *ob, const struct id128 *id);
@@ -103,6 +107,7 @@ double outbox_round_trip_ms(const struct outbox *ob);  /* from sending to "store
 
 struct outbox_waiting {
     uint64_t urgent_records, ordinary_records; /* held and not stored above */
+    uint64_t drill_records;                    /* ... that the upper side asked for, in none of the two */
     uint64_t unsettled_records;                /* held */
     uint64_t in_flight_bytes;
     uint64_t window_urgent_bytes, window_live_bytes, window_backlog_bytes;
@@ -112,6 +117,7 @@ void outbox_waiting(const struct outbox *ob, struct outbox_waiting *ret_w);
 enum outbox_counter {
     OUTBOX_RECORDS_SENT,
     OUTBOX_RECORDS_RESENT,
+    OUTBOX_RECORDS_DRILLED,
     OUTBOX_DATA_SENT,
     OUTBOX_DATA_BYTES,
     OUTBOX_HELLOS,

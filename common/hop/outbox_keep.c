@@ -18,7 +18,9 @@ static int forget_counts(struct outbox *ob, struct stream_out *so, unsigned lane
         if (f->from >= range.from && f->to <= range.to)
             outbox_flight_end(ob, f);
     }
-    return interval_set_remove(&so->lane[lane].unsent, range.from, range.to);
+    int rc = outbox_unsent_remove(&so->lane[lane], range.from, range.to);
+
+    return rc == 0 ? interval_set_remove(&so->lane[lane].drill, range.from, range.to) : rc;
 }
 
 static int account(struct outbox *ob, struct spool_stream *s, unsigned lane,

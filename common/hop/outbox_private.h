@@ -6,16 +6,23 @@
 #include "base/cleanup.h"
 #include "hop/outbox.h"
 
-enum outbox_class { CLASS_URGENT, CLASS_LIVE, CLASS_BACKLOG, CLASS_COUNT };
+/* In the order in which they are sent. CLASS_DRILL has no window of its own in a State: it takes what the
+ * backlog leaves of its. */
+enum outbox_class { CLASS_URGENT, CLASS_LIVE, CLASS_BACKLOG, CLASS_DRILL, CLASS_COUNT };
+
+/* Whether what was asked for may go: the upper side is asked first what it has of it. */
+enum drill_phase { DRILL_NONE, DRILL_ASK, DRILL_ASKED, DRILL_GO };
 
 struct lane_out {
     struct interval_set unsent;  /* held, not stored above, not in flight, not settled: what may be sent */
     struct interval_set stored;  /* said to be stored by the present store */
     struct interval_set settled; /* to be deleted by the next apply */
     struct interval_set corrupt; /* found damaged when read: to be let go by the next apply */
-    uint64_t live_from;          /* counts from here on are live, those below backlog */
-    uint64_t cut;                /* own current epoch: counts up to here are `again` */
-    struct flight *flights;      /* in no order */
+    struct interval_set drill;   /* held, and asked for by the upper side: in no other class */
+    struct interval_set drill_unsent; /* ... of it, what would else be in unsent */
+    uint64_t live_from;               /* counts from here on are live, those below backlog */
+    uint64_t cut;                     /* own current epoch: counts up to here are `again` */
+    struct flight *flights;           /* in no order */
 };
 
 struct stream_out {
@@ -69,6 +76,7 @@ struct outbox {
     unsigned epochs_today;
     int64_t epochs_day_ms;
     bool settled_waits;
+    enum drill_phase drill_phase;
     bool relay_was_damaged; /* in the open transaction: the host does not know yet */
     uint64_t counter[OUTBOX_COUNTERS];
 };
@@ -90,6 +98,17 @@ must_check int outbox_begin_session(struct outbox *ob, uint64_t session, int64_t
 void outbox_flight_end(struct outbox *ob, struct flight *f);
 /* unsent = held - stored - settled - in flight, from the spool's mirrors. */
 must_check int outbox_refill_unsent(struct stream_out *so, unsigned lane);
+
+/* outbox_drill.c */
+must_check int outbox_drill_split(struct stream_out *so, unsigned lane); /* after unsent was made anew */
+must_check int outbox_unsent_remove(struct lane_out *lo, uint64_t from, uint64_t to); /* whatever its class */
+/* What may be sent of a lane as this class. */
+struct interval_set *outbox_unsent_of(struct lane_out *lo, enum outbox_class class);
+/* Bytes of the class that may still go out, beside what is in flight. */
+uint64_t outbox_room(const struct outbox *ob, enum outbox_class class, const uint64_t more[CLASS_COUNT]);
+void outbox_drill_hello_sent(struct outbox *ob);
+void outbox_drill_answered(struct outbox *ob);
+void outbox_drill_ask_again(struct outbox *ob); /* a new session knows nothing of what is stored */
 
 /* outbox_archive.c */
 must_check int outbox_archive_load(struct outbox *ob);

@@ -125,6 +125,25 @@ static void add_asks(struct outbox *ob, Fogline__V1__Hello *h)
     h->n_asks += fitting(h->asks + h->n_asks, n, ASKS_BYTES_MAX, &bytes);
 }
 
+/* What has still to be said to be stored above; sizes are those of the stream's mean record. */
+static uint64_t backlog_waiting_bytes(const struct outbox *ob)
+{
+    uint64_t bytes = ob->window[CLASS_BACKLOG].in_flight;
+
+    for (size_t i = 0; i < spool_n_streams(ob->spool); i++) {
+        const struct spool_stream *s = spool_stream_at(ob->spool, i);
+        const struct stream_out *so = s->lower_state;
+        const struct spool_lane *sl = &s->lane[LANE_ORDINARY];
+        const struct lane_out *lo = so != NULL ? &so->lane[LANE_ORDINARY] : NULL;
+        uint64_t records = interval_set_count(&sl->held);
+
+        if (lo != NULL && records > 0)
+            bytes +=
+                interval_set_count_in(&lo->unsent, 1, lo->live_from - 1) * (sl->held_bytes / records + 1);
+    }
+    return bytes;
+}
+
 int outbox_send_hello(struct outbox *ob, int64_t now_ms)
 {
     const struct outbox_ops *ops = &ob->options.ops;
@@ -155,7 +174,10 @@ int outbox_send_hello(struct outbox *ob, int64_t now_ms)
         ops->clocks(ops->ctx, &clocks);
         h.clocks = &clocks;
     }
-    h.waiting_backlog_bytes = spool_held_bytes(ob->spool);
+    h.waiting_backlog_bytes = backlog_waiting_bytes(ob);
+    if (spool_quota_bytes(ob->spool) > 0)
+        h.fill = (uint32_t)(spool_held_bytes(ob->spool) * 1000 / spool_quota_bytes(ob->spool));
+    h.stamp = (uint64_t)now_ms;
     h.role = (char *)ob->options.role;
     h.software = (char *)ob->options.software;
     up.format = WIRE_FORMAT;
@@ -174,6 +196,7 @@ int outbox_send_hello(struct outbox *ob, int64_t now_ms)
         return 0;
     }
     ob->counter[OUTBOX_HELLOS]++;
+    outbox_drill_hello_sent(ob);
     ob->hello_sent_ms = now_ms;
     ob->hello_at_ms = now_ms + backoff_next_ms(&ob->hello_backoff);
     return 0;
@@ -201,10 +224,7 @@ struct draft {
 
 static uint64_t room(const struct draft *d, enum outbox_class class)
 {
-    const struct window *w = &d->ob->window[class];
-    uint64_t used = w->in_flight + d->class_bytes[class];
-
-    return used < w->bytes ? w->bytes - used : 0;
+    return outbox_room(d->ob, class, d->class_bytes);
 }
 
 static bool flagged_again(const struct outbox *ob, const struct pick *p, uint64_t count, uint32_t flags)
@@ -310,7 +330,7 @@ static int draft_run(struct draft *d, struct stream_out *so, unsigned lane, stru
         }
         if (rc == DRAFT_STOP || d->n_picks == PICKS_MAX)
             return DRAFT_STOP;
-        if (rc == DRAFT_SKIP && interval_set_remove(&lo->unsent, count, count) != 0)
+        if (rc == DRAFT_SKIP && outbox_unsent_remove(lo, count, count) != 0)
             return -ENOMEM;
         p->from = count + 1;
     }
@@ -320,13 +340,14 @@ static int draft_run(struct draft *d, struct stream_out *so, unsigned lane, stru
 static int draft_lane(struct draft *d, struct stream_out *so, unsigned lane, enum outbox_class class)
 {
     struct lane_out *lo = &so->lane[lane];
+    const struct interval_set *unsent = outbox_unsent_of(lo, class);
     uint64_t low = class == CLASS_LIVE ? lo->live_from : 1;
     uint64_t high = class == CLASS_BACKLOG ? lo->live_from - 1 : SEQ_COUNT_MAX;
     uint64_t at = low, count;
 
-    while (at <= high && interval_set_next(&lo->unsent, at, &count) && count <= high) {
-        size_t i = interval_set_find(&lo->unsent, count);
-        uint64_t end = lo->unsent.at[i].to < high ? lo->unsent.at[i].to : high;
+    while (at <= high && interval_set_next(unsent, at, &count) && count <= high) {
+        size_t i = interval_set_find(unsent, count);
+        uint64_t end = unsent->at[i].to < high ? unsent->at[i].to : high;
         struct pick p = {.so = so, .lane = lane, .class = class, .from = count, .to = end};
         int rc = draft_run(d, so, lane, &p);
 
@@ -355,10 +376,9 @@ static int draft_lowest(struct draft *d, struct stream_out *so)
     return rc;
 }
 
-static int draft_class(struct draft *d, enum outbox_class class)
+static int draft_class(struct draft *d, enum outbox_class class, unsigned lane)
 {
     struct outbox *ob = d->ob;
-    unsigned lane = class == CLASS_URGENT ? LANE_URGENT : LANE_ORDINARY;
     size_t n = spool_n_streams(ob->spool);
 
     if (room(d, class) == 0)
@@ -368,7 +388,7 @@ static int draft_class(struct draft *d, enum outbox_class class)
         struct stream_out *so = spool_stream_at(ob->spool, at)->lower_state;
         int rc = 0;
 
-        if (so == NULL || so->lane[lane].unsent.n == 0)
+        if (so == NULL || outbox_unsent_of(&so->lane[lane], class)->n == 0)
             continue;
         if (class == CLASS_LIVE)
             rc = draft_lowest(d, so);
@@ -443,7 +463,9 @@ static int launch(struct outbox *ob, const struct pick *p, int64_t now_ms)
     ob->window[p->class].in_flight += p->bytes;
     ob->since_lowest += (unsigned)(p->to - p->from + 1);
     ob->counter[OUTBOX_RECORDS_SENT] += p->to - p->from + 1;
-    return interval_set_remove(&lo->unsent, p->from, p->to);
+    if (p->class == CLASS_DRILL)
+        ob->counter[OUTBOX_RECORDS_DRILLED] += p->to - p->from + 1;
+    return outbox_unsent_remove(lo, p->from, p->to);
 }
 
 /* One Data message. *ret_more: it was full, try another. */
@@ -459,15 +481,18 @@ static int send_one(struct outbox *ob, struct draft *d, int64_t now_ms, bool *re
     d->records = wire_arena_alloc(ob->arena, WIRE_RECORDS_MAX * sizeof(*d->records));
     if (d->records == NULL)
         return -ENOMEM;
+    /* DRAFT_STOP: its window or the message is full; the next class may still fit. */
     for (enum outbox_class c = CLASS_URGENT; rc >= 0 && c < CLASS_COUNT; c++)
-        rc = draft_class(d,
-                         c); /* DRAFT_STOP: its window or the message is full; the next class may still fit */
+        rc = draft_class(d, c, c == CLASS_URGENT ? LANE_URGENT : LANE_ORDINARY);
+    if (rc >= 0)
+        rc = draft_class(d, CLASS_DRILL, LANE_URGENT);
     if (rc < 0 || d->n_records == 0)
         return rc < 0 ? rc : 0;
     data.session = ob->session;
     data.run = ob->run;
     data.stretches = d->stretches;
     data.n_stretches = d->n_picks;
+    data.backlog_bytes = d->class_bytes[CLASS_BACKLOG];
     up.format = WIRE_FORMAT;
     up.sender = (char *)spool_node(ob->spool);
     up.body_case = FOGLINE__V1__UP__BODY_DATA;

@@ -32,6 +32,18 @@ def test_identify_reaches_the_device_and_its_reply_comes_back(make_system):
     until("the second reply", lambda: len(replies(s)) == 2)
 
 
+def test_a_fog_carries_out_orders_too(make_system):
+    s = make_system().one_of_each(rows=10)
+    s.ctl("cloud", "command", "fog-a", "identify", "which one")
+    s.start()
+    reply = until("the reply is archived", lambda: next(iter(replies(s, "fog-a")), None))
+    assert reply["ok"] is True and "fog-a at s" in reply["text"] and identified(s, "fog-a") == 1
+    s.restart("fog-a")
+    s.ctl("cloud", "command", "fog-a", "identify")
+    until("the second reply", lambda: len(replies(s, "fog-a")) == 2)
+    assert "which one" not in s.log_of("fog-a").split("event=ready")[-1], "not again"
+
+
 def test_an_order_waits_for_its_device_and_is_never_done_twice(make_system):
     s = make_system(by_relay=("fog",)).one_of_each(rows=200)
     s.start("cloud", "fog-a")

@@ -27,7 +27,7 @@ CALLS = {
                "probe": ["--root", "TREE"]},
     "fog": {**ALL, **SPOOL, **ENROLL, **ARCHIVE, "init": None},
     "cloud": {**ALL, **ENROLL, **ARCHIVE, "init": None, "gaps": [], "tail": ["--rows", "1"],
-              "command": ["dev-1", "identify"], "store ls": [], "store restored": None},
+              "command": ["dev-1", "identify"], "drill": ["s/dev-1", "--from", "-1h"], "store ls": [], "store restored": None},
 }
 
 

@@ -3,6 +3,7 @@ by age and room, the oldest first."""
 import csv
 import json
 import os
+import statistics
 from datetime import datetime, timezone
 
 from system import FIRST_S, replay, until
@@ -59,6 +60,25 @@ def test_a_fog_answers_as_the_cloud_does(make_system):
     assert "start" in events
 
 
+def test_statistics_by_name(make_system):
+    s = one_device(make_system)
+    s.start()
+    s.wait_settled()
+    question = ["query", "s/dev-1/flow", "--stats", "count,p99,stddev,first,last,time_avg,p_error"]
+    for node in ("fog-a", "cloud"):
+        row = json.loads(s.ctl(node, *question, "--json").stdout)
+        row = row[0] if isinstance(row, list) else row
+        values = [20 + i % 11 for i in range(ROWS)]
+        assert list(row)[3:10] == question[3].split(",")
+        assert (row["count"], row["first"], row["last"]) == (ROWS, values[0], values[-1])
+        assert abs(row["stddev"] - statistics.stdev(values)) < 1e-9
+        assert abs(row["time_avg"] - statistics.mean(values[:-1])) < 1e-9
+        assert abs(row["p99"] - 30) <= 30 * row["p_error"] <= 30 / 1000
+        assert s.ctl(node, *question).stdout.split()[3:10] == question[3].split(",")
+        wrong = s.ctl(node, "query", "--stats", "count,p95", check=False)
+        assert wrong.returncode == 2 and "`p95` is none of count, min, max" in wrong.stderr
+
+
 def test_without_a_cloud_the_site_still_knows(make_system):
     s = one_device(make_system)
     s.start("cloud")
@@ -112,3 +132,20 @@ def test_no_history_is_kept_when_none_is_wanted(make_system):
     s.wait_settled()
     assert history(s)["blocks"] == 0 and history(s)["max_bytes"] == 0
     assert len(exported(s, "cloud")) == 2 * ROWS + 1
+
+
+def test_a_tail_shows_what_has_the_channels_of_a_pattern_while_it_passes(make_system):
+    s = one_device(make_system, rows=40000, speed=2000)
+    s.start()
+    until("the descriptor has gone up and away", lambda: s.counter("fog-a", "outbox.records_settled") > 5)
+
+    def tail(*args):
+        p = s.ctl("fog-a", "tail", *args, "--kind", "block", "--limit", "2", "--for", "6", "--json")
+        return [json.loads(line) for line in p.stdout.splitlines()]
+
+    shown = tail("s/dev-1/flow")
+    assert len(shown) == 2 and all(b["columns"][-2:] == ["pressure", "flow"] for b in shown), shown
+    assert all(b["rows"] for b in shown), "the names are of the history: the record of the descriptor is settled"
+    assert len(tail("*/dev-*/{flow,noise}")) == 2
+    assert tail("s/dev-1/noise") == [] and tail("other") == []
+    assert s.ctl("fog-a", "tail", "s/{dev", check=False).returncode == 2

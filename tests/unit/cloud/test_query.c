@@ -268,6 +268,78 @@ static void what_a_failing_sensor_gives_is_in_no_aggregate(void **state)
     fixture_deinit(&f);
 }
 
+/* The same rows in blocks of `size` rows, the blocks in their order or from the last to the first. */
+static struct query_row statistics_of(const double *values, unsigned n, unsigned size, bool backwards)
+{
+    struct fixture f;
+    struct fixture_record r = {.kind = FOGLINE__V1__KIND__KIND_BLOCK};
+    struct query_options o = {
+        .pattern = "*/*/temperature", .range = {INT64_MIN, INT64_MAX}, .wanted = QUERY_BIT(QUERY_STATS) - 1};
+    struct query_result q = {0};
+    struct query_row row;
+
+    fixture_init(&f);
+    fixture_put_descriptor(&f, 0, "Cel");
+    for (unsigned b = 0; b < n / size; b++) {
+        unsigned from = (backwards ? n / size - 1 - b : b) * size;
+        struct fixture_row rows[ROWS] = {0};
+
+        for (unsigned i = 0; i < size; i++) {
+            rows[i].time_ns = (1600000000 + (int64_t)(from + i)) * NS_PER_S;
+            rows[i].cells[0].f64 = values[from + i];
+            rows[i].cells[1].absent = rows[i].cells[2].absent = rows[i].cells[3].absent = true;
+        }
+        buf_reset(&f.payload);
+        fixture_block(&f.payload, fixture_set_id("Cel"), rows, size, &r.samples);
+        r.payload = span_of(f.payload.data, f.payload.len);
+        assert_int_equal(fixture_put(&f, 0, &r, NULL), 0);
+    }
+    fixture_commit(&f);
+    fixture_view(&f);
+    assert_int_equal(query_run(f.view, &o, &q), 0);
+    assert_int_equal(q.n, 1);
+    row = q.at[0];
+    row.site = row.device = row.channel = row.unit = NULL;
+    query_result_deinit(&q);
+    fixture_deinit(&f);
+    return row;
+}
+
+/* Sums that cancel: rounded on the way they depend on the blocks. */
+static void statistics_have_the_same_bits_in_any_blocks(void **state)
+{
+    enum { N = 200 };
+    struct query_row whole, parts;
+    double values[N];
+    struct rng rng = {5};
+
+    (void)state;
+    for (unsigned i = 0; i < N; i++)
+        values[i] = rng_normal(&rng) * (i % 3 == 0 ? 1e16 : i % 3 == 1 ? 1 : 1e-9);
+    whole = statistics_of(values, N, 50, false);
+    for (unsigned i = 0; i < 4; i++) {
+        parts = statistics_of(values, N, i % 2 == 0 ? 5 : 40, i >= 2);
+        assert_int_equal(parts.count, N);
+        assert_memory_equal(parts.stat, whole.stat, sizeof whole.stat);
+    }
+}
+
+static void statistics_are_what_one_would_compute(void **state)
+{
+    const double values[] = {1, 2, 3, 4, 10};
+    struct query_row r = statistics_of(values, 5, 5, false);
+
+    (void)state;
+    assert_int_equal(r.count, 5);
+    assert_true(r.stat[QUERY_AVG] == 4 && r.stat[QUERY_SUM] == 20);
+    assert_true(fabs(r.stat[QUERY_STDDEV] - sqrt(12.5)) < 1e-12);
+    assert_true(r.stat[QUERY_FIRST] == 1 && r.stat[QUERY_LAST] == 10 && r.stat[QUERY_RATE] == 9.0 / 4);
+    assert_true(r.stat[QUERY_TIME_AVG] == 2.5);
+    assert_true(fabs(r.stat[QUERY_P50] - 3) <= 3 * r.stat[QUERY_P_ERROR]);
+    assert_true(fabs(r.stat[QUERY_P99] - 4) <= 4 * r.stat[QUERY_P_ERROR]);
+    assert_true(r.stat[QUERY_P_ERROR] == 1.0 / 1024);
+}
+
 static void pattern_takes_one_column_of_one_device(void **state)
 {
     const struct filled *w = *state;
@@ -514,6 +586,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(aggregates_agree_with_a_naive_count, setup, teardown),
         cmocka_unit_test(what_a_failing_sensor_gives_is_in_no_aggregate),
+        cmocka_unit_test(statistics_have_the_same_bits_in_any_blocks),
+        cmocka_unit_test(statistics_are_what_one_would_compute),
         cmocka_unit_test_setup_teardown(pattern_takes_one_column_of_one_device, setup, teardown),
         cmocka_unit_test_setup_teardown(last_value_is_the_newest_by_time, setup, teardown),
         cmocka_unit_test(last_value_may_stand_in_a_block_that_reaches_far),

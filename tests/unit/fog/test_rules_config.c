@@ -67,7 +67,7 @@ static void mistakes_are_named(void **state)
            "fog.yaml:11:18: rules[0].actions[1].argv: \"tell\" is looked for nowhere: there is no shell; "
            "Write the "
            "whole path of the program.\n");
-    expect("history.max_age: 0\nrules:\n- {type: missing, name: beat, select: '*/*/t', for_ms: 5 min}\n",
+    expect("history: {max_age: 0}\nrules:\n- {type: missing, name: beat, select: '*/*/t', for_ms: 5 min}\n",
            "fog.yaml:4:1: rules: what readings mean is looked up in the history, and none is kept; Raise "
            "history.max_age, or take the rules away.\n");
 }

@@ -178,6 +178,13 @@ static unsigned on_fill(void *ctx)
     return ((struct side *)ctx)->fill;
 }
 
+static unsigned on_weight(void *ctx, const char *node)
+{
+    const char *heavy = ((struct side *)ctx)->heavy;
+
+    return heavy != NULL && strcmp(heavy, node) == 0 ? 3 : 1;
+}
+
 static void on_forgetting(void *ctx, struct spool_stream *s)
 {
     (void)s;
@@ -196,6 +203,7 @@ void side_open_upper(struct side *s)
                 .may_carry = on_may_carry,
                 .record = on_record,
                 .fill = on_fill,
+                .weight = on_weight,
                 .marks = on_marks,
                 .forgetting = on_forgetting},
         .archive_id = s->archive,
@@ -494,6 +502,8 @@ void give_hello(struct side *s, const char *node, uint64_t number, const struct 
     h.n_epochs = n;
     h.role = "device";
     h.software = "test";
+    h.waiting_backlog_bytes = s->hello_waiting;
+    h.fill = s->hello_fill;
     up.body_case = FOGLINE__V1__UP__BODY_HELLO;
     up.hello = &h;
     give_up(s, node, &up);

@@ -399,6 +399,34 @@ static void window_runs_out_with_its_lease(void **state)
     assert_int_equal(records_caught(s), 0);
 }
 
+/* The upper side counted from when it spoke: what its State was under way is not added to the lease. */
+static void a_late_state_does_not_lengthen_the_lease(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+
+    open_link(s, BIG, BIG); /* the Hello went at 0 */
+    s->now_ms = 9000;
+    tick(s); /* a poll, whose answer is lost */
+    for (int64_t at_ms = 10000; at_ms <= HOP_LEASE_MS; at_ms += 1000) {
+        s->now_ms = at_ms;
+        state_init(&st, 0, RUN, STORE);
+        state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, BIG);
+        st.w.stamp = 1; /* it rests on the first Hello */
+        state_give(&st, s);
+    }
+    s->now_ms = HOP_LEASE_MS + 1;
+    make(s, LANE_ORDINARY, 10);
+    tick(s);
+    assert_int_equal(records_caught(s), 0);
+    state_init(&st, 0, RUN, STORE);
+    state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, BIG);
+    st.w.stamp = 9000; /* now the poll was heard */
+    state_give(&st, s);
+    tick(s);
+    assert_int_equal(records_caught(s), 1);
+}
+
 static void live_overtakes_backlog(void **state)
 {
     struct side *s = side_of(state);
@@ -631,6 +659,115 @@ static void ledger_records_are_never_evicted(void **state)
     assert_false(interval_set_has(&spool_own(s->sp)->lane[LANE_URGENT].held, 13));
 }
 
+static struct spool_stream *relayed(struct side *s)
+{
+    struct id128 epoch = id_of('e');
+
+    return spool_find(s->sp, "dev", &epoch);
+}
+
+/* The numbers of the records of all Data caught, in the order in which they went. */
+static size_t order_sent(struct side *s, uint64_t *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n_caught; i++) {
+        const Fogline__V1__Up *up = up_at(s, i);
+
+        for (size_t t = 0; up->body_case == FOGLINE__V1__UP__BODY_DATA && t < up->data->n_stretches; t++)
+            for (size_t k = 0; k < up->data->stretches[t]->n_records && n < max; k++)
+                out[n++] = up->data->stretches[t]->records[k]->seq;
+    }
+    return n;
+}
+
+static void give_answer(struct side *s, uint64_t to_session, uint64_t backlog, uint64_t stored_from,
+                        uint64_t stored_to)
+{
+    struct state st;
+
+    state_init(&st, to_session, RUN, STORE);
+    state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, backlog);
+    if (stored_from > 0)
+        state_stored(&st, relayed(s), LANE_ORDINARY, stored_from, stored_to);
+    state_give(&st, s);
+}
+
+static void what_was_asked_for_goes_last_and_not_before_a_hello_was_answered(void **state)
+{
+    struct side *s = side_of(state);
+    uint64_t sent[16];
+    struct outbox_waiting w;
+
+    relay(s, "dev", 'e', 1, 6);
+    assert_int_equal(outbox_drill(s->ob, relayed(s), LANE_ORDINARY, (struct interval){1, 4}), 0);
+    open_link(s, BIG, BIG);
+    forget_caught(s);
+    relay(s, "dev", 'e', 10, 12);
+    assert_int_equal(outbox_drill(s->ob, relayed(s), LANE_ORDINARY, (struct interval){10, 11}), 0);
+    outbox_waiting(s->ob, &w);
+    assert_int_equal(w.drill_records, 6);
+    assert_int_equal(w.ordinary_records, 3);
+    tick(s);
+    assert_int_equal(order_sent(s, sent, 16), 3); /* what nobody asked for */
+    assert_true(sent[0] == 5 && sent[1] == 6 && sent[2] == 12);
+    assert_int_equal(up_at(s, 0)->body_case,
+                     FOGLINE__V1__UP__BODY_HELLO); /* at once, not with the next poll */
+    give_answer(s, session(s), BIG, 2, 3);         /* it has some of it */
+    forget_caught(s);
+    tick(s);
+    assert_int_equal(order_sent(s, sent, 16), 4);
+    assert_true(sent[0] == 1 && sent[1] == 4 && sent[2] == 10 && sent[3] == 11);
+    assert_int_equal(outbox_counters(s->ob)[OUTBOX_RECORDS_DRILLED], 4);
+}
+
+static void what_was_asked_for_takes_what_the_backlog_leaves(void **state)
+{
+    struct side *s = side_of(state);
+
+    uint64_t now;
+
+    relay(s, "dev", 'e', 1, 300);
+    assert_int_equal(outbox_drill(s->ob, relayed(s), LANE_ORDINARY, (struct interval){1, 100}), 0);
+    tick(s);
+    now = session(s);
+    give_answer(s, now, 0, 0, 0);
+    forget_caught(s);
+    tick(s);
+    assert_int_equal(times_sent(s, 50, NULL), 0); /* no window for backlog is none for this */
+    give_answer(s, now, BIG, 101, 300);
+    forget_caught(s);
+    tick(s);
+    assert_int_equal(times_sent(s, 50, NULL), 1);
+    assert_int_equal(times_sent(s, 150, NULL), 0);
+    /* Not acknowledged: it comes again, and in its turn. */
+    s->now_ms += HOP_RTO_MIN_MS + 1;
+    give_answer(s, now, BIG, 0, 0);
+    tick(s);
+    assert_int_equal(times_sent(s, 50, NULL), 2);
+    assert_int_equal(outbox_counters(s->ob)[OUTBOX_RECORDS_DRILLED], 200);
+}
+
+static void what_was_asked_for_and_is_archived_is_let_go(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+
+    relay(s, "dev", 'e', 1, 3);
+    assert_int_equal(outbox_drill(s->ob, relayed(s), LANE_ORDINARY, (struct interval){1, 3}), 0);
+    tick(s);
+    state_init(&st, session(s), RUN, STORE);
+    state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, BIG);
+    state_mark(&st, s, relayed(s), LANE_ORDINARY, true, 1, 2, ARCHIVE);
+    state_give(&st, s);
+    apply(s);
+    forget_caught(s);
+    tick(s);
+    assert_int_equal(times_sent(s, 1, NULL), 0);
+    assert_int_equal(times_sent(s, 3, NULL), 1);
+    assert_int_equal(spool_held_records(s->sp), 1);
+}
+
 static int setup_small_relay(void **state)
 {
     struct side *s = calloc(1, sizeof *s);
@@ -728,12 +865,16 @@ int main(void)
         FACT(settled_is_deleted),
         FACT(a_long_past_does_not_delay_what_is_settled_now),
         FACT(a_long_backlog_that_is_settled_goes_turn_by_turn),
+        RELAYED(what_was_asked_for_goes_last_and_not_before_a_hello_was_answered),
+        RELAYED(what_was_asked_for_takes_what_the_backlog_leaves),
+        RELAYED(what_was_asked_for_and_is_archived_is_let_go),
         RELAYED(relay_keeps_what_is_only_explained),
         FACT(mark_with_a_wrong_authenticator_is_refused),
         FACT(mark_of_another_archive_needs_the_operators_word),
         FACT(rto_doubles_up_to_a_minute),
         FACT(in_flight_never_passes_the_window),
         FACT(window_runs_out_with_its_lease),
+        FACT(a_late_state_does_not_lengthen_the_lease),
         FACT(live_overtakes_backlog),
         FACT(urgent_goes_first),
         FACT(lowest_missing_rides_along_with_live),

@@ -211,6 +211,31 @@ static void zeros_of_either_sign_are_told_in_any_order(void **state)
     assert_true(signbit(joined.min) && !signbit(joined.max));
 }
 
+/* Without squares and integral, all else has the bits it has with them; also over bytes and a join. */
+static void a_brief_one_says_the_same_but_for_spread_and_integral(void **state)
+{
+    struct aggregate full = {.count = 0}, brief = {.is_brief = true}, got;
+    struct buf bytes = {0};
+    struct reader r;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 10; i++) {
+        aggregate_add(&full, i * S, sin(i));
+        aggregate_add(&brief, i * S, sin(i));
+    }
+    aggregate_put(&brief, &bytes);
+    r = reader_of(span_of(bytes.data, bytes.len));
+    assert_int_equal(aggregate_get(&r, NULL, &got), 0);
+    assert_int_equal(reader_left(&r), 0);
+    assert_true(got.is_brief && aggregate_mean(&got) == aggregate_mean(&full));
+    assert_true(got.min == full.min && got.max == full.max && got.last.value == full.last.value);
+    assert_true(isnan(aggregate_stddev(&got)) && isnan(aggregate_time_weighted_mean(&got, 0, 10 * S, NULL)));
+    aggregate_join(&full, &got);
+    assert_true(full.is_brief && isnan(aggregate_stddev(&full)));
+    buf_deinit(&bytes);
+}
+
 /* An end that lies outside of min and max by its sign alone is nothing aggregate_put makes. */
 static void a_zero_below_the_least_is_refused(void **state)
 {
@@ -314,6 +339,7 @@ int main(void)
         cmocka_unit_test(of_nothing_and_of_one),
         cmocka_unit_test(what_is_no_number_has_no_spread),
         cmocka_unit_test(zeros_of_either_sign_are_told_in_any_order),
+        cmocka_unit_test(a_brief_one_says_the_same_but_for_spread_and_integral),
         cmocka_unit_test(a_zero_below_the_least_is_refused),
         cmocka_unit_test(parts_that_travelled_join_to_the_bits_of_the_whole),
         cmocka_unit_test(damaged_bytes_are_refused_or_whole),
