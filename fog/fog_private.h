@@ -8,6 +8,7 @@
 #include "ctl/orders.h"
 #include "ctl/status.h"
 #include "ctl/tap.h"
+#include "fog/covers.h"
 #include "fog/derived.h"
 #include "fog/drill.h"
 #include "fog/fog.h"
@@ -15,8 +16,10 @@
 #include "fog/history.h"
 #include "fog/letters.h"
 #include "fog/marks.h"
+#include "fog/meter.h"
 #include "fog/rules.h"
 #include "fog/stage_reader.h"
+#include "fog/uplink.h"
 #include "hop/lower_port.h"
 #include "hop/maker.h"
 #include "hop/upper_port.h"
@@ -52,6 +55,13 @@ struct fog {
     struct drive *drive;      /* outputs */
     struct site_rules *rules; /* NULL: a reload failed, and the fog ends */
     unsigned rules_user;      /* place in the reader */
+    struct covers *covers;
+    struct meter *meter;
+    struct uplink *uplink; /* NULL: no cloud would know what stands for a record */
+    bool is_new_here;      /* the record in hand, to the history */
+    enum uplink_way way;   /* of the record in hand */
+    uint32_t parts;        /* ... and how many stages will say covers_part of it, after the relay */
+    bool wants_new_life;   /* with the commit of the open transaction */
     struct upper_port *upper;
     struct lower_port *lower;
     struct end_keys end_keys;
@@ -86,6 +96,21 @@ struct outbox_ops fog_outbox_ops(struct fog *f);
 /* fog_nodes.c */
 must_check int fog_nodes_load(struct fog *f, struct errmsg *err);
 void fog_nodes_tick(struct fog *f);
+/* fog_covers.c */
+must_check int fog_covers_open(struct fog *f, struct errmsg *err);
+must_check int fog_covers_flush(struct fog *f); /* in the open transaction, which it begins when needed */
+bool fog_covers_want(const struct fog *f);
+/* Begins a new life of the store: devices give again what they hold. Not within a batch: its records are not
+ * in the seen set yet. */
+must_check int fog_new_life(struct fog *f);
+/* fog_meter.c: for the outbox, and for the round */
+must_check int fog_meter_open(struct fog *f, struct errmsg *err);
+uint64_t fog_link_allowed(void *ctx, unsigned class);
+void fog_link_moved(void *ctx, uint64_t up_bytes, const uint64_t class_bytes[OUTBOX_CLASSES_MAX],
+                    uint64_t down_bytes);
+bool fog_meter_wants(const struct fog *f);
+must_check int fog_meter_flush(struct fog *f); /* in the open transaction, which it begins when needed */
+void fog_meter_put(const struct fog *f, struct json *j);
 /* fog_room.c */
 unsigned fog_store_fill(void *ctx);          /* thousandths of the quota */
 must_check int fog_make_room(struct fog *f); /* in the open transaction, which it begins when needed */
@@ -103,7 +128,7 @@ void fog_take_order(struct fog *f, const Fogline__V1__Document *d);
 bool fog_has_orders(struct fog *f);
 must_check int fog_orders_round(struct fog *f); /* in the open transaction, which it begins when needed */
 /* fog_status.c */
-enum { FOG_SETS = 9 };
+enum { FOG_SETS = 11 };
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4]);
 void fog_status_write(struct fog *f);
 void fog_link_watch(struct fog *f);

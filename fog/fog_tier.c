@@ -4,7 +4,7 @@
 #include "fog/fog_config.h"
 
 const char *const fog_tables[] = {FOG_TABLE_NAMES};
-_Static_assert(sizeof(fog_tables) / sizeof(fog_tables[0]) == FOG_TABLES, "a name for each table");
+_Static_assert(sizeof(fog_tables) / sizeof(fog_tables[0]) == FOG_TABLES, "one name for each table");
 
 static const struct cmd *const no_commands[] = {NULL};
 

@@ -14,12 +14,12 @@
 
 #include "archive/archive.h"
 
-/* Tables of a fog's environment. */
 enum fog_table {
-    FOG_TABLE_RULES = ARCHIVE_TABLES, /* rules_rows.c */
+    FOG_TABLE_COVERS = ARCHIVE_TABLES, /* covers_rows.h */
+    FOG_TABLE_RULES,                   /* rules_rows.c */
     FOG_TABLES
 };
-#define FOG_TABLE_NAMES ARCHIVE_TABLE_NAMES, "rules"
+#define FOG_TABLE_NAMES ARCHIVE_TABLE_NAMES, "covers", "rules"
 
 enum history_counter {
     HISTORY_RECORDS,

@@ -2,13 +2,49 @@
 
 #include "fog/fog_private.h"
 
-/* Held for the cloud as it came: its bytes are the device's, and so is the authenticator over them. */
+/* For the questions of the site. First of all: it has the descriptor sets, and says what is new here. */
+static int store_record(struct fog *f, struct spool_stream *s, const struct record *r)
+{
+    uint64_t before = history_counters(f->history)[HISTORY_RECORDS];
+    int rc = history_put(f->history, s, r);
+
+    f->is_new_here = history_counters(f->history)[HISTORY_RECORDS] > before;
+    return rc;
+}
+
+/* What goes up of it. */
+static int uplink_record(struct fog *f, struct spool_stream *s, const struct record *r)
+{
+    struct uplink_record u = {r, f->is_new_here, covers_is_refused(f->covers, s->origin)};
+    int rc;
+
+    f->way = UPLINK_RAW;
+    f->parts = 0;
+    if (f->uplink == NULL)
+        return 0;
+    rc = uplink_judge(f->uplink, &u, &f->way);
+    return rc == DB_FULL ? 0 : rc; /* the commit says so */
+}
+
+/* Nothing of it goes up as it came. What no stage makes an aggregate of stays here. */
+static int withhold(struct fog *f, struct spool_stream *s, const struct record *r)
+{
+    uint8_t reason = f->parts > 0 ? FOGLINE__V1__REASON__REASON_MERGED : FOGLINE__V1__REASON__REASON_LOCAL;
+    int rc = covers_withhold(f->covers, s, r->seq, reason, r->samples, f->parts);
+
+    return rc == DB_FULL ? 0 : rc;
+}
+
+/* Held for the cloud as it came: its bytes are the device's, and so is the authenticator over them. What was
+ * refused for want of room comes again, and is not new to the history then: it goes up raw. */
 static int relay_record(struct fog *f, struct spool_stream *s, const struct record *r)
 {
     struct spool_record out = {
         .kind = r->kind, .flags = r->flags, .samples = r->samples, .payload = r->payload};
     int rc;
 
+    if (f->way != UPLINK_RAW)
+        return withhold(f, s, r);
     memcpy(out.tag, r->tag, sizeof(out.tag));
     rc = spool_put(f->spool, s, r->seq, &out);
     if (rc == SPOOL_FULL || rc == DB_FULL) {
@@ -18,12 +54,6 @@ static int relay_record(struct fog *f, struct spool_stream *s, const struct reco
     if (rc == 0)
         outbox_added(lower_port_outbox(f->lower), s, r->seq);
     return rc;
-}
-
-/* For the questions of the site. After the relay: what that refuses comes again. */
-static int store_record(struct fog *f, struct spool_stream *s, const struct record *r)
-{
-    return history_put(f->history, s, r);
 }
 
 /* After the store, which knows what the record's channels are. */
@@ -41,11 +71,8 @@ static int show_record(struct fog *f, struct spool_stream *s, const struct recor
 }
 
 const struct stage stages[] = {
-    {"relay", relay_record},
-    {"store", store_record},
-    {"rules", rule_record},
-    {"show", show_record},
-    {NULL, NULL},
+    {"store", store_record}, {"uplink", uplink_record}, {"relay", relay_record},
+    {"rules", rule_record},  {"show", show_record},     {NULL, NULL},
 };
 
 int stages_record(struct fog *f, struct spool_stream *s, const struct record *r)

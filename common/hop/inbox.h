@@ -43,6 +43,9 @@ struct inbox_ops {
     unsigned (*weight)(void *ctx, const char *node);
     /* A peer said Hello (session, role, clocks); before the `reported` of its streams. May be NULL. */
     void (*hello)(void *ctx, const char *peer, const Fogline__V1__Hello *hello);
+    /* Is something of the stream yet to be said, so that it must stay? 0: no; 1: yes; negative errno. Inside
+     * the transaction. May be NULL. */
+    int (*is_needed)(void *ctx, struct spool_stream *s);
     /* A stream is about to be forgotten (forget_epochs): drop what points to it (outbox_stream_drop). May be
      * NULL. */
     void (*forgetting)(void *ctx, struct spool_stream *s);
@@ -78,8 +81,8 @@ void inbox_committed(struct inbox *ib, int64_t now_ms);
 must_check int inbox_reload(struct inbox *ib); /* after a failed commit: forgets the batch */
 /* Fresh marks exist for a stream (a commit archived it, a mark came from above): tell its peer soon. */
 void inbox_marks_changed(struct inbox *ib, struct spool_stream *s, unsigned lane);
-/* Forgets a stream of which nothing is held, in the open transaction. 0; -EBUSY: something is, or is on the
- * account. */
+/* Forgets a stream of which nothing is held, in the open transaction. 0; -EBUSY: something is, is on the
+ * account, or is_needed says so. */
 must_check int inbox_forget(struct inbox *ib, struct spool_stream *s);
 /* Leases, pushes of marks. */
 void inbox_tick(struct inbox *ib, int64_t now_ms, int64_t *ret_next_ms);

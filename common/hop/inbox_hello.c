@@ -60,8 +60,11 @@ static void drop_pointers(struct inbox *ib, const struct spool_stream *s)
 
 int inbox_forget(struct inbox *ib, struct spool_stream *s)
 {
-    int rc = spool_stream_forget(ib->spool, s); /* it stays readable until the commit */
+    int rc = ib->options.ops.is_needed != NULL ? ib->options.ops.is_needed(ib->options.ops.ctx, s) : 0;
 
+    if (rc != 0)
+        return rc < 0 ? rc : -EBUSY;
+    rc = spool_stream_forget(ib->spool, s); /* it stays readable until the commit */
     if (rc != 0)
         return rc;
     drop_pointers(ib, s);

@@ -92,6 +92,19 @@ static int port_relay_damaged(void *ctx)
     return p->options.outbox.ops.relay_damaged(p->options.outbox.ops.ctx);
 }
 
+static uint64_t port_allowed(void *ctx, unsigned class)
+{
+    struct lower_port *p = ctx;
+    return p->options.outbox.ops.allowed(p->options.outbox.ops.ctx, class);
+}
+
+static void port_moved(void *ctx, uint64_t up_bytes, const uint64_t class_bytes[OUTBOX_CLASSES_MAX],
+                       uint64_t down_bytes)
+{
+    struct lower_port *p = ctx;
+    p->options.outbox.ops.moved(p->options.outbox.ops.ctx, up_bytes, class_bytes, down_bytes);
+}
+
 static void unwatch(struct lower_port *p)
 {
     loop_unwatch(p->sub_watch);
@@ -263,6 +276,8 @@ int lower_port_new(struct lower_port **ret_p, const struct lower_port_options *o
         .document = options->outbox.ops.document != NULL ? port_document : NULL,
         .mark = options->outbox.ops.mark != NULL ? port_mark : NULL,
         .archive_changes = options->outbox.ops.archive_changes != NULL ? port_archive_changes : NULL,
+        .allowed = options->outbox.ops.allowed != NULL ? port_allowed : NULL,
+        .moved = options->outbox.ops.moved != NULL ? port_moved : NULL,
         .relay_damaged = options->outbox.ops.relay_damaged != NULL ? port_relay_damaged : NULL,
     };
     rc = outbox_new(&p->outbox, &oo, now_ms);

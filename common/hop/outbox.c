@@ -594,6 +594,8 @@ int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
     bool ahead = false;
     int rc;
 
+    if (ob->options.ops.moved != NULL)
+        ob->options.ops.moved(ob->options.ops.ctx, 0, NULL, bytes.len);
     wire_arena_reset(ob->arena);
     if (wire_down_unpack(ob->arena, bytes, &down) != 0 || down->state == NULL ||
         !wire_id128(down->state->store, &store)) {

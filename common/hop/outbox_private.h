@@ -77,7 +77,7 @@ struct outbox {
     int64_t epochs_day_ms;
     bool settled_waits;
     enum drill_phase drill_phase;
-    bool relay_was_damaged; /* in the open transaction: the host does not know yet */
+    bool record_was_damaged; /* in the open transaction: the host does not know yet */
     uint64_t counter[OUTBOX_COUNTERS];
 };
 

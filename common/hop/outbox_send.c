@@ -11,6 +11,14 @@ enum {
     ASKS_BYTES_MAX = 160 * 1024,   /* ... and with what the host asks: the rest is asked with a later one */
 };
 
+static const uint64_t no_classes[OUTBOX_CLASSES_MAX];
+
+static void tell_moved(struct outbox *ob, const uint64_t class_bytes[OUTBOX_CLASSES_MAX])
+{
+    if (ob->options.ops.moved != NULL)
+        ob->options.ops.moved(ob->options.ops.ctx, ob->out.len, class_bytes, 0);
+}
+
 /* ---- Hello ---- */
 
 static Fogline__V1__LaneReport *lane_report(struct outbox *ob, const struct spool_stream *s, unsigned lane)
@@ -197,6 +205,7 @@ int outbox_send_hello(struct outbox *ob, int64_t now_ms)
     }
     ob->counter[OUTBOX_HELLOS]++;
     outbox_drill_hello_sent(ob);
+    tell_moved(ob, no_classes);
     ob->hello_sent_ms = now_ms;
     ob->hello_at_ms = now_ms + backoff_next_ms(&ob->hello_backoff);
     return 0;
@@ -219,12 +228,28 @@ struct draft {
     Fogline__V1__Stretch *stretches[PICKS_MAX];
     Fogline__V1__Record **records; /* WIRE_RECORDS_MAX, in the arena */
     size_t n_records, bytes;
-    uint64_t class_bytes[CLASS_COUNT];
+    uint64_t class_bytes[OUTBOX_CLASSES_MAX];
 };
+
+/* By what the link may cost, beside what is in the message already. */
+static uint64_t allowed(const struct draft *d, enum outbox_class class)
+{
+    const struct outbox_ops *ops = &d->ob->options.ops;
+    uint64_t most = ops->allowed != NULL ? ops->allowed(ops->ctx, class) : UINT64_MAX;
+
+    return most > d->bytes ? most - d->bytes : 0;
+}
 
 static uint64_t room(const struct draft *d, enum outbox_class class)
 {
-    return outbox_room(d->ob, class, d->class_bytes);
+    uint64_t most = outbox_room(d->ob, class, d->class_bytes);
+
+    if (most > 0) {
+        uint64_t may = allowed(d, class);
+
+        most = most < may ? most : may;
+    }
+    return most;
 }
 
 static bool flagged_again(const struct outbox *ob, const struct pick *p, uint64_t count, uint32_t flags)
@@ -508,6 +533,7 @@ static int send_one(struct outbox *ob, struct draft *d, int64_t now_ms, bool *re
         return rc < 0 ? rc : 0;
     ob->counter[OUTBOX_DATA_SENT]++;
     ob->counter[OUTBOX_DATA_BYTES] += ob->out.len;
+    tell_moved(ob, d->class_bytes);
     for (size_t i = 0; rc == 0 && i < d->n_picks; i++)
         rc = launch(ob, &d->picks[i], now_ms);
     *ret_more = true;

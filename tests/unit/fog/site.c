@@ -1,5 +1,6 @@
 #include "tests/unit/fog/site.h"
 
+#include "fog/fog_tier.h"
 #include "link/keys.h"
 #include "pack/pack.h"
 
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const tables[] = {FOG_TABLE_NAMES};
 static const uint8_t no_key[KEY_BYTES];
 
 void site_open(struct site *k)
@@ -17,7 +17,7 @@ void site_open(struct site *k)
     struct errmsg err = {""};
 
     o.spool.db = (struct db_options){.path = k->path,
-                                     .tables = tables,
+                                     .tables = fog_tables,
                                      .n_tables = FOG_TABLES,
                                      .map_bytes = 16 << 20,
                                      .role = "fog",

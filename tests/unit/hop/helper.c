@@ -83,6 +83,30 @@ static int on_archive_changes(void *ctx)
     return s->archive_changes_result;
 }
 
+static int on_relay_damaged(void *ctx)
+{
+    ((struct side *)ctx)->damaged++;
+    return 0;
+}
+
+static uint64_t on_allowed(void *ctx, unsigned class)
+{
+    struct side *s = ctx;
+
+    return s->is_metered ? s->allowed[class] : UINT64_MAX;
+}
+
+static void on_moved(void *ctx, uint64_t up_bytes, const uint64_t class_bytes[OUTBOX_CLASSES_MAX],
+                     uint64_t down_bytes)
+{
+    struct side *s = ctx;
+
+    s->up_bytes += up_bytes;
+    s->down_bytes += down_bytes;
+    for (unsigned i = 0; class_bytes != NULL && i < OUTBOX_CLASSES_MAX; i++)
+        s->moved[i] += class_bytes[i];
+}
+
 static void open_spool(struct side *s)
 {
     static const char *const tables[] = {SPOOL_TABLE_NAMES};
@@ -118,7 +142,10 @@ void side_open_lower(struct side *s)
                 .send = on_send,
                 .reset_link = on_reset,
                 .asks = s->relays ? on_asks : NULL,
-                .archive_changes = on_archive_changes},
+                .relay_damaged = s->relays ? on_relay_damaged : NULL,
+                .archive_changes = on_archive_changes,
+                .allowed = on_allowed,
+                .moved = on_moved},
         .operator_public = s->operator_public,
     };
 

@@ -41,6 +41,9 @@ struct side {
     const uint8_t *operator_public; /* lower side */
     unsigned archive_changes;       /* lower side: calls of the op */
     int archive_changes_result;
+    unsigned damaged; /* lower side of a relay: calls of the op */
+    bool is_metered;  /* lower side: `allowed` limits, and what moved is counted */
+    uint64_t allowed[OUTBOX_CLASSES_MAX], moved[OUTBOX_CLASSES_MAX], up_bytes, down_bytes;
 };
 
 void side_init(struct side *s, const char *node);
