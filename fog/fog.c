@@ -31,6 +31,8 @@ static int batch_did_not_fit(struct fog *f)
     if (r == 0)
         r = covers_reload(f->covers);
     if (r == 0)
+        r = fog_stages_reload(f);
+    if (r == 0)
         r = inbox_reload(upper_port_inbox(f->upper));
 
     f->counter[FOG_COMMITS_FULL]++;
@@ -63,6 +65,8 @@ int fog_commit(struct fog *f)
         r = spool_rollback(f->spool);
         return r == 0 ? batch_did_not_fit(f) : r;
     }
+    if (r == 0)
+        r = fog_stages_flush(f);
     if (r == 0)
         r = history_flush(f->history, clock_wall_unix_ns(&f->d->clock));
     if (r == 0 || r == ARCHIVE_FULL) /* of a lost transaction the spool is to know: it makes longer rows */
@@ -118,6 +122,8 @@ static void on_tick(void *ctx)
     }
     fog_nodes_tick(f);
     if (r >= 0)
+        r = fog_stages_round(f);
+    if (r >= 0)
         r = fog_make_room(f);
     if (r < 0) /* of a full map the commit says so */
         fog_fail(f, r, "record");
@@ -134,6 +140,7 @@ static void on_reload(void *ctx, const void *old_values, const void *new_values)
     struct fog *f = ctx;
     const struct fog_config *old = old_values, *new = new_values;
 
+    fog_stages_renew(f, new);
     fog_store_limit(f);
     drill_limit(f->drill, new->drill_bytes_per_day);
     if (f->uplink != NULL)
@@ -148,7 +155,8 @@ static bool commit_last(struct fog *f)
     if (fog_say_stop(f) != 0 || (f->wants_new_life && fog_new_life(f) != 0))
         return false;
     meter_close(f->meter);
-    return fog_meter_flush(f) == 0 && archive_flush(f->archive) == 0 && spool_commit(f->spool) == 0;
+    return fog_meter_flush(f) == 0 && fog_stages_flush(f) == 0 && archive_flush(f->archive) == 0 &&
+           spool_commit(f->spool) == 0;
 }
 
 static uint64_t seed(void)
@@ -186,6 +194,7 @@ static int open_lower(struct fog *f, struct errmsg *err)
         .zmq_ctx = f->zmq_ctx,
         .keys = &f->d->keys,
         .failover_ms = (uint32_t)s->up_failover_ms,
+        .return_ms = (uint32_t)s->up_return_ms,
         .failed = on_failed,
         .outbox = {.spool = f->spool,
                    .role = "fog",
@@ -252,6 +261,8 @@ static int start(struct fog *f, struct errmsg *err)
     if (r == 0)
         r = open_derived(f, err);
     if (r == 0)
+        r = fog_stages_open(f, err);
+    if (r == 0)
         r = fog_orders_open(f, err);
     if (r == 0)
         r = fog_covers_open(f, err);
@@ -307,6 +318,7 @@ struct fog *fog_free(struct fog *f)
         fog_status_write(f);
     loop_timer_free(f->tick);
     loop_timer_free(f->more);
+    fog_stages_close(f);
     f->drill = drill_free(f->drill);
     f->uplink = uplink_free(f->uplink);
     f->covers = covers_free(f->covers);

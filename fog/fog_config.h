@@ -12,6 +12,8 @@ struct fog_config {
     uint64_t history_max_bytes;   /* 0: a quarter of the map */
     int64_t history_max_age_ms;   /* 0: no history */
     uint64_t drill_bytes_per_day; /* 0: none */
+    struct config_list outputs;   /* items: struct output_config */
+    struct config_list rules;     /* items: struct site_rule_config */
     struct config_list uplink, budgets;
 };
 

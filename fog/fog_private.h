@@ -17,6 +17,8 @@
 #include "fog/letters.h"
 #include "fog/marks.h"
 #include "fog/meter.h"
+#include "fog/rules.h"
+#include "fog/stage_reader.h"
 #include "fog/uplink.h"
 #include "hop/lower_port.h"
 #include "hop/maker.h"
@@ -49,6 +51,10 @@ struct fog {
     struct spool *spool;
     struct history *history;
     struct derived *derived; /* writes own records */
+    struct stage_reader *reader;
+    struct drive *drive;      /* outputs */
+    struct site_rules *rules; /* NULL: a reload failed, and the fog ends */
+    unsigned rules_user;      /* place in the reader */
     struct covers *covers;
     struct meter *meter;
     struct uplink *uplink; /* NULL: no cloud would know what stands for a record */
@@ -71,7 +77,7 @@ struct fog {
     struct nodes_watch nodes_watch;
     struct status *status;
     struct tap *tap;
-    struct loop_timer *tick, *more;
+    struct loop_timer *tick, *more, *drive_timer;
     int64_t next_health_ms, next_alive_ms, caught_up_ms, up_open_ms;
     bool said_not_accepted;
     enum lower_port_link last_link;
@@ -112,6 +118,7 @@ must_check int fog_make_room(struct fog *f); /* in the open transaction, which i
 /* fog_records.c: own records; all in the open transaction, which they begin when needed. */
 must_check int fog_say_start(struct fog *f, const char *quarantined);
 must_check int fog_say_stop(struct fog *f);
+must_check int fog_say_note(struct fog *f, unsigned severity, const char *text);
 must_check int fog_say_health(struct fog *f);
 must_check int fog_note_alive(struct fog *f);
 /* 0; DERIVED_NO_ROOM: nothing written; negative errno. */
@@ -122,10 +129,18 @@ void fog_take_order(struct fog *f, const Fogline__V1__Document *d);
 bool fog_has_orders(struct fog *f);
 must_check int fog_orders_round(struct fog *f); /* in the open transaction, which it begins when needed */
 /* fog_status.c */
-enum { FOG_SETS = 10 };
+enum { FOG_SETS = 11 };
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4]);
 void fog_status_write(struct fog *f);
 void fog_link_watch(struct fog *f);
+/* fog_stages.c: what stages have in memory follows the transaction. */
+must_check int fog_stages_open(struct fog *f, struct errmsg *err);
+void fog_stages_close(struct fog *f);
+must_check int fog_stages_flush(struct fog *f);  /* before each commit */
+must_check int fog_stages_reload(struct fog *f); /* after a rollback */
+must_check int fog_stages_round(struct fog *f);  /* once a second */
+/* The configuration is about to be this one. */
+void fog_stages_renew(struct fog *f, const struct fog_config *config);
 /* fog.c */
 void fog_fail(struct fog *f, int error, const char *what);
 must_check int fog_commit(struct fog *f);

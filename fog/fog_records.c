@@ -95,6 +95,11 @@ int fog_say_stop(struct fog *f)
     return r == 0 ? fog_note_alive(f) : r;
 }
 
+int fog_say_note(struct fog *f, unsigned severity, const char *text)
+{
+    return say(f, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_NOTE, severity, text);
+}
+
 int fog_say_health(struct fog *f)
 {
     enum { NAMES_MAX = 256, NAME_CHARS = 96 };

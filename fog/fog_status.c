@@ -38,6 +38,7 @@ static const struct counter_info gate_counter_info[] = {
 
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4])
 {
+    static const uint64_t no_rules[SITE_RULES_COUNTERS];
     static const uint64_t uplink_none[UPLINK_COUNTERS];
     struct gate_counters g;
 
@@ -63,6 +64,9 @@ size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_
     out[9] = (struct counter_set){"uplink", uplink_counter_info, uplink_none, UPLINK_COUNTERS};
     if (f->uplink != NULL)
         out[9].value = uplink_counters(f->uplink);
+    out[10] = (struct counter_set){"rules", site_rules_counter_info,
+                                   f->rules != NULL ? site_rules_counters(f->rules) : no_rules,
+                                   SITE_RULES_COUNTERS};
     return FOG_SETS;
 }
 
@@ -152,6 +156,27 @@ static void put_history(struct fog *f, struct json *j)
     json_ku64(j, "blocks", s.blocks);
     json_ku64(j, "others", s.others);
     json_object_end(j);
+}
+
+static void put_alarm(void *ctx, const struct site_alarm *a)
+{
+    struct json *j = ctx;
+    char since[48];
+
+    json_object(j);
+    json_kstr(j, "rule", a->rule);
+    json_kstr(j, "channel", a->name);
+    json_kstr(j, "since", clock_format_utc(a->since_ns, since));
+    json_object_end(j);
+}
+
+static void put_alarms(const struct fog *f, struct json *j)
+{
+    json_key(j, "alarms");
+    json_array(j);
+    if (f->rules != NULL)
+        site_rules_alarms(f->rules, put_alarm, j);
+    json_array_end(j);
 }
 
 static void put_drill(struct fog *f, struct json *j)
@@ -258,6 +283,7 @@ void fog_status_write(struct fog *f)
         put_backlog(f, now_ms, j);
         put_store(f, j);
         put_history(f, j);
+        put_alarms(f, j);
         put_drill(f, j);
         put_covers(f, j);
         fog_meter_put(f, j);

@@ -74,6 +74,12 @@ static int relay_record(struct fog *f, struct spool_stream *s, const struct reco
     return rc;
 }
 
+/* After the store, which knows what the record's channels are. */
+static int rule_record(struct fog *f, struct spool_stream *s, const struct record *r)
+{
+    return f->rules == NULL ? 0 : site_rules_record(f->rules, s, r);
+}
+
 /* For whoever looks with `tail`: a record may be settled and gone before the store is looked at. */
 static int show_record(struct fog *f, struct spool_stream *s, const struct record *r)
 {
@@ -83,11 +89,8 @@ static int show_record(struct fog *f, struct spool_stream *s, const struct recor
 }
 
 const struct stage stages[] = {
-    {"store", store_record},
-    {"uplink", uplink_record},
-    {"relay", relay_record},
-    {"show", show_record},
-    {NULL, NULL},
+    {"store", store_record}, {"uplink", uplink_record}, {"relay", relay_record},
+    {"rules", rule_record},  {"show", show_record},     {NULL, NULL},
 };
 
 int stages_record(struct fog *f, struct spool_stream *s, const struct record *r)
