@@ -3,8 +3,10 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 
+import ledger
 from system import FIRST_S, replay, until
 
 ROWS = 20000
@@ -113,6 +115,47 @@ def test_changes_tell_all_within_the_deadband_over_kills(make_system):
     for i in range(rows):
         known = there.get(i, known)
         assert known is not None and abs(known - drift(i)) <= 0.2 + 1e-9, i
+
+
+def test_a_fog_that_loses_its_disk_loses_no_change(make_system):
+    """Its ledger went up and, with the budget used up, the changes that it names did not: those are lost with the disk. So devices
+    were not to let go of what they stand for, and it goes up by the other fog as it came."""
+    rows = 20000
+    uplink = [{"select": "s/dev-1/pressure", "send": "changes", "deadband": 0.2, "max_silence_ms": 0},
+              {"select": "s/dev-1/flow", "send": "local"}]
+    s = make_system()
+    s.add_cloud(config={"reduce_sites": ["s"]})
+    s.add_fog("fog-a", "s", config={"uplink": uplink, "budgets": [{"per_day": "256 KiB"}]})
+    s.add_fog("fog-b", "s", config={"uplink": uplink})
+    s.add_device("dev-1", "s", ["fog-a", "fog-b"], [replay(write_drift(os.path.join(s.dir, "dev-1.csv"), rows), 2000)])
+    s.add_replay("dev-2", "s", ["fog-a", "fog-b"], 30000, speed="max")
+    s.setup()
+    s.start("cloud", "fog-a", "fog-b", "dev-2")
+    until("the budget is used up", lambda: s.fact("fog-a", "budget", {}).get("held_back") == "all but alarms", 40)
+    s.start("dev-1")
+    told = s.counter("fog-a", "covers.ledger_records")
+    until("the ledger went up", lambda: s.counter("fog-a", "covers.ledger_records") > told and queue(s, "urgent_own") == 0, 60)
+    assert queue(s, "ordinary_own") > 0, "and what it names did not"
+    s.kill("fog-a")
+    shutil.rmtree(os.path.join(s.nodes["fog-a"].state_dir, "spool"))
+    s.wait_read()
+    for name in "dev-1", "dev-2", "fog-b":
+        until(f"{name} has let go of everything", lambda name=name: s.held_records(name) == 0, 60, 0.2)
+    for device in "dev-1", "dev-2":
+        mine = of_device(s.gaps(), device)
+        assert mine["records"]["unexplained"] == mine["records"]["held"] == 0, mine
+    assert s.judge("dev-2")["rows_in"] > 0 and ledger.agrees(s.judge("dev-2"))
+    raw = series(s, "s/dev-1/pressure")
+    sent = series(s, "s/fog-a/dev-1.pressure") + series(s, "s/fog-b/dev-1.pressure")
+    assert 0 < len(raw) < rows, "what was withheld when the disk went came again"
+    known, there = None, dict(raw + sent)
+    for i in range(rows):
+        known = there.get(i, known)
+        assert known is not None and abs(known - drift(i)) <= 0.2 + 1e-9, i
+
+
+def queue(s, name):
+    return next(q["records"] for q in report(s, "queues") if q["queue"] == name)
 
 
 def report(s, what, *args):

@@ -156,14 +156,13 @@ static void any_order_of_anything(void **state)
         struct rng rng = {seed};
         bool is_allowed = true;
 
+        site_teardown(state);
         site_setup(state);
         print_message("seed %llu\n", (unsigned long long)seed);
         for (unsigned i = 0; i < 600; i++)
             step(*state, &rng, &is_allowed);
         comes_to_rest(*state);
-        site_teardown(state);
     }
-    site_setup(state);
 }
 
 /* ---- single facts ---- */
