@@ -194,6 +194,7 @@ static int open_lower(struct fog *f, struct errmsg *err)
         .zmq_ctx = f->zmq_ctx,
         .keys = &f->d->keys,
         .failover_ms = (uint32_t)s->up_failover_ms,
+        .return_ms = (uint32_t)s->up_return_ms,
         .failed = on_failed,
         .outbox = {.spool = f->spool,
                    .role = "fog",

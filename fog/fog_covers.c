@@ -16,7 +16,8 @@ static int make_ledger(void *ctx, struct span ledger, uint64_t *ret_seq)
 int fog_covers_open(struct fog *f, struct errmsg *err)
 {
     struct covers_options o = {f->spool, FOG_TABLE_COVERS, f->d->clock, make_ledger, f};
-    struct uplink_options u = {f->spool, &f->config->uplink, f->d->settings->site};
+    struct uplink_options u = {f->derived, FOG_TABLE_UPLINK, f->spool, &f->config->uplink,
+                               f->d->settings->site};
     int r = covers_new(&f->covers, &o);
 
     if (r < 0)

@@ -62,6 +62,7 @@ struct fog {
     struct uplink *uplink; /* NULL: no cloud would know what stands for a record */
     bool is_new_here;      /* the record in hand, to the history */
     enum uplink_way way;   /* of the record in hand */
+    uint64_t changes;      /* ... and the own record that has its changes; 0: none */
     uint32_t parts;        /* ... and how many stages will say covers_part of it, after the relay */
     bool wants_new_life;   /* with the commit of the open transaction */
     struct upper_port *upper;

@@ -15,23 +15,41 @@ static int store_record(struct fog *f, struct spool_stream *s, const struct reco
 /* What goes up of it. */
 static int uplink_record(struct fog *f, struct spool_stream *s, const struct record *r)
 {
-    struct uplink_record u = {r, f->is_new_here, covers_is_refused(f->covers, s->origin)};
+    struct uplink_record u = {s, r, f->is_new_here, covers_is_refused(f->covers, s->origin)};
     int rc;
 
     f->way = UPLINK_RAW;
+    f->changes = 0;
     f->parts = 0;
     if (f->uplink == NULL)
         return 0;
     rc = uplink_judge(f->uplink, &u, &f->way);
+    if (rc == 0 && f->way == UPLINK_CHANGES)
+        rc = uplink_changes(f->uplink, &u, &f->changes);
+    if (rc == UPLINK_GOES_RAW) {
+        f->way = UPLINK_RAW;
+        rc = 0;
+    }
     return rc == DB_FULL ? 0 : rc; /* the commit says so */
 }
 
-/* Nothing of it goes up as it came. What no stage makes an aggregate of stays here. */
+/* Changes that were sent stand for it; without any there was nothing to be said. */
+static uint8_t reason_of(const struct fog *f)
+{
+    if (f->changes != 0 || f->parts > 0)
+        return FOGLINE__V1__REASON__REASON_MERGED;
+    return f->way == UPLINK_CHANGES ? FOGLINE__V1__REASON__REASON_FILTERED
+                                    : FOGLINE__V1__REASON__REASON_LOCAL;
+}
+
+/* Nothing of it goes up as it came. What no stage makes anything of stays here. */
 static int withhold(struct fog *f, struct spool_stream *s, const struct record *r)
 {
-    uint8_t reason = f->parts > 0 ? FOGLINE__V1__REASON__REASON_MERGED : FOGLINE__V1__REASON__REASON_LOCAL;
-    int rc = covers_withhold(f->covers, s, r->seq, reason, r->samples, f->parts);
+    uint32_t parts = f->parts + (f->changes != 0);
+    int rc = covers_withhold(f->covers, s, r->seq, reason_of(f), r->samples, parts);
 
+    if (rc == 0 && f->changes != 0)
+        rc = covers_part(f->covers, s, r->seq, f->changes);
     return rc == DB_FULL ? 0 : rc;
 }
 

@@ -1,16 +1,16 @@
-#include "fog/uplink.h"
+#include "fog/uplink_private.h"
 
 #include "archive/block_head.h"
-#include "archive/rows.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS = 2048, ARENA_BYTES = 4 << 20, SET_UNKNOWN = 1 };
+enum { ARENA_BYTES = 4 << 20 };
 
 const struct counter_info uplink_counter_info[UPLINK_COUNTERS] = {
     [UPLINK_BLOCKS_RAW] = {"blocks_raw", COUNTER_TOTAL, "records", "Blocks that went up as they came."},
+    [UPLINK_BLOCKS_CHANGES] = {"blocks_changes", COUNTER_TOTAL, "records", "Blocks of which changes go up."},
     [UPLINK_BLOCKS_AGGREGATES] = {"blocks_aggregates", COUNTER_TOTAL, "records",
                                   "Blocks of which only aggregates go up."},
     [UPLINK_BLOCKS_LOCAL] = {"blocks_local", COUNTER_TOTAL, "records", "Blocks that stay at the site."},
@@ -28,22 +28,13 @@ const struct counter_info uplink_counter_info[UPLINK_COUNTERS] = {
     [UPLINK_BLOCKS_NO_SET] = {"blocks_no_set", COUNTER_TOTAL, "records",
                               "Blocks that went up whatever `uplink` says: their descriptor set has not "
                               "come."},
+    [UPLINK_BLOCKS_UNREADABLE] = {"blocks_unreadable", COUNTER_TOTAL, "records",
+                                  "Blocks that went up whatever `uplink` says: they do not decode."},
+    [UPLINK_NO_ROOM] = {"no_room", COUNTER_TOTAL, "records",
+                        "Blocks that went up whatever `uplink` says: their changes had no room."},
+    [UPLINK_READINGS] = {"readings", COUNTER_TOTAL, "samples", "Readings looked at for changes."},
+    [UPLINK_READINGS_SENT] = {"readings_sent", COUNTER_TOTAL, "samples", "Of these, those that go up."},
     [UPLINK_BYTES_STAY] = {"bytes_stay", COUNTER_TOTAL, "bytes", "Payload of blocks that did not go up."},
-};
-
-/* What the list says of a descriptor set. */
-struct uplink_set {
-    char origin[SPOOL_NAME_BYTES]; /* empty: none is here */
-    uint64_t id;
-    enum uplink_way way;
-    bool is_mixed;
-};
-
-struct uplink {
-    struct uplink_options o;
-    struct wire_arena *arena;
-    uint64_t counters[UPLINK_COUNTERS];
-    struct uplink_set slot[SLOTS];
 };
 
 int uplink_new(struct uplink **ret_u, const struct uplink_options *options)
@@ -55,8 +46,10 @@ int uplink_new(struct uplink **ret_u, const struct uplink_options *options)
         return -ENOMEM;
     u->o = *options;
     r = wire_arena_new(&u->arena, ARENA_BYTES);
+    if (r == 0)
+        r = block_store_new(&u->store);
     if (r < 0) {
-        free(u);
+        uplink_free(u);
         return r;
     }
     *ret_u = u;
@@ -67,6 +60,8 @@ struct uplink *uplink_free(struct uplink *u)
 {
     if (u == NULL)
         return NULL;
+    uplink_sets_empty(u);
+    block_store_free(u->store);
     wire_arena_free(u->arena);
     free(u);
     return NULL;
@@ -74,87 +69,12 @@ struct uplink *uplink_free(struct uplink *u)
 
 void uplink_renew(struct uplink *u)
 {
-    memset(u->slot, 0, sizeof u->slot);
+    uplink_sets_empty(u);
 }
 
 const uint64_t *uplink_counters(const struct uplink *u)
 {
     return u->counters;
-}
-
-static enum uplink_way way_of(const struct uplink *u, const char *device, const Fogline__V1__Descriptor *d)
-{
-    const char *tags[WIRE_TAGS_MAX + 1];
-    size_t n = d->n_tags < WIRE_TAGS_MAX ? d->n_tags : WIRE_TAGS_MAX;
-    const struct uplink_config *rule;
-
-    for (size_t i = 0; i < n; i++)
-        tags[i] = d->tags[i];
-    tags[n] = NULL;
-    rule = uplink_rule_of(u->o.rules, u->o.site, device, d->name, tags);
-    return rule != NULL ? (enum uplink_way)rule->send : UPLINK_RAW;
-}
-
-/* All channels of a block go one way. */
-static void judge_set(const struct uplink *u, struct uplink_set *set, const Fogline__V1__DescriptorSet *d)
-{
-    enum uplink_way least = UPLINK_RAW;
-
-    set->way = d->n_channels > 0 ? UPLINK_LOCAL : UPLINK_RAW;
-    for (size_t i = 0; i < d->n_channels; i++) {
-        enum uplink_way way = way_of(u, set->origin, d->channels[i]);
-
-        if (way < set->way)
-            set->way = way;
-        if (way > least)
-            least = way;
-    }
-    set->is_mixed = set->way == UPLINK_RAW && least != UPLINK_RAW;
-}
-
-/* 0; SET_UNKNOWN: its record has not come; DB_FULL; negative errno. */
-static int read_set(struct uplink *u, struct uplink_set *set)
-{
-    Fogline__V1__DescriptorSet *d;
-    struct device_row device;
-    struct db_txn *txn;
-    struct set_row row;
-    struct row_key key;
-    struct span value;
-    int r = spool_txn(u->o.spool, &txn);
-
-    if (r != 0)
-        return r;
-    device_key_put(&key, set->origin);
-    r = db_get(txn, ARCHIVE_TABLE_DEVICES, row_key_span(&key), &value);
-    if (r != 0 || !device_get(row_key_span(&key), value, &device))
-        return r < 0 ? r : SET_UNKNOWN;
-    set_key_put(&key, device.no, set->id);
-    r = db_get(txn, ARCHIVE_TABLE_SETS, row_key_span(&key), &value);
-    if (r != 0 || !set_get(row_key_span(&key), value, &row) || row.descriptor.len == 0)
-        return r < 0 ? r : SET_UNKNOWN;
-    wire_arena_reset(u->arena);
-    r = wire_descriptor_set_unpack(u->arena, row.descriptor, &d);
-    if (r != 0) /* nobody can read its blocks: they go up as bytes */
-        return r == -ENOMEM ? r : 0;
-    judge_set(u, set, d);
-    return 0;
-}
-
-static int set_of(struct uplink *u, const char *origin, uint64_t id, const struct uplink_set **ret_set)
-{
-    struct uplink_set *set = &u->slot[id % SLOTS];
-    int r;
-
-    *ret_set = set;
-    if (set->id == id && strcmp(set->origin, origin) == 0)
-        return 0;
-    *set = (struct uplink_set){.id = id, .way = UPLINK_RAW};
-    snprintf(set->origin, sizeof set->origin, "%s", origin);
-    r = read_set(u, set);
-    if (r != 0)
-        set->origin[0] = '\0';
-    return r;
 }
 
 /* Why it goes up although the list would have it here, or UPLINK_COUNTERS. */
@@ -167,9 +87,24 @@ static enum uplink_counter exception(const struct uplink_record *r)
     return r->is_refused ? UPLINK_BLOCKS_REFUSED : UPLINK_COUNTERS;
 }
 
+static void note_run(struct uplink *u, const struct uplink_record *r)
+{
+    unsigned lane = seq_lane(r->record->seq);
+    uint64_t count = seq_count(r->record->seq);
+
+    if (u->run_stream == r->stream->no && u->run_lane == lane && count == u->run.to + 1) {
+        u->run.to = count;
+        return;
+    }
+    u->run_stream = r->stream->no;
+    u->run_lane = lane;
+    u->run = (struct interval){count, count};
+}
+
 int uplink_judge(struct uplink *u, const struct uplink_record *r, enum uplink_way *ret_way)
 {
     static const enum uplink_counter by_way[UPLINK_WAYS] = {[UPLINK_RAW] = UPLINK_BLOCKS_RAW,
+                                                            [UPLINK_CHANGES] = UPLINK_BLOCKS_CHANGES,
                                                             [UPLINK_AGGREGATES] = UPLINK_BLOCKS_AGGREGATES,
                                                             [UPLINK_LOCAL] = UPLINK_BLOCKS_LOCAL};
     const struct uplink_set *set;
@@ -178,18 +113,19 @@ int uplink_judge(struct uplink *u, const struct uplink_record *r, enum uplink_wa
     int rc;
 
     *ret_way = UPLINK_RAW;
+    note_run(u, r);
     if (u->o.rules->n == 0 || r->record->kind != FOGLINE__V1__KIND__KIND_BLOCK ||
         !block_head_read(r->record->payload, &head))
         return 0;
-    rc = set_of(u, r->record->origin, head.set_id, &set);
-    if (rc == SET_UNKNOWN)
+    rc = uplink_set_of(u, r->record->origin, head.set_id, &set);
+    if (rc == UPLINK_SET_UNKNOWN)
         u->counters[UPLINK_BLOCKS_NO_SET]++;
     if (rc != 0)
-        return rc == SET_UNKNOWN ? 0 : rc;
+        return rc == UPLINK_SET_UNKNOWN ? 0 : rc;
     why = set->way == UPLINK_RAW ? UPLINK_COUNTERS : exception(r);
     if (why != UPLINK_COUNTERS) {
         u->counters[why]++;
-        return 0;
+        return uplink_changes_forget(u, set);
     }
     *ret_way = set->way;
     u->counters[by_way[set->way]]++;

@@ -9,12 +9,14 @@
 enum { UPLINK_RULES_MAX = 256, UPLINK_SELECT_BYTES = 256 };
 
 /* The more of a channel goes up, the lower its number. */
-enum uplink_way { UPLINK_RAW, UPLINK_AGGREGATES, UPLINK_LOCAL, UPLINK_WAYS };
+enum uplink_way { UPLINK_RAW, UPLINK_CHANGES, UPLINK_AGGREGATES, UPLINK_LOCAL, UPLINK_WAYS };
 extern const char *const uplink_way_names[UPLINK_WAYS + 1]; /* "raw", ...; ends in NULL */
 
 struct uplink_config {
     char select[UPLINK_SELECT_BYTES];
     int send; /* enum uplink_way */
+    double deadband, deadband_percent;
+    int64_t max_silence_ms;
 };
 
 extern const struct config_kind uplink_kinds[];

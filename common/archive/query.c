@@ -1,24 +1,14 @@
 #include "archive/query.h"
 
-#include "archive/query_cells.h"
-#include "base/cleanup.h"
+#include "archive/query_private.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
-
-struct group {
-    const char *site, *device, *channel, *unit;
-};
 
 struct query {
     const struct query_options *options;
     struct view *view;
-    struct group *groups;
-    size_t n_groups, alloc_groups;
-    uint32_t *group_slots; /* open addressing: index + 1 */
-    size_t n_group_slots;
-    struct query_cells cells;
+    struct query_table *table;
     /* of the set being scanned */
     const struct view_set *set;
     bool chosen[BLOCK_COLUMNS_MAX];
@@ -26,84 +16,6 @@ struct query {
     struct query_open *open[BLOCK_COLUMNS_MAX]; /* owned; made when a column is first chosen */
     int only_column;
 };
-
-/* ---- groups ---- */
-
-static uint64_t hash_text(uint64_t h, const char *s)
-{
-    for (; s != NULL && *s != 0; s++)
-        h = (h ^ (uint8_t)*s) * UINT64_C(0x100000001b3);
-    return (h ^ 0xff) * UINT64_C(0x100000001b3);
-}
-
-static uint64_t group_hash(const struct group *g)
-{
-    return hash_text(hash_text(hash_text(UINT64_C(0xcbf29ce484222325), g->site), g->device), g->channel);
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-static bool same_group(const struct group *a, const struct group *b)
-{
-    return same_text(a->site, b->site) && same_text(a->device, b->device) &&
-           same_text(a->channel, b->channel);
-}
-
-static int groups_grow(struct query *q)
-{
-    size_t n = q->alloc_groups == 0 ? 64 : q->alloc_groups * 2;
-    struct group *at = reallocarray(q->groups, n, sizeof *at);
-    uint32_t *slots;
-
-    if (at == NULL)
-        return -ENOMEM;
-    q->groups = at;
-    slots = calloc(2 * n, sizeof *slots);
-    if (slots == NULL)
-        return -ENOMEM;
-    free(q->group_slots);
-    q->group_slots = slots;
-    q->n_group_slots = 2 * n;
-    q->alloc_groups = n;
-    for (size_t i = 0; i < q->n_groups; i++) {
-        size_t at_slot = group_hash(&at[i]) & (q->n_group_slots - 1);
-
-        while (slots[at_slot] != 0)
-            at_slot = (at_slot + 1) & (q->n_group_slots - 1);
-        slots[at_slot] = (uint32_t)i + 1;
-    }
-    return 0;
-}
-
-static int group_of(struct query *q, const struct group *wanted, uint32_t *ret_index)
-{
-    size_t slot;
-
-    if (q->n_groups == q->alloc_groups) {
-        int r = groups_grow(q);
-
-        if (r < 0)
-            return r;
-    }
-    slot = group_hash(wanted) & (q->n_group_slots - 1);
-    for (; q->group_slots[slot] != 0; slot = (slot + 1) & (q->n_group_slots - 1)) {
-        struct group *g = &q->groups[q->group_slots[slot] - 1];
-
-        if (!same_group(g, wanted))
-            continue;
-        if (!same_text(g->unit, wanted->unit))
-            g->unit = NULL;
-        *ret_index = q->group_slots[slot] - 1;
-        return 0;
-    }
-    q->groups[q->n_groups] = *wanted;
-    *ret_index = (uint32_t)q->n_groups++;
-    q->group_slots[slot] = *ret_index + 1;
-    return 0;
-}
 
 /* ---- folding ---- */
 
@@ -164,7 +76,7 @@ static int fold_column(struct query *q, const struct block *b, uint32_t column)
         }
         while (end < b->n_rows && b->time_ns[end] >= from && b->time_ns[end] < to)
             end++;
-        r = query_cells_open(&q->cells, q->open[column], k);
+        r = query_cells_open(&q->table->cells, q->open[column], k);
         if (r < 0)
             return r;
         fold_rows(q, &q->set->channels[column], b, &b->columns[column], i, end, q->open[column]);
@@ -177,8 +89,13 @@ static int on_block(void *ctx, const struct view_block *vb)
 {
     struct query *q = ctx;
     const struct block *b;
-    int r = view_decode(q->view, vb, q->only_column, &b);
+    int r;
 
+    if (q->options->without_again && (vb->flags & RECORD_FLAG_AGAIN) != 0) {
+        q->table->n_again++;
+        return 0;
+    }
+    r = view_decode(q->view, vb, q->only_column, &b);
     if (r != 0)
         return r < 0 ? r : 0; /* damaged ones are counted by the view */
     for (uint32_t i = 0; i < q->set->n_channels && r == 0; i++)
@@ -198,15 +115,15 @@ static int query_set(struct query *q, const struct view_set *set)
     q->set = set;
     q->only_column = -1;
     for (uint32_t i = 0; i < set->n_channels && r == 0; i++) {
-        const struct group g = {o->by_site ? set->device->site : NULL,
-                                o->by_device ? set->device->name : NULL,
-                                o->by_channel ? set->channels[i].name : NULL, set->channels[i].unit};
+        const struct query_group g = {o->by_site ? set->device->site : NULL,
+                                      o->by_device ? set->device->name : NULL,
+                                      o->by_channel ? set->channels[i].name : NULL, set->channels[i].unit};
 
         if (!q->chosen[i])
             continue;
         if (n == 1)
             q->only_column = (int)i;
-        r = group_of(q, &g, &q->group_of[i]);
+        r = query_group(q->table, &g, &q->group_of[i]);
         if (r == 0 && q->open[i] == NULL)
             q->open[i] = calloc(1, sizeof *q->open[i]);
         if (r == 0 && q->open[i] == NULL)
@@ -216,123 +133,49 @@ static int query_set(struct query *q, const struct view_set *set)
         r = view_scan(q->view, set, &o->range, on_block, q);
     for (uint32_t i = 0; i < set->n_channels && r == 0; i++)
         if (q->chosen[i])
-            r = query_cells_close(&q->cells, q->open[i]);
+            r = query_cells_close(&q->table->cells, q->open[i]);
     return r;
 }
 
-static int text_order(const char *a, const char *b)
+static int scan_all(struct query *q)
 {
-    return a == NULL || b == NULL ? 0 : strcmp(a, b);
-}
-
-static int row_order(const void *a, const void *b)
-{
-    const struct query_row *x = a, *y = b;
-    int c = text_order(x->site, y->site);
-
-    if (c == 0)
-        c = text_order(x->device, y->device);
-    if (c == 0)
-        c = text_order(x->channel, y->channel);
-    if (c == 0)
-        c = x->bucket_ns < y->bucket_ns ? -1 : x->bucket_ns > y->bucket_ns;
-    return c;
-}
-
-static void tell(const struct query_options *o, const struct aggregate *a, double stat[QUERY_STATS])
-{
-    for (unsigned i = 0; i < QUERY_STATS; i++)
-        stat[i] = NAN;
-    if (a->count == 0)
-        return;
-    stat[QUERY_MIN] = a->min;
-    stat[QUERY_MAX] = a->max;
-    stat[QUERY_AVG] = aggregate_mean(a);
-    stat[QUERY_SUM] = aggregate_sum(a);
-    stat[QUERY_FIRST] = a->first.value;
-    stat[QUERY_LAST] = a->last.value;
-    stat[QUERY_RATE] = aggregate_rate_per_s(a);
-    if ((o->wanted & QUERY_BIT(QUERY_STDDEV)) != 0)
-        stat[QUERY_STDDEV] = aggregate_stddev(a);
-    if ((o->wanted & QUERY_BIT(QUERY_TIME_AVG)) != 0)
-        stat[QUERY_TIME_AVG] = aggregate_time_weighted_mean(a, a->first.time_ns, a->last.time_ns, NULL);
-    if (a->sketch == NULL)
-        return;
-    stat[QUERY_P50] = sketch_quantile(a->sketch, 0.5);
-    stat[QUERY_P90] = sketch_quantile(a->sketch, 0.9);
-    stat[QUERY_P99] = sketch_quantile(a->sketch, 0.99);
-    stat[QUERY_P_ERROR] = sketch_error(a->sketch);
-}
-
-static int collect(const struct query *q, struct query_result *ret_q)
-{
-    struct query_result res = {.at = calloc(q->cells.n + 1, sizeof *res.at)};
-    struct sketch sketch;
     int r = 0;
 
-    if (res.at == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < q->cells.n_alloc && r == 0; i++) {
-        const struct query_cell *c = &q->cells.at[i];
-        const struct group *g = &q->groups[c->key.group];
-        struct query_row *row = &res.at[res.n];
-        struct aggregate a;
+    for (size_t i = 0; i < view_n_devices(q->view) && r == 0; i++) {
+        const struct view_device *d = view_device_at(q->view, i);
 
-        if (!c->used)
-            continue;
-        r = query_cell_read(c, q->cells.has_sketch ? &sketch : NULL, &a);
-        if (r < 0)
-            break;
-        *row = (struct query_row){.site = g->site,
-                                  .device = g->device,
-                                  .channel = g->channel,
-                                  .unit = g->unit,
-                                  .bucket_ns = c->key.bucket,
-                                  .count = c->n_texts + a.count};
-        tell(q->options, &a, row->stat);
-        res.n++;
+        for (size_t k = 0; k < d->n_sets && r == 0; k++)
+            r = query_set(q, &d->sets[k]);
     }
-    if (r < 0) {
-        query_result_deinit(&res);
-        return r;
-    }
-    qsort(res.at, res.n, sizeof *res.at, row_order);
-    query_result_deinit(ret_q);
-    *ret_q = res;
-    return 0;
+    return r;
 }
 
-void query_result_deinit(struct query_result *q)
-{
-    free(q->at);
-    *q = (struct query_result){0};
-}
-
-int query_run(struct view *v, const struct query_options *options, struct query_result *ret_q)
+int query_scan(struct view *v, const struct query_options *options, struct query_table *t)
 {
     struct query *q = calloc(1, sizeof *q);
-    int r = 0;
+    int r;
 
     if (q == NULL)
         return -ENOMEM;
     q->options = options;
     q->view = v;
-    q->cells.is_brief = (options->wanted & (QUERY_BIT(QUERY_STDDEV) | QUERY_BIT(QUERY_TIME_AVG))) == 0;
-    q->cells.has_sketch = (options->wanted & (QUERY_BIT(QUERY_P50) | QUERY_BIT(QUERY_P90) |
-                                              QUERY_BIT(QUERY_P99) | QUERY_BIT(QUERY_P_ERROR))) != 0;
-    for (size_t i = 0; i < view_n_devices(v) && r == 0; i++) {
-        const struct view_device *d = view_device_at(v, i);
-
-        for (size_t k = 0; k < d->n_sets && r == 0; k++)
-            r = query_set(q, &d->sets[k]);
-    }
-    if (r == 0)
-        r = collect(q, ret_q);
-    free(q->groups);
-    free(q->group_slots);
-    query_cells_deinit(&q->cells);
+    q->table = t;
+    r = scan_all(q);
     for (unsigned i = 0; i < BLOCK_COLUMNS_MAX; i++)
         free(q->open[i]);
     free(q);
+    return r;
+}
+
+int query_run(struct view *v, const struct query_options *options, struct query_result *ret_q)
+{
+    struct query_table t;
+    int r;
+
+    query_table_init(&t, options);
+    r = query_scan(v, options, &t);
+    if (r == 0)
+        r = query_table_result(&t, options, ret_q);
+    query_table_deinit(&t);
     return r;
 }

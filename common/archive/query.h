@@ -36,7 +36,8 @@ struct query_options {
     int64_t bucket_ns;                   /* 0: one bucket, the whole range */
     bool by_site, by_device, by_channel; /* none: everything in one group */
     bool bad_too;
-    uint32_t wanted; /* QUERY_BIT of statistics; count, min, max, avg and sum come always */
+    bool without_again; /* leave out blocks that may have been given to another store, and count them */
+    uint32_t wanted;    /* QUERY_BIT of statistics; count, min, max, avg and sum come always */
 };
 
 struct query_row {

@@ -512,6 +512,7 @@ static bool block_of(struct view *v, const struct view_set *set, struct span key
     }
     b->epoch = epoch_of(v, b->key.stream);
     b->payload_bytes = rec.payload.len;
+    b->flags = rec.flags;
     return true;
 }
 

@@ -75,6 +75,7 @@ struct view_block {
     struct id128 epoch;
     struct block_head head;
     size_t payload_bytes;
+    uint32_t flags; /* of its record: RECORD_FLAG_AGAIN */
 };
 /* Blocks of a set that may hold rows in [from_ns, to_ns), by ascending first time; fn returns non-zero to
  * stop, which view_scan returns. 0 or negative errno else. */

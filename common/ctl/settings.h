@@ -19,7 +19,7 @@ struct ctl_settings {
     uint64_t store_map_bytes, store_quota_bytes; /* quota 0: nine tenths of the map */
     /* device, fog */
     struct config_strings up_endpoints, up_keys;
-    int64_t up_poll_ms, up_failover_ms;
+    int64_t up_poll_ms, up_failover_ms, up_return_ms;
     /* fog, cloud */
     char listen_host[256];
     int64_t listen_port;
@@ -95,10 +95,19 @@ extern const char *const ctl_log_levels[]; /* choices of log.level, in the order
          .max = "10 min",                                                                                    \
          .def = "5 s",                                                                                       \
          .help = "How often to ask above what has arrived while nothing else is said."},                     \
+        {"up.failover",                                                                                      \
+         CONFIG_MS,                                                                                          \
+         CONFIG_AT(type, m.up_failover_ms),                                                                  \
+         .min = "500 ms",                                                                                    \
+         .max = "1 h",                                                                                       \
+         .def = "3 s",                                                                                       \
+         .help = "Try the next endpoint when one cannot be reached for this long, or twice as long says "    \
+                 "nothing to what is sent."},                                                                \
     {                                                                                                        \
-        "up.failover", CONFIG_MS, CONFIG_AT(type, m.up_failover_ms),                                         \
-            .min = "500 ms", .max = "1 h", .def = "3 s",                                                     \
-            .help = "Try the next endpoint when one cannot be reached for this long."                        \
+        "up.return", CONFIG_MS, CONFIG_AT(type, m.up_return_ms),                                             \
+            .min = "0", .max = "24 h", .def = "1 min",                                                       \
+            .help = "Go back to an endpoint named before the one in use when it could be reached for this "  \
+                    "long; 0: stay."                                                                         \
     }
 #define CTL_ROWS_LISTEN(type, m, port_def, memory_def)                                                       \
     {"listen.host",                                                                                          \

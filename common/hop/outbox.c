@@ -155,6 +155,7 @@ int outbox_begin_session(struct outbox *ob, uint64_t session, int64_t now_ms)
     ob->lease_until_ms = INT64_MIN;
     ob->hello_at_ms = now_ms;
     ob->blocked = false;
+    ob->unanswered_since_ms = INT64_MIN;
     backoff_reset(&ob->hello_backoff);
     outbox_drill_ask_again(ob);
     ob->counter[OUTBOX_SESSIONS]++;
@@ -586,6 +587,13 @@ static int take_document(struct outbox *ob, const Fogline__V1__Document *d)
     return 0;
 }
 
+static void note_answer(struct outbox *ob, int64_t now_ms)
+{
+    if (ob->unanswered_since_ms != INT64_MIN && now_ms - ob->unanswered_since_ms > ob->slowest_answer_ms)
+        ob->slowest_answer_ms = now_ms - ob->unanswered_since_ms;
+    ob->unanswered_since_ms = ob->oldest != NULL ? now_ms : INT64_MIN;
+}
+
 int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
 {
     const Fogline__V1__State *st;
@@ -624,6 +632,7 @@ int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
     if (st->session == ob->session)
         outbox_drill_answered(ob);
     ob->blocked = false;
+    note_answer(ob, now_ms);
     return rc;
 }
 
@@ -716,6 +725,12 @@ bool outbox_has_archive_id(const struct outbox *ob, struct id128 *ret_id)
 int64_t outbox_last_state_ms(const struct outbox *ob)
 {
     return ob->last_state_ms;
+}
+
+int64_t outbox_unanswered_ms(const struct outbox *ob, int64_t now_ms, int64_t *ret_slowest_ms)
+{
+    *ret_slowest_ms = ob->slowest_answer_ms;
+    return ob->unanswered_since_ms != INT64_MIN ? now_ms - ob->unanswered_since_ms : 0;
 }
 
 double outbox_round_trip_ms(const struct outbox *ob)

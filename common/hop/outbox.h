@@ -111,7 +111,10 @@ bool outbox_has_archive_id(const struct outbox *ob, struct id128 *ret_id);
  * until the next outbox_on_down. */
 struct span outbox_archive_document(const struct outbox *ob, uint64_t *ret_version);
 int64_t outbox_last_state_ms(const struct outbox *ob); /* monotonic; INT64_MIN: never */
-double outbox_round_trip_ms(const struct outbox *ob);  /* from sending to "stored", smoothed; 0: not known */
+/* For how long Data has been under way and no State came; 0: none is. *ret_slowest_ms: the longest such wait
+ * that a State ended. */
+int64_t outbox_unanswered_ms(const struct outbox *ob, int64_t now_ms, int64_t *ret_slowest_ms);
+double outbox_round_trip_ms(const struct outbox *ob); /* from sending to "stored", smoothed; 0: not known */
 
 struct outbox_waiting {
     uint64_t urgent_records, ordinary_records; /* held and not stored above */

@@ -485,6 +485,8 @@ static int launch(struct outbox *ob, const struct pick *p, int64_t now_ms)
     else
         ob->oldest = f;
     ob->newest = f;
+    if (ob->unanswered_since_ms == INT64_MIN)
+        ob->unanswered_since_ms = now_ms;
     ob->window[p->class].in_flight += p->bytes;
     ob->since_lowest += (unsigned)(p->to - p->from + 1);
     ob->counter[OUTBOX_RECORDS_SENT] += p->to - p->from + 1;

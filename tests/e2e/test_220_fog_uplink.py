@@ -1,5 +1,7 @@
 """What goes up of a site's readings, by pattern: the rest stays at the fog, is told in the ledger, and nothing is unexplained, over kill -9."""
+import csv
 import json
+import math
 import os
 import signal
 
@@ -67,6 +69,50 @@ def test_a_cloud_that_does_not_allow_it_gets_all(make_system):
     g = s.gaps()
     assert g["records"]["unexplained"] == 0 and g["samples"]["unexplained"] == 0
     assert of_device(g, "dev-1")["records"]["explained_total"] == 0
+
+
+def write_drift(path, rows):
+    with open(path, "w") as f:
+        f.write("time,pressure,flow\n")
+        for i in range(rows):
+            f.write(f"{FIRST_S + i}.0,{drift(i)},{20 + i % 11}\n")
+    return path
+
+
+def drift(i):
+    return round(5 + math.sin(i / 50) + (i % 3) * 0.01, 4)
+
+
+def series(s, select):
+    out = s.ctl("cloud", "export", "--time", "unix_ns", "--select", select).stdout
+    return sorted((int(r["time"]) // 10**9 - FIRST_S, float(r["value"])) for r in csv.DictReader(out.splitlines()))
+
+
+def test_changes_tell_all_within_the_deadband_over_kills(make_system):
+    """What goes up is few readings; each reading is within the deadband of the last one that did, in the order of times."""
+    rows = 20000
+    s = make_system()
+    s.add_cloud(config={"reduce_sites": ["s"]})
+    s.add_fog("fog-a", "s", config={"uplink": [{"select": "s/*/pressure", "send": "changes", "deadband": 0.2, "max_silence_ms": 0},
+                                               {"select": "s/*/flow", "send": "local"}]})
+    s.add_device("dev-1", "s", ["fog-a"], [replay(write_drift(os.path.join(s.dir, "dev-1.csv"), rows), 8000)])
+    s.setup()
+    s.start()
+    for at in (8000, 20000):
+        until(f"{at} readings are in the history", lambda at=at: len(readings(s, "fog-a", "dev-1")) > at)
+        s.kill("fog-a")
+        s.start("fog-a")
+    s.wait_read()
+    g = s.wait_settled(60)
+    assert g["balanced"] and g["records"]["unexplained"] == 0 and g["samples"]["unexplained"] == 0, g
+    raw, sent = series(s, "s/dev-1/pressure"), series(s, "s/fog-a/dev-1.pressure")
+    assert len(raw) < rows / 2 and 200 < len(sent) < rows / 10, "few go up"
+    assert set(of_device(g, "dev-1")["records"]["explained"]) <= {"merged", "filtered"}
+    assert not series(s, "s/fog-a/dev-1.flow")
+    known, there = None, dict(raw + sent)
+    for i in range(rows):
+        known = there.get(i, known)
+        assert known is not None and abs(known - drift(i)) <= 0.2 + 1e-9, i
 
 
 def report(s, what, *args):

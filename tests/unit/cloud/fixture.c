@@ -212,6 +212,7 @@ int fixture_put(struct fixture *f, unsigned device, const struct fixture_record 
                        .seq = seq_make(fr->lane, count),
                        .kind = fr->kind,
                        .samples = fr->samples,
+                       .flags = fr->flags,
                        .payload = fr->payload};
     struct buf head = {0};
     int e;

@@ -69,7 +69,7 @@ void fixture_block(struct buf *out, uint64_t set_id, const struct fixture_row *r
 
 struct fixture_record {
     unsigned lane;
-    uint32_t kind, samples;
+    uint32_t kind, samples, flags;
     struct span payload;
     uint64_t count; /* 0: the next of the lane */
     bool forged;    /* a wrong tag */
