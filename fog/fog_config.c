@@ -1,5 +1,6 @@
 #include "fog/fog_config.h"
 
+#include "fog/models_config.h"
 #include "fog/rules_config.h"
 
 #include <inttypes.h>
@@ -48,6 +49,7 @@ static void check(const void *values, struct config_check *c)
 
     ctl_settings_check(&f->common, c);
     act_check_outputs(&f->outputs, c);
+    models_config_check(&f->models, f->history_max_age_ms > 0, c);
     site_rules_check(&f->rules, &f->outputs, f->common.site, c);
     if (f->rules.n > 0 && f->history_max_age_ms == 0)
         config_complain(c, "rules", "Raise history.max_age, or take the rules away.",

@@ -14,6 +14,7 @@ struct fog_config {
     uint64_t drill_bytes_per_day; /* 0: none */
     struct config_list outputs;   /* items: struct output_config */
     struct config_list rules;     /* items: struct site_rule_config */
+    struct config_list models;    /* items: struct models_config */
     struct config_list uplink, budgets;
 };
 

@@ -17,6 +17,7 @@
 #include "fog/letters.h"
 #include "fog/marks.h"
 #include "fog/meter.h"
+#include "fog/models.h"
 #include "fog/rules.h"
 #include "fog/stage_reader.h"
 #include "fog/uplink.h"
@@ -52,9 +53,10 @@ struct fog {
     struct history *history;
     struct derived *derived; /* writes own records */
     struct stage_reader *reader;
-    struct drive *drive;      /* outputs */
-    struct site_rules *rules; /* NULL: a reload failed, and the fog ends */
-    unsigned rules_user;      /* place in the reader */
+    struct drive *drive;              /* outputs */
+    struct site_rules *rules;         /* NULL: a reload failed, and the fog ends */
+    struct models *models;            /* likewise */
+    unsigned rules_user, models_user; /* places in the reader */
     struct covers *covers;
     struct meter *meter;
     struct uplink *uplink; /* NULL: no cloud would know what stands for a record */
@@ -129,7 +131,7 @@ void fog_take_order(struct fog *f, const Fogline__V1__Document *d);
 bool fog_has_orders(struct fog *f);
 must_check int fog_orders_round(struct fog *f); /* in the open transaction, which it begins when needed */
 /* fog_status.c */
-enum { FOG_SETS = 11 };
+enum { FOG_SETS = 12 };
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4]);
 void fog_status_write(struct fog *f);
 void fog_link_watch(struct fog *f);

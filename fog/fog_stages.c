@@ -24,7 +24,7 @@ static void each_device(void *ctx, void (*fn)(void *fn_ctx, const struct site_ru
     }
 }
 
-static void note_output(void *ctx, unsigned severity, const char *text)
+static void note(void *ctx, unsigned severity, const char *text)
 {
     struct fog *f = ctx;
     int r = fog_say_note(f, severity, text);
@@ -52,17 +52,23 @@ static void wake(void *ctx, int64_t mono_ns)
 
 int fog_stages_flush(struct fog *f)
 {
-    return f->rules == NULL ? 0 : site_rules_flush(f->rules);
+    int r = f->rules == NULL ? 0 : site_rules_flush(f->rules);
+
+    return r != 0 || f->models == NULL ? r : models_flush(f->models);
 }
 
 int fog_stages_reload(struct fog *f)
 {
-    return f->rules == NULL ? 0 : site_rules_reload(f->rules);
+    int r = f->rules == NULL ? 0 : site_rules_reload(f->rules);
+
+    return r != 0 || f->models == NULL ? r : models_reload(f->models);
 }
 
 int fog_stages_round(struct fog *f)
 {
-    return f->rules == NULL ? 0 : site_rules_round(f->rules);
+    int r = f->rules == NULL ? 0 : site_rules_round(f->rules);
+
+    return r != 0 || f->models == NULL ? r : models_round(f->models);
 }
 
 /* ---- made and let go ---- */
@@ -86,6 +92,22 @@ static int open_rules(struct fog *f, const struct fog_config *config, struct err
     return site_rules_new(&f->rules, &o, err);
 }
 
+static int open_models(struct fog *f, const struct fog_config *config, struct errmsg *err)
+{
+    struct models_options o = {.spool = f->spool,
+                               .derived = f->derived,
+                               .reader = f->reader,
+                               .user = f->models_user,
+                               .clock = &f->d->clock,
+                               .models = &config->models,
+                               .site = f->d->settings->site,
+                               .table = FOG_TABLE_MODELS,
+                               .note = note,
+                               .ctx = f};
+
+    return models_new(&f->models, &o, err);
+}
+
 int fog_stages_open(struct fog *f, struct errmsg *err)
 {
     int r = stage_reader_new(&f->reader);
@@ -95,12 +117,16 @@ int fog_stages_open(struct fog *f, struct errmsg *err)
     if (r < 0)
         return errmsg_set(err, r, "no memory");
     f->rules_user = stage_reader_join(f->reader, free);
-    r = drive_open(&f->drive, &(struct drive_options){&f->config->outputs, note_output, f}, err);
-    return r < 0 ? r : open_rules(f, f->config, err);
+    f->models_user = stage_reader_join(f->reader, free);
+    r = drive_open(&f->drive, &(struct drive_options){&f->config->outputs, note, f}, err);
+    if (r == 0)
+        r = open_rules(f, f->config, err);
+    return r < 0 ? r : open_models(f, f->config, err);
 }
 
 void fog_stages_close(struct fog *f)
 {
+    f->models = models_free(f->models);
     f->rules = site_rules_free(f->rules);
     f->drive = drive_close(f->drive);
     loop_timer_free(f->drive_timer);
@@ -112,11 +138,14 @@ void fog_stages_renew(struct fog *f, const struct fog_config *config)
     struct errmsg err = {""};
     int r = fog_stages_flush(f);
 
+    f->models = models_free(f->models);
     f->rules = site_rules_free(f->rules);
     if (r == 0)
         r = open_rules(f, config, &err);
+    if (r == 0)
+        r = open_models(f, config, &err);
     if (r < 0) {
-        log_error("rules_refused", "msg=%s", log_quote(err.text));
-        fog_fail(f, r, "rules");
+        log_error("reload_failed", "msg=%s", log_quote(err.text));
+        fog_fail(f, r, "reload");
     }
 }

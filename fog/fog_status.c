@@ -38,7 +38,7 @@ static const struct counter_info gate_counter_info[] = {
 
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4])
 {
-    static const uint64_t no_rules[SITE_RULES_COUNTERS];
+    static const uint64_t no_rules[SITE_RULES_COUNTERS], no_models[MODELS_COUNTERS];
     static const uint64_t uplink_none[UPLINK_COUNTERS];
     struct gate_counters g;
 
@@ -67,6 +67,9 @@ size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_
     out[10] = (struct counter_set){"rules", site_rules_counter_info,
                                    f->rules != NULL ? site_rules_counters(f->rules) : no_rules,
                                    SITE_RULES_COUNTERS};
+    out[11] =
+        (struct counter_set){"models", models_counter_info,
+                             f->models != NULL ? models_counters(f->models) : no_models, MODELS_COUNTERS};
     return FOG_SETS;
 }
 

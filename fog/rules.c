@@ -12,7 +12,7 @@ static int64_t mono_ns(const struct site_rules *s)
 
 int site_rules_record(struct site_rules *s, const struct spool_stream *stream, const struct record *r)
 {
-    struct rules_at at = {stream->epoch, stream->no, r->seq};
+    struct record_at at = {stream->epoch, stream->no, r->seq};
     struct db_txn *txn;
     int rc;
 

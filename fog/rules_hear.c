@@ -105,9 +105,9 @@ void rules_advance(struct site_rules *s, struct rules_instance *in, int64_t now_
 
 /* ---- readings ---- */
 
-static bool is_newer(const struct rules_instance *in, const struct rules_at *at)
+static bool is_newer(const struct rules_instance *in, const struct record_at *at)
 {
-    return !in->has_row || rules_at_is_newer(at, &in->at);
+    return !in->has_row || record_at_is_newer(at, &in->at);
 }
 
 static void remember(struct rules_instance *in, const struct rule_value *v)
@@ -197,7 +197,7 @@ static struct cell cell_of(const struct block *b, uint32_t column, uint32_t row)
 }
 
 static void hear_column(struct site_rules *s, const struct rules_watch *w, const struct block *b,
-                        const struct rules_at *at)
+                        const struct record_at *at)
 {
     struct rules_instance *in = &s->instances[w->instance];
     int64_t now_ns = mono_ns(s);
@@ -222,7 +222,7 @@ static void hear_column(struct site_rules *s, const struct rules_watch *w, const
     rules_touch(s, in);
 }
 
-int rules_hear(struct site_rules *s, struct db_txn *txn, const struct rules_at *at, const struct record *r)
+int rules_hear(struct site_rules *s, struct db_txn *txn, const struct record_at *at, const struct record *r)
 {
     const struct rules_plan *plan;
     const struct block *b;

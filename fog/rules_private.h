@@ -2,6 +2,7 @@
 #ifndef FOGLINE_FOG_RULES_PRIVATE_H
 #define FOGLINE_FOG_RULES_PRIVATE_H
 
+#include "fog/record_at.h"
 #include "fog/rules.h"
 #include "rule/rule.h"
 
@@ -16,18 +17,6 @@ enum {
     RULES_MAP = 2 * SITE_RULES_INSTANCES_MAX,
     RULES_WAITS_MAX = 1024, /* blocks whose descriptor set has not come */
 };
-
-/* Where a record stands. */
-struct rules_at {
-    struct id128 epoch;
-    uint32_t stream;
-    uint64_t seq;
-};
-/* Was a made after b? By epoch, then by number, whatever order they arrive in. */
-static inline bool rules_at_is_newer(const struct rules_at *a, const struct rules_at *b)
-{
-    return id128_equal(&a->epoch, &b->epoch) ? a->seq > b->seq : a->stream >= b->stream;
-}
 
 struct rules_rule {
     struct rule rule;  /* of one channel */
@@ -61,7 +50,7 @@ struct rules_instance {
     int64_t since_ns;   /* raised, since 1970 UTC */
     int64_t changed_ns; /* raised or cleared, likewise */
     bool has_row;       /* then: the record looked at last, and the time of its last row */
-    struct rules_at at;
+    struct record_at at;
     int64_t row_ns;
     struct rules_value value;
     /* ---- */
@@ -127,7 +116,7 @@ must_check int rules_instance(struct site_rules *s, unsigned rule, const char *n
 const struct rules_plan *rules_plan_of(struct site_rules *s, struct stage_set *set, int64_t now_ns);
 
 /* rules_hear.c. A block: 0; STAGE_READER_UNKNOWN; DB_FULL; negative errno. */
-must_check int rules_hear(struct site_rules *s, struct db_txn *txn, const struct rules_at *at,
+must_check int rules_hear(struct site_rules *s, struct db_txn *txn, const struct record_at *at,
                           const struct record *r);
 void rules_advance(struct site_rules *s, struct rules_instance *in, int64_t now_ns);
 void rules_changed(struct site_rules *s, struct rules_instance *in, int64_t at_ns);
@@ -138,7 +127,7 @@ void rules_drive(struct site_rules *s);
 
 /* rules_wait.c: of each descriptor set that has not come the newest block waits. 0; DB_FULL; negative errno.
  */
-must_check int rules_wait(struct site_rules *s, struct db_txn *txn, const struct rules_at *at,
+must_check int rules_wait(struct site_rules *s, struct db_txn *txn, const struct record_at *at,
                           const struct record *r);
 must_check int rules_wake(struct site_rules *s, struct db_txn *txn, const struct record *set);
 must_check int rules_count_waiting(struct site_rules *s, struct db_txn *txn);

@@ -14,7 +14,7 @@ static void key_of(const char *device, uint64_t set, uint8_t key[KEY_BYTES_W])
     store_be64(key + 9, set);
 }
 
-static bool head_get(struct span value, struct rules_at *ret)
+static bool head_get(struct span value, struct record_at *ret)
 {
     if (value.len < HEAD_BYTES)
         return false;
@@ -24,11 +24,11 @@ static bool head_get(struct span value, struct rules_at *ret)
     return true;
 }
 
-int rules_wait(struct site_rules *s, struct db_txn *txn, const struct rules_at *at, const struct record *r)
+int rules_wait(struct site_rules *s, struct db_txn *txn, const struct record_at *at, const struct record *r)
 {
     uint8_t key[KEY_BYTES_W], head[HEAD_BYTES];
     struct block_head block;
-    struct rules_at there;
+    struct record_at there;
     struct span value;
     int rc;
 
@@ -39,7 +39,7 @@ int rules_wait(struct site_rules *s, struct db_txn *txn, const struct rules_at *
     rc = db_get(txn, s->o.table, span_of(key, sizeof key), &value);
     if (rc < 0 || rc == DB_FULL)
         return rc;
-    if (rc == 0 && head_get(value, &there) && !rules_at_is_newer(at, &there))
+    if (rc == 0 && head_get(value, &there) && !record_at_is_newer(at, &there))
         return 0;
     if (rc != 0 && s->n_waiting >= RULES_WAITS_MAX)
         return 0;
@@ -54,7 +54,7 @@ int rules_wake(struct site_rules *s, struct db_txn *txn, const struct record *se
 {
     struct record r = {.origin = set->origin, .kind = FOGLINE__V1__KIND__KIND_BLOCK};
     uint8_t key[KEY_BYTES_W];
-    struct rules_at at;
+    struct record_at at;
     struct span value;
     int rc;
 

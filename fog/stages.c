@@ -80,6 +80,12 @@ static int rule_record(struct fog *f, struct spool_stream *s, const struct recor
     return f->rules == NULL ? 0 : site_rules_record(f->rules, s, r);
 }
 
+/* Last of all that computes: it hears the readings as they came. */
+static int model_record(struct fog *f, struct spool_stream *s, const struct record *r)
+{
+    return f->models == NULL ? 0 : models_record(f->models, s, r);
+}
+
 /* For whoever looks with `tail`: a record may be settled and gone before the store is looked at. */
 static int show_record(struct fog *f, struct spool_stream *s, const struct record *r)
 {
@@ -89,8 +95,13 @@ static int show_record(struct fog *f, struct spool_stream *s, const struct recor
 }
 
 const struct stage stages[] = {
-    {"store", store_record}, {"uplink", uplink_record}, {"relay", relay_record},
-    {"rules", rule_record},  {"show", show_record},     {NULL, NULL},
+    {"store", store_record},
+    {"uplink", uplink_record},
+    {"relay", relay_record},
+    {"rules", rule_record},
+    {"infer", model_record},
+    {"show", show_record},
+    {NULL, NULL},
 };
 
 int stages_record(struct fog *f, struct spool_stream *s, const struct record *r)
