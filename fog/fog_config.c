@@ -15,7 +15,7 @@ static const struct config_row rows[] = {
      .def = "7 d", .reloadable = true,
      .help = "How long readings stay here for `fogctl query`, archived or not; 0: no history is kept."},
     CTL_ROWS_UP(struct fog_config, common),
-    CTL_ROWS_LISTEN(struct fog_config, common, "5510", "16 MiB"),
+    CTL_ROWS_LISTEN(struct fog_config, common, "5510", "64 MiB"),
     {"health_s", CONFIG_I64, CONFIG_AT(struct fog_config, health_s), .min = "1", .max = "86400", .def = "60",
      .unit = "s", .reloadable = true, .help = "Seconds from one health record of this fog to the next."},
     {NULL},
