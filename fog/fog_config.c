@@ -23,7 +23,7 @@ static const struct config_row rows[] = {
              "alarms, live "
              "readings and backlog; the rest waits for the next day. 0: such requests are refused."},
     CTL_ROWS_UP(struct fog_config, common),
-    CTL_ROWS_LISTEN(struct fog_config, common, "5510", "16 MiB"),
+    CTL_ROWS_LISTEN(struct fog_config, common, "5510", "64 MiB"),
     {"health_s", CONFIG_I64, CONFIG_AT(struct fog_config, health_s), .min = "1", .max = "86400", .def = "60",
      .unit = "s", .reloadable = true, .help = "Seconds from one health record of this fog to the next."},
     {"outputs", CONFIG_LIST, CONFIG_AT(struct fog_config, outputs), .unique = "name", .max = "32",

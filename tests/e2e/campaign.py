@@ -15,13 +15,15 @@ MUST_BE_ZERO = ("lost", "twice", "foreign", "unexplained", "held", "crashed")
 
 
 class Watch:
-    """Follows from outside how many records are durable in the cloud, and since when: (unix ns, records)."""
+    """Follows from outside how many records are durable in the cloud, and since when: (unix ns, records). largest: of the stream
+    that has most."""
 
-    def __init__(self, s, period_ms=5):
+    def __init__(self, s, period_ms=5, largest=False):
         self.path = os.path.join(s.dir, "watch")
         program = os.path.join(system.build_dir(), "tests", "limits", "watch_archive")
         with open(self.path, "w") as f:
-            self.process = subprocess.Popen([program, os.path.join(s.cloud.state_dir, "archive"), str(period_ms * 1000)], stdout=f,
+            self.process = subprocess.Popen([program, os.path.join(s.cloud.state_dir, "archive"), str(period_ms * 1000),
+                                             *([str(2**62), "largest"] if largest else [])], stdout=f,
                                             preexec_fn=s.die_with_parent())
 
     def lines(self):
