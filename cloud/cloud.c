@@ -160,6 +160,14 @@ static size_t op_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, 
     return intake_marks(((struct cloud *)ctx)->intake, a, s, lane, range, out, max);
 }
 
+static unsigned op_weight(void *ctx, const char *node)
+{
+    const struct cloud *c = ctx;
+    const struct upper_port_node *n = upper_port_find(c->port, node);
+
+    return n != NULL ? ctl_grant_weight(c->d->settings, n->site, node) : 1;
+}
+
 static int open_port(struct cloud *c, struct errmsg *err)
 {
     const struct ctl_settings *s = c->d->settings;
@@ -183,7 +191,8 @@ static int open_port(struct cloud *c, struct errmsg *err)
                                      .hello = op_hello,
                                      .marks = op_marks,
                                      .documents = cloud_documents,
-                                     .fill = cloud_store_fill};
+                                     .fill = cloud_store_fill,
+                                     .weight = op_weight};
     return upper_port_new(&c->port, &o, err);
 }
 

@@ -77,6 +77,7 @@ struct io_source {
     struct io_reduced reduced, reduced_next; /* durable; with the commit under way */
     struct buf memory, memory_next;          /* what it knows: durable; with the next commit */
     bool memory_is_new, memory_is_refused;
+    size_t memory_missed; /* bytes of the last image that had no room; told */
 };
 
 /* A set that is no longer in use, but that blocks which are still held may name. */

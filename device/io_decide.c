@@ -5,8 +5,8 @@
 #include "device/io.h"
 
 #include "base/cleanup.h"
-#include "base/numfmt.h"
 #include "rule/rule.h"
+#include "rule/rule_say.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -133,73 +133,12 @@ int io_open_decide(struct io *io, struct errmsg *err)
 
 /* ---- events ---- */
 
-static void say_ms(struct buf *text, int64_t ms)
-{
-    if (ms % 1000 == 0)
-        buf_printf(text, "%" PRId64 " s", ms / 1000);
-    else
-        buf_printf(text, "%" PRId64 " ms", ms);
-}
-
-/* Clocks are set, and replayed times may be anything: then there is nothing to say. */
-static void say_how_long(struct buf *text, const struct feed_decision *d)
-{
-    int64_t ns;
-
-    if (__builtin_sub_overflow(d->time_ns, d->since_ns, &ns) || ns < 0)
-        return;
-    buf_printf(text, ", was raised for ");
-    say_ms(text, ns / NS_PER_MS);
-}
-
-/* As it was configured, to the last digit. */
-static void say_number(struct buf *text, double v)
-{
-    char number[NUMFMT_DOUBLE_CHARS];
-
-    numfmt_double(v, number);
-    buf_printf(text, "%s", number);
-}
-
 static void say_raised(struct buf *text, const struct decide_who *who, const char *value)
 {
-    const struct rule_config *c = who->rule;
+    struct rule r;
 
-    switch ((enum rule_kind)who->kind) {
-    case RULE_ABOVE:
-    case RULE_BELOW:
-        buf_printf(text, "%s is %s ", value, rule_kind_name((enum rule_kind)who->kind));
-        say_number(text, c->limit);
-        break;
-    case RULE_OUTSIDE:
-        buf_printf(text, "%s is outside ", value);
-        say_number(text, c->min);
-        buf_printf(text, " .. ");
-        say_number(text, c->max);
-        break;
-    case RULE_RATE:
-        buf_printf(text, "%s: it changes by more than ", value);
-        say_number(text, c->limit);
-        buf_printf(text, " a second");
-        break;
-    case RULE_STUCK:
-        buf_printf(text, "%s, unchanged for ", value);
-        say_ms(text, c->for_ms);
-        break;
-    case RULE_MISSING:
-        buf_printf(text, "no good reading for ");
-        say_ms(text, c->for_ms);
-        if (value[0] != '\0')
-            buf_printf(text, ", the last one was %s", value);
-        break;
-    case RULE_EQUALS:
-        buf_printf(text, "%s is what it looks for", value);
-        break;
-    }
-    if (c->hold_ms > 0) {
-        buf_printf(text, ", for ");
-        say_ms(text, c->hold_ms);
-    }
+    rule_of_config(who->kind, who->rule, &r);
+    rule_say_raised(text, &r, value, r.hold_ns);
 }
 
 static void set_alarm(struct io *io, const struct decide_who *who, const struct feed_decision *d)
@@ -261,12 +200,10 @@ void io_decision(struct io *io, unsigned source, const struct feed_decision *d)
     if (d->has_value)
         feed_decision_value(d, value, sizeof value);
     buf_printf(&text, "rule %s: ", who.rule->name);
-    if (d->raised) {
+    if (d->raised)
         say_raised(&text, &who, value);
-    } else {
-        buf_printf(&text, "cleared%s%s", value[0] != '\0' ? " at " : "", value);
-        say_how_long(&text, d);
-    }
+    else
+        rule_say_cleared(&text, value, d->since_ns, d->time_ns);
     snprintf(event.text, sizeof event.text, "%.*s", (int)text.len, (const char *)text.data);
     wire_text_mend(event.text);
     set_alarm(io, &who, d);

@@ -14,6 +14,7 @@ enum {
     MEMORY_MAX_BYTES = 64 * 1024, /* of a source */
     QUOTA_SHARE = 16,             /* of all sources */
     LIVE_EVERY_S = 10,
+    EXCHANGED_MORE_BYTES = 4096,
     FACT_BYTES = 64
 };
 
@@ -56,6 +57,16 @@ static int memory_of(struct io *io, bool is_replay, struct memory **ret)
     return *ret != NULL ? 0 : memory_new(ret, &o);
 }
 
+/* What is taken while the device runs may know more than what it takes the place of; of what is refused at
+ * the start (0) nothing is known yet. */
+static size_t room_of_exchanged(size_t bytes, uint64_t left)
+{
+    size_t room = bytes == 0 ? MEMORY_MAX_BYTES : 2 * bytes + EXCHANGED_MORE_BYTES;
+
+    room = room < MEMORY_MAX_BYTES ? room : MEMORY_MAX_BYTES;
+    return room < left ? room : (size_t)left;
+}
+
 int io_memory_open(struct io *io)
 {
     uint64_t left = spool_quota_bytes(io->spool) / QUOTA_SHARE;
@@ -70,11 +81,12 @@ int io_memory_open(struct io *io)
             continue;
         rc = memory_of(io, s->replayable, to);
         bytes = s->kind->remember(s->self, NULL, 0);
-        /* What a model that is refused now will know when another is taken is not known yet. */
-        if (bytes == 0 && s->kind->tend != NULL)
-            bytes = left < MEMORY_MAX_BYTES ? (size_t)left : MEMORY_MAX_BYTES;
         s->memory_is_refused = bytes > MEMORY_MAX_BYTES || bytes > left;
-        if (rc != 0 || bytes == 0 || s->memory_is_refused)
+        if (rc != 0 || s->memory_is_refused)
+            continue;
+        if (s->kind->tend != NULL)
+            bytes = room_of_exchanged(bytes, left);
+        if (bytes == 0)
             continue;
         rc = memory_add(*to, i, s->kind, s->self, bytes);
         left -= bytes;
@@ -82,22 +94,26 @@ int io_memory_open(struct io *io)
     return rc;
 }
 
+static void tell(struct io *io, const struct io_source *s, size_t bytes, const char *what)
+{
+    struct feed_event e = {.type = FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_NOTE,
+                           .severity = 1,
+                           .time_ns = clock_wall_unix_ns(&io->daemon->clock)};
+
+    snprintf(e.text, sizeof e.text, "what it knows takes %zu bytes, %s", bytes, what);
+    log_warn("not_kept", "source=%s msg=%s", s->name, log_quote(e.text));
+    io_event(io, &e, s->name);
+}
+
 void io_memory_tell(struct io *io)
 {
     for (unsigned i = 0; i < io->n_sources; i++) {
         struct io_source *s = &io->sources[i];
-        struct feed_event e = {.type = FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_NOTE,
-                               .severity = 1,
-                               .time_ns = clock_wall_unix_ns(&io->daemon->clock)};
 
-        if (!s->memory_is_refused)
-            continue;
-        snprintf(e.text, sizeof e.text,
-                 "what it knows takes %zu bytes, more than are kept: it begins anew at each start; shorter "
-                 "windows or a larger store.map_bytes help",
-                 s->kind->remember(s->self, NULL, 0));
-        log_warn("not_kept", "source=%s msg=%s", s->name, log_quote(e.text));
-        io_event(io, &e, s->name);
+        if (s->memory_is_refused)
+            tell(io, s, s->kind->remember(s->self, NULL, 0),
+                 "more than are kept: it begins anew at each start; shorter windows or a larger "
+                 "store.map_bytes help");
     }
 }
 
@@ -129,7 +145,13 @@ void io_mark(struct io *io, bool is_replay)
     for (unsigned i = 0; i < io->n_sources; i++) {
         struct io_source *s = &io->sources[i];
         struct span image = memory_image(m, i);
+        size_t missed = memory_missed(m, i);
 
+        if (missed > 0 && missed != s->memory_missed)
+            tell(io, s, missed,
+                 "more than there is room for since it was exchanged: restart the device, or it begins anew "
+                 "at the next start");
+        s->memory_missed = missed;
         if (image.len == 0)
             continue;
         buf_reset(&s->memory_next);

@@ -80,6 +80,7 @@ static int open_port(struct io *io, struct errmsg *err)
         .zmq_ctx = io->zmq_ctx,
         .keys = &io->daemon->keys,
         .failover_ms = (uint32_t)s->up_failover_ms,
+        .return_ms = (uint32_t)s->up_return_ms,
         .outbox = {.spool = io->spool,
                    .role = "device",
                    .software = "fogline-device " FOGLINE_VERSION,

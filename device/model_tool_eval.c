@@ -2,9 +2,9 @@
 
 #include "base/cleanup.h"
 #include "base/numfmt.h"
-#include "device/infer/model_output.h"
 #include "model/compare.h"
 #include "model/score.h"
+#include "score/model_output.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -54,7 +54,7 @@ static int work(struct pruning *p)
         return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->args[0], err.text);
     code = model_tool_make(ctl, p->path, p->from.m, "pruned_from", b, &p->made);
     if (code == CTL_OK && models_compare(infer_model_graph(p->from.m), infer_model_graph(p->made.m), &p->rows,
-                                         &p->difference, &err) != 0)
+                                         model_threshold(p->from.m), &p->difference, &err) != 0)
         code = ctl_fail(ctl, CTL_FAILED, "%s: %s", p->path, err.text);
     return code;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define ERROR_TOLD 0.02 /* of the outputs */
+#define SAME_DECISIONS 0.995
 
 static const char *const methods[] = {
     [RANGE_MSE] = "mse", [RANGE_MINMAX] = "minmax", [RANGE_PERCENTILE] = "percentile"};
@@ -61,7 +62,7 @@ static int take_ranges(struct quantizing *q)
 
 static int take_options(struct quantizing *q)
 {
-    const char *most = ctl_option(q->ctl, "max-error");
+    const char *most = ctl_option(q->ctl, "max-error"), *same = ctl_option(q->ctl, "same-decisions");
     double percent;
 
     if (ctl_option(q->ctl, "calibrate") == NULL)
@@ -71,6 +72,12 @@ static int take_options(struct quantizing *q)
             return ctl_fail(q->ctl, CTL_USAGE, "--max-error: `%s` is no percentage above 0 and below 100",
                             most);
         q->search.error_max = percent / 100;
+    }
+    q->search.same_min = SAME_DECISIONS;
+    if (same != NULL) {
+        if (!numfmt_parse_double(same, strlen(same), &percent) || !(percent >= 0 && percent <= 100))
+            return ctl_fail(q->ctl, CTL_USAGE, "--same-decisions: `%s` is no percentage from 0 to 100", same);
+        q->search.same_min = percent / 100;
     }
     return take_ranges(q);
 }
@@ -88,11 +95,12 @@ static int work(struct quantizing *q)
         code = model_tool_rows(ctl, q->from.m, &q->rows);
     if (code != CTL_OK)
         return code;
+    q->search.threshold = model_threshold(q->from.m);
     if (quantize_best(q->from.m, &q->rows, &q->options, &q->search, &b, &q->report, &err) != 0)
         return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->args[0], err.text);
     code = model_tool_make(ctl, q->path, q->from.m, "quantised_from", b, &q->to);
     if (code == CTL_OK && models_compare(infer_model_graph(q->from.m), infer_model_graph(q->to.m), &q->rows,
-                                         &q->difference, &err) != 0)
+                                         q->search.threshold, &q->difference, &err) != 0)
         code = ctl_fail(ctl, CTL_FAILED, "%s: %s", q->path, err.text);
     return code;
 }
@@ -121,6 +129,8 @@ static int show_json(const struct quantizing *q)
     if (q->search.chosen.method == RANGE_PERCENTILE)
         json_kdouble(j, "percentile", q->search.chosen.percentile);
     json_kdouble(j, "error", quantize_error(&q->difference));
+    json_kdouble(j, "same_decisions", quantize_same(&q->difference));
+    json_kbool(j, "met", quantize_is_met(&q->search));
     json_ku64(j, "integer_layers", r->n_integer);
     json_ku64(j, "folded", r->n_folded);
     json_ku64(j, "tables", r->n_tables);
@@ -219,7 +229,13 @@ static int run_quantize(struct ctl *ctl)
                 : "the table says why");
     if (q.report.n_odd > 0)
         ctl_note(ctl, "%" PRIu64 " values were no finite numbers and taught nothing", q.report.n_odd);
-    if (quantize_error(&q.difference) > ERROR_TOLD && q.search.error_max == 0)
+    if (!quantize_is_met(&q.search))
+        ctl_note(
+            ctl,
+            "%s: %.2g %% off and %.4g %% of decisions the same is as good as it gets: no layer is left that "
+            "float32 would help",
+            ctl->args[0], 100 * q.search.error, 100 * q.search.same);
+    else if (quantize_error(&q.difference) > ERROR_TOLD && q.search.error_max == 0)
         ctl_note(ctl,
                  "the outputs are off by %.2g %%; `--max-error 1` keeps layers in float32 that cost most",
                  100 * quantize_error(&q.difference));
@@ -230,6 +246,7 @@ static const struct cmd_option options[] = {
     {"calibrate", 0, "FILE.csv", "rows as they come in operation; again for more files"},
     {"output", 'o', "FILE", "the model to write (MODEL.int8.fogmodel)"},
     {"max-error", 0, "PERCENT", "keep layers in float32 while the outputs are off by more"},
+    {"same-decisions", 0, "PERCENT", "keep layers in float32 while fewer are the same (99.5; 0: never)"},
     {"ranges", 0, "HOW", "of activations: best (of these), mse, minmax, percentile"},
     {"percentile", 0, "P", "what lies within the ranges of percentile (99.99)"},
     MODEL_TOOL_CSV_OPTIONS,
@@ -248,6 +265,10 @@ const struct cmd model_tool_quantize[] = {
      "is "
      "not\n"
      "carried over: the new model is another one.\n"
+     "\n"
+     "A decision is the greatest of several scores, an integer, a text, or the side of the threshold on "
+     "which\n"
+     "a single score lies: that of the text `threshold` of the model, else 0.5 for probabilities.\n"
      "\n"
      "  fogline-model quantize wear.fogmodel --calibrate normal.csv\n"
      "  fogline-model quantize wear.onnx --calibrate a.csv --calibrate b.csv -o wear8.fogmodel --json",

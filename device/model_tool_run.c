@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/numfmt.h"
-#include "device/infer/model_output.h"
+#include "score/model_output.h"
 
 #include <inttypes.h>
 #include <string.h>

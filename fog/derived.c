@@ -158,13 +158,13 @@ static int put_set(struct derived *d, const struct pack *p)
 
 /* ---- blocks ---- */
 
-static int close_block(struct derived *d, struct pack *p, const struct pack_covers *covers, uint64_t *ret_seq)
+static int close_block(struct derived *d, struct pack *p, bool is_needed, const struct pack_covers *covers,
+                       uint64_t *ret_seq)
 {
     static const struct pack_clock unknown = {0};
     struct pack_block block;
-    struct maker_record r = {.lane = LANE_ORDINARY,
-                             .kind = FOGLINE__V1__KIND__KIND_BLOCK,
-                             .carries_covers = covers != NULL && covers->n > 0};
+    struct maker_record r = {
+        .lane = LANE_ORDINARY, .kind = FOGLINE__V1__KIND__KIND_BLOCK, .carries_covers = is_needed};
     int rc;
 
     buf_reset(&d->payload);
@@ -198,12 +198,12 @@ int derived_put(struct derived *d, const struct derived_group *g, const struct p
     for (size_t i = 0; rc == 0 && i < n_rows; i++) {
         rc = pack_add(p, &rows[i], 0);
         if (rc == PACK_CLOSE_FIRST) {
-            rc = close_block(d, p, NULL, NULL);
+            rc = close_block(d, p, covers != NULL, NULL, NULL);
             if (rc == 0)
                 rc = pack_add(p, &rows[i], 0);
         }
         if (rc == PACK_TOO_BIG || rc == PACK_CLOSE_FIRST)
             rc = -EMSGSIZE;
     }
-    return rc != 0 ? rc : close_block(d, p, covers, ret_seq);
+    return rc != 0 ? rc : close_block(d, p, covers != NULL, covers, ret_seq);
 }

@@ -51,10 +51,12 @@ struct derived_group {
 };
 
 enum { DERIVED_NO_ROOM = 1 };
-/* Writes the rows as blocks; the last of them carries the covers (NULL: none), at most
- * PACK_COVERS_MAX_BYTES of them. *ret_seq (may be NULL): full sequence number of the last block.
- * 0; DERIVED_NO_ROOM: the quota is met and nothing can go: what was written of it stays in the transaction,
- * so roll back or say it again later under other rows; negative errno. */
+/* Writes the rows as blocks; the last of them carries the covers, at most PACK_COVERS_MAX_BYTES of them.
+ * covers not NULL, if empty: what records were withheld for stands in these blocks (covers.h), so none of
+ * them is ever evicted; NULL: they go as any reading when the quota is met. *ret_seq (may be NULL): full
+ * sequence number of the last block. 0; DERIVED_NO_ROOM: the quota is met and nothing can go: what was
+ * written of it stays in the transaction, so roll back or say it again later under other rows; negative
+ * errno. */
 must_check int derived_put(struct derived *d, const struct derived_group *g, const struct pack_row *rows,
                            size_t n_rows, const struct pack_covers *covers, uint64_t *ret_seq);
 

@@ -27,6 +27,11 @@ static int batch_did_not_fit(struct fog *f)
 {
     int r = history_reload(f->history);
 
+    f->wants_new_life = false; /* what is damaged is found again */
+    if (r == 0)
+        r = covers_reload(f->covers);
+    if (r == 0)
+        r = fog_stages_reload(f);
     if (r == 0)
         r = inbox_reload(upper_port_inbox(f->upper));
 
@@ -48,10 +53,20 @@ int fog_commit(struct fog *f)
         r = outbox_apply(ob, loop_now_ms(f->d->loop), clock_wall_unix_ns(&f->d->clock));
     if (r == 0)
         r = fog_orders_round(f);
+    if (r == 0 && f->wants_new_life)
+        r = fog_new_life(f);
+    if (r == 0 && f->has_trust)
+        r = fog_covers_flush(f);
+    if (r == 0 && f->wants_new_life) /* room made for the covers */
+        r = fog_new_life(f);
+    if (r == 0)
+        r = fog_meter_flush(f);
     if (r == SPOOL_FULL || r == DB_FULL) {
         r = spool_rollback(f->spool);
         return r == 0 ? batch_did_not_fit(f) : r;
     }
+    if (r == 0)
+        r = fog_stages_flush(f);
     if (r == 0)
         r = history_flush(f->history, clock_wall_unix_ns(&f->d->clock));
     if (r == 0 || r == ARCHIVE_FULL) /* of a lost transaction the spool is to know: it makes longer rows */
@@ -62,6 +77,7 @@ int fog_commit(struct fog *f)
         return r;
     f->counter[FOG_COMMITS]++;
     history_committed(f->history);
+    meter_committed(f->meter);
     upper_port_committed(f->upper);
     lower_port_pump(f->lower);
     return 0;
@@ -79,8 +95,8 @@ static void on_round(void *ctx)
     int r;
 
     if (f->failed != 0 || !(spool_txn_open(f->spool) || upper_port_wants_commit(f->upper) ||
-                            outbox_wants_apply(lower_port_outbox(f->lower)) ||
-                            history_has_to_go(f->history) || fog_has_orders(f)))
+                            outbox_wants_apply(lower_port_outbox(f->lower)) || fog_covers_want(f) ||
+                            fog_meter_wants(f) || history_has_to_go(f->history) || fog_has_orders(f)))
         return;
     r = fog_commit(f);
     if (r != 0)
@@ -106,6 +122,8 @@ static void on_tick(void *ctx)
     }
     fog_nodes_tick(f);
     if (r >= 0)
+        r = fog_stages_round(f);
+    if (r >= 0)
         r = fog_make_room(f);
     if (r < 0) /* of a full map the commit says so */
         fog_fail(f, r, "record");
@@ -122,10 +140,23 @@ static void on_reload(void *ctx, const void *old_values, const void *new_values)
     struct fog *f = ctx;
     const struct fog_config *old = old_values, *new = new_values;
 
+    fog_stages_renew(f, new);
     fog_store_limit(f);
     drill_limit(f->drill, new->drill_bytes_per_day);
+    if (f->uplink != NULL)
+        uplink_renew(f->uplink);
     if (old->health_s != new->health_s)
         f->next_health_ms = loop_now_ms(f->d->loop) + new->health_s * 1000;
+}
+
+/* What nobody was told yet, and that it ends here. */
+static bool commit_last(struct fog *f)
+{
+    if (fog_say_stop(f) != 0 || (f->wants_new_life && fog_new_life(f) != 0))
+        return false;
+    meter_close(f->meter);
+    return fog_meter_flush(f) == 0 && fog_stages_flush(f) == 0 && archive_flush(f->archive) == 0 &&
+           spool_commit(f->spool) == 0;
 }
 
 static uint64_t seed(void)
@@ -163,6 +194,7 @@ static int open_lower(struct fog *f, struct errmsg *err)
         .zmq_ctx = f->zmq_ctx,
         .keys = &f->d->keys,
         .failover_ms = (uint32_t)s->up_failover_ms,
+        .return_ms = (uint32_t)s->up_return_ms,
         .failed = on_failed,
         .outbox = {.spool = f->spool,
                    .role = "fog",
@@ -223,11 +255,17 @@ static int start(struct fog *f, struct errmsg *err)
         r = tap_new(&f->tap, f->d->paths.run_dir);
     if (r < 0)
         return errmsg_set(err, r, "cannot start: %s", strerror(-r));
-    r = open_lower(f, err);
+    r = fog_meter_open(f, err);
+    if (r == 0)
+        r = open_lower(f, err);
     if (r == 0)
         r = open_derived(f, err);
     if (r == 0)
+        r = fog_stages_open(f, err);
+    if (r == 0)
         r = fog_orders_open(f, err);
+    if (r == 0)
+        r = fog_covers_open(f, err);
     if (r == 0)
         r = open_upper(f, err);
     if (r < 0)
@@ -276,16 +314,19 @@ struct fog *fog_free(struct fog *f)
 {
     if (f == NULL)
         return NULL;
-    if (f->failed == 0 && f->spool != NULL && fog_say_stop(f) == 0 && archive_flush(f->archive) == 0 &&
-        spool_commit(f->spool) == 0)
+    if (f->failed == 0 && f->spool != NULL && commit_last(f))
         fog_status_write(f);
     loop_timer_free(f->tick);
     loop_timer_free(f->more);
+    fog_stages_close(f);
     f->answer = answer_free(f->answer);
     f->drill = drill_free(f->drill);
+    f->uplink = uplink_free(f->uplink);
+    f->covers = covers_free(f->covers);
     f->derived = derived_free(f->derived);
     f->lower = lower_port_free(f->lower); /* the gate goes last of all sockets */
     f->upper = upper_port_free(f->upper);
+    f->meter = meter_free(f->meter);
     link_context_free(f->zmq_ctx);
     f->history = history_free(f->history);
     f->archive = archive_close(f->archive);

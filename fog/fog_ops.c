@@ -57,6 +57,32 @@ static void op_forgetting(void *ctx, struct spool_stream *s)
     marks_drop(f->marks, s);
     if (history_forget(f->history, s) < 0)
         fog_fail(f, -EIO, "history");
+    if (covers_forget(f->covers, s) < 0)
+        fog_fail(f, -EIO, "covers");
+}
+
+/* Withheld records that no ledger record names yet: forgotten, they would look lost. */
+static int op_is_needed(void *ctx, struct spool_stream *s)
+{
+    struct fog *f = ctx;
+
+    return covers_has_open(f->covers, s);
+}
+
+static int op_reported(void *ctx, const char *peer, struct spool_stream *s, const Fogline__V1__LaneReport *r)
+{
+    struct fog *f = ctx;
+
+    if (strcmp(peer, s->origin) == 0)
+        covers_reported(f->covers, s, r->lane, r->lowest_held > 0 ? r->lowest_held : r->next);
+    return 0;
+}
+
+static unsigned op_weight(void *ctx, const char *node)
+{
+    const struct fog *f = ctx;
+
+    return ctl_grant_weight(f->d->settings, f->d->settings->site, node);
 }
 
 struct inbox_ops fog_inbox_ops(struct fog *f)
@@ -67,6 +93,9 @@ struct inbox_ops fog_inbox_ops(struct fog *f)
                               .marks = op_marks,
                               .documents = op_documents,
                               .fill = fog_store_fill,
+                              .weight = op_weight,
+                              .is_needed = op_is_needed,
+                              .reported = op_reported,
                               .forgetting = op_forgetting};
 }
 
@@ -154,6 +183,7 @@ static void op_mark(void *ctx, const Fogline__V1__MarkBody *body, const Fogline_
     if (s == NULL || marks_put(f->marks, body, mark) < 0)
         return; /* the device asks again */
     f->counter[FOG_MARKS_PASSED]++;
+    covers_marked(f->covers, s, body);
     inbox_marks_changed(upper_port_inbox(f->upper), s, body->lane);
 }
 
@@ -163,29 +193,24 @@ static void op_mark(void *ctx, const Fogline__V1__MarkBody *body, const Fogline_
 static int op_archive_changes(void *ctx)
 {
     struct fog *f = ctx;
-    int r = spool_new_store(f->spool);
+    int r = fog_new_life(f);
 
     if (r != 0)
         return r;
     marks_clear(f->marks);
-    inbox_new_run(upper_port_inbox(f->upper));
     log_warn("archive_changed",
              "msg=\"the operator named another archive; devices give again what they hold\"");
     return 0;
 }
 
-/* Another store id, nothing seen but what is held: the device gives the damaged record again, with whatever
- * else it holds. */
+/* Another store id, nothing seen but what is held: the device gives the damaged record again, or those that
+ * an own one stood for, with whatever else it holds. */
 static int op_relay_damaged(void *ctx)
 {
     struct fog *f = ctx;
-    int r = spool_new_store(f->spool);
 
-    if (r != 0)
-        return r;
-    inbox_new_run(upper_port_inbox(f->upper));
-    log_warn("record_damaged",
-             "msg=\"a stored record of a device does not verify; devices give again what they hold\"");
+    f->wants_new_life = true; /* a batch may be under way */
+    log_warn("record_damaged", "msg=\"a stored record does not verify; devices give again what they hold\"");
     return 0;
 }
 
@@ -198,5 +223,7 @@ struct outbox_ops fog_outbox_ops(struct fog *f)
                                .document = op_document,
                                .mark = op_mark,
                                .archive_changes = op_archive_changes,
-                               .relay_damaged = op_relay_damaged};
+                               .relay_damaged = op_relay_damaged,
+                               .allowed = fog_link_allowed,
+                               .moved = fog_link_moved};
 }

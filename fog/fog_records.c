@@ -120,6 +120,11 @@ int fog_say_result(struct fog *f, uint64_t counter, const char *text, struct spa
     return rc == SPOOL_FULL || rc == DB_FULL ? DERIVED_NO_ROOM : rc;
 }
 
+int fog_say_note(struct fog *f, unsigned severity, const char *text)
+{
+    return say(f, FOGLINE__V1__EVENT_TYPE__EVENT_TYPE_NOTE, severity, text);
+}
+
 int fog_say_health(struct fog *f)
 {
     enum { NAMES_MAX = 256, NAME_CHARS = 96 };

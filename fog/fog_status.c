@@ -38,6 +38,8 @@ static const struct counter_info gate_counter_info[] = {
 
 size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_t gate[4])
 {
+    static const uint64_t no_rules[SITE_RULES_COUNTERS], no_models[MODELS_COUNTERS];
+    static const uint64_t uplink_none[UPLINK_COUNTERS];
     struct gate_counters g;
 
     upper_port_gate_counters(f->upper, &g);
@@ -58,7 +60,18 @@ size_t fog_counter_sets(struct fog *f, struct counter_set out[FOG_SETS], uint64_
     out[6] =
         (struct counter_set){"history", history_counter_info, history_counters(f->history), HISTORY_COUNTERS};
     out[7] = (struct counter_set){"drill", drill_counter_info, drill_counters(f->drill), DRILL_COUNTERS};
-    out[8] = (struct counter_set){"answer", answer_counter_info, answer_counters(f->answer), ANSWER_COUNTERS};
+    out[8] = (struct counter_set){"covers", covers_counter_info, covers_counters(f->covers), COVERS_COUNTERS};
+    out[9] = (struct counter_set){"uplink", uplink_counter_info, uplink_none, UPLINK_COUNTERS};
+    if (f->uplink != NULL)
+        out[9].value = uplink_counters(f->uplink);
+    out[10] = (struct counter_set){"rules", site_rules_counter_info,
+                                   f->rules != NULL ? site_rules_counters(f->rules) : no_rules,
+                                   SITE_RULES_COUNTERS};
+    out[11] =
+        (struct counter_set){"models", models_counter_info,
+                             f->models != NULL ? models_counters(f->models) : no_models, MODELS_COUNTERS};
+    out[12] =
+        (struct counter_set){"answer", answer_counter_info, answer_counters(f->answer), ANSWER_COUNTERS};
     return FOG_SETS;
 }
 
@@ -150,6 +163,27 @@ static void put_history(struct fog *f, struct json *j)
     json_object_end(j);
 }
 
+static void put_alarm(void *ctx, const struct site_alarm *a)
+{
+    struct json *j = ctx;
+    char since[48];
+
+    json_object(j);
+    json_kstr(j, "rule", a->rule);
+    json_kstr(j, "channel", a->name);
+    json_kstr(j, "since", clock_format_utc(a->since_ns, since));
+    json_object_end(j);
+}
+
+static void put_alarms(const struct fog *f, struct json *j)
+{
+    json_key(j, "alarms");
+    json_array(j);
+    if (f->rules != NULL)
+        site_rules_alarms(f->rules, put_alarm, j);
+    json_array_end(j);
+}
+
 static void put_drill(struct fog *f, struct json *j)
 {
     struct drill_status s;
@@ -164,6 +198,22 @@ static void put_drill(struct fog *f, struct json *j)
     json_ku64(j, "record_bytes", s.bytes);
     json_ku64(j, "today_bytes", s.bytes_today);
     json_ku64(j, "per_day_bytes", s.bytes_per_day);
+    json_object_end(j);
+}
+
+static void put_covers(struct fog *f, struct json *j)
+{
+    struct covers_status s;
+
+    covers_status(f->covers, &s);
+    json_key(j, "covers");
+    json_object(j);
+    json_ku64(j, "waiting_records", s.waiting_records);
+    json_ku64(j, "covered_records", s.covered_records);
+    json_ku64(j, "said_records", s.said_records);
+    json_ku64(j, "refused_records", s.refused_records);
+    json_ku64(j, "refused_devices", s.refused_origins);
+    json_kstr(j, "a_refused_device", s.a_refused_origin != NULL ? s.a_refused_origin : "");
     json_object_end(j);
 }
 
@@ -238,7 +288,10 @@ void fog_status_write(struct fog *f)
         put_backlog(f, now_ms, j);
         put_store(f, j);
         put_history(f, j);
+        put_alarms(f, j);
         put_drill(f, j);
+        put_covers(f, j);
+        fog_meter_put(f, j);
         json_ku64(j, "node_list_version", f->nodes.version);
         json_ku64(j, "refused_keys", upper_port_refused(f->upper, refusals, FOG_REFUSALS_MAX));
         put_devices(f, now_ms, j);

@@ -3,9 +3,8 @@
 #include "archive/set_find.h"
 #include "fog/fog_config.h"
 
-const char *const fog_tables[] = {ARCHIVE_TABLE_NAMES};
-_Static_assert(sizeof(fog_tables) / sizeof(fog_tables[0]) == FOG_TABLES,
-               "the spool's tables and the history's");
+const char *const fog_tables[] = {FOG_TABLE_NAMES};
+_Static_assert(sizeof(fog_tables) / sizeof(fog_tables[0]) == FOG_TABLES, "one name for each table");
 
 static const struct cmd *const no_commands[] = {NULL};
 

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "ctl/verbs.h"
 #include "fog/fog_config.h"
+#include "fog/fog_ctl.h"
 #include "fog/fog_tier.h"
 
 #include <errno.h>
@@ -137,7 +138,7 @@ static const struct cmd fog_verbs[] = {
     {NULL},
 };
 
-static const struct cmd *const tables[] = {fog_verbs,       archive_verbs,    ctl_verbs,
+static const struct cmd *const tables[] = {fog_verbs,       fog_ctl_report,   archive_verbs, ctl_verbs,
                                            ctl_verbs_spool, ctl_verbs_enroll, NULL};
 
 int main(int argc, char **argv)

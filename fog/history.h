@@ -14,7 +14,14 @@
 
 #include "archive/archive.h"
 
-enum fog_table { FOG_TABLES = ARCHIVE_TABLES };
+enum fog_table {
+    FOG_TABLE_COVERS = ARCHIVE_TABLES, /* covers_rows.h */
+    FOG_TABLE_UPLINK,                  /* uplink_changes.c */
+    FOG_TABLE_RULES,                   /* rules_rows.c */
+    FOG_TABLE_MODELS,                  /* models_rows.c */
+    FOG_TABLES
+};
+#define FOG_TABLE_NAMES ARCHIVE_TABLE_NAMES, "covers", "uplink", "rules", "models"
 
 enum history_counter {
     HISTORY_RECORDS,

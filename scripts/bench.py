@@ -8,12 +8,16 @@
   bench device [--json] [--parts P ...]      from a sample to the output that a rule switches, with a slow disk (output); how late a source is
                                                     read beside a bad neighbour (late); size, start, memory, CPU (size); bytes written
                                                     to flash a day (flash): beside their goals
+  bench fog [--json] [--parts P ...]                what a fog costs with all its stages (stages); a backlog of 72 h beside live rows
+                                                    (outage) and of the rate of the pipeline (drain); 500 devices that reconnect, one
+                                                    that is stopped (herd); failover; aggregates against what was made (exact)
   bench codec [--data DIR] [--rounds 3] [--json]    bytes a sample and speed of the encodings on folders of CSV files
   bench keep [--data DIR] [--json]                  bytes a sample within error bounds beside their goals; policies on a recording
   bench skab [--data DIR] [--predictions OUT] [--kind K] [--json]   a detector of anomalies on the pump loop of SKAB: devices replay the
                                                     files, what they committed is scored; OUT gets it, a file each
   bench nab [--data DIR] [--predictions OUT] [--kind K] [--json]    the same on the single series of NAB
   bench infer [--peer LIBRARY] [--rounds 5] [--json]  how long models take, by level of the kernels, beside ONNX Runtime
+  bench quantize [--data DIR] [--json]              what int8 changes in the decisions of a net trained on half of SKAB
   bench onnx [--data DIR] [--models 220] [--json]    stored tests of ONNX; random models against ONNX Runtime from npm
   bench peer-line ROWS                              one JSON line per variant, for a table of peers
 
@@ -37,9 +41,11 @@ import bench_codec
 import bench_detect
 import bench_device
 import bench_flash
+import bench_fog
 import bench_infer
 import bench_keep
 import bench_onnx
+import bench_quantize
 from cluster import Cluster, ClusterError
 
 BUILD = os.environ.get("FOGLINE_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "build"))
@@ -88,13 +94,14 @@ def unix_ns(text):
 
 
 class Watch:
-    """Follows what is durable in the cloud, from outside."""
+    """Follows what is durable in the cloud, from outside. largest: of the stream that has most, without what fogs add."""
 
-    def __init__(self, cluster, period_us):
+    def __init__(self, cluster, period_us, largest=False):
         store = os.path.join(cluster.cloud.state_dir, "archive")
         self.path = os.path.join(cluster.dir, "watch")
         with open(self.path, "w") as f:
-            self.process = subprocess.Popen([os.path.join(LIMITS, "watch_archive"), store, str(period_us)], stdout=f,
+            self.process = subprocess.Popen([os.path.join(LIMITS, "watch_archive"), store, str(period_us),
+                                             *([str(2**62), "largest"] if largest else [])], stdout=f,
                                             preexec_fn=Cluster.die_with_parent())
 
     def lines(self):
@@ -110,11 +117,11 @@ class Watch:
         self.process.wait()
 
 
-def make_cluster(folder, variant, rows, encoding="small"):
+def make_cluster(folder, variant, rows, encoding="small", fog=None):
     per, rate, _ = VARIANTS[variant]
     c = Cluster(folder, BUILD, by_relay=())
     c.add_cloud(config={"store.map_bytes": "4 GiB"})
-    c.add_fog("fog", site="bench", config={"store.map_bytes": "1 GiB"})
+    c.add_fog("fog", site="bench", config={"store.map_bytes": "1 GiB", **(fog or {})})
     device = c.add_device("device", site="bench", fogs=["fog"], config={
         "store.map_bytes": "64 MiB", "pack.rows": per, "commit_ms": 0 if rate else 20, "log.level": "warn",
     }, sources=[{"type": "trace", "name": "trace", "sources": SOURCES, "run": per, "rows": rows, "rate": rate,
@@ -145,13 +152,13 @@ def quantile(v, q):
     return v[min(len(v) - 1, int(q * (len(v) - 1) + 0.5))] if v else 0
 
 
-def product(variant, rows, encoding="small"):
+def product(variant, rows, encoding="small", fog=None):
     per, rate, _ = VARIANTS[variant]
     folder = tempfile.mkdtemp(prefix="fogline-bench-")
     try:
-        with make_cluster(folder, variant, rows, encoding) as c:
+        with make_cluster(folder, variant, rows, encoding, fog) as c:
             c.start("cloud", "fog")
-            watch = Watch(c, 100 if rate else 2000)
+            watch = Watch(c, 100 if rate else 2000, largest=True)
             c.start("device")
             pids = {t: c.nodes[t].pid for t in TIERS}
             want, anon, deadline = -(-rows // per) + SOURCES, dict.fromkeys(TIERS, 0), time.monotonic() + 240
@@ -285,8 +292,11 @@ def idle(folder, interval_ms):
 
 
 def drain(args):
+    print(json.dumps(drain_once(args.rows or 4_000_000)))
+
+
+def drain_once(rows, live_rate=1000):
     """A cut between fog and cloud while rows are made, then both together: the backlog drains, live rows overtake it."""
-    rows, live_rate = args.rows or 4_000_000, 1000
     folder = tempfile.mkdtemp(prefix="fogline-bench-")
     try:
         with make_cluster(folder, "batch", rows) as c:
@@ -319,8 +329,8 @@ def drain(args):
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     lags = lags[1:]
-    print(json.dumps({"backlog_records": held, "drain_rows_s": round(rate), "live_lag_s_median": round(median(lags), 3),
-                      "live_lag_s_max": round(max(lags), 3), "looks": len(lags)}))
+    return {"backlog_records": held, "drain_rows_s": round(rate), "live_lag_s_median": round(median(lags), 3),
+            "live_lag_s_max": round(max(lags), 3), "looks": len(lags)}
 
 
 def idle_devices(pid, n, keys, port, link_key):
@@ -457,6 +467,14 @@ def infer(args):
     bench_infer.run(args, BUILD)
 
 
+def quantize(args):
+    bench_quantize.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+
+def fog(args):
+    bench_fog.run(args, sys.modules[__name__])
+
+
 def onnx(args):
     bench_onnx.run(args, BUILD, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
@@ -486,6 +504,7 @@ def main():
     q.add_argument("--json", action="store_true")
     q.add_argument("--parts", nargs="+", choices=DEVICE_PARTS, default=list(DEVICE_PARTS))
     q.set_defaults(fn=device)
+    bench_fog.add_to(sub).set_defaults(fn=fog)
     q = sub.add_parser("codec")
     q.add_argument("--json", action="store_true")
     q.add_argument("--data", metavar="DIR")
@@ -507,6 +526,10 @@ def main():
     q.add_argument("--peer", metavar="LIBRARY")
     q.add_argument("--rounds", type=int, default=5)
     q.set_defaults(fn=infer)
+    q = sub.add_parser("quantize")
+    q.add_argument("--json", action="store_true")
+    q.add_argument("--data", metavar="DIR")
+    q.set_defaults(fn=quantize)
     q = sub.add_parser("onnx")
     q.add_argument("--json", action="store_true")
     q.add_argument("--data", metavar="DIR")

@@ -73,8 +73,11 @@ static void names_put(struct archive *a, const struct arch_device *d)
 int archive_names_grow(struct archive *a)
 {
     size_t n = a->n_names == 0 ? 64 : a->n_names * 2;
-    uint32_t *names = calloc(n, sizeof *names);
+    uint32_t *names;
 
+    while (n < 2 * (a->n_devices + 1)) /* a full index would be searched for ever */
+        n *= 2;
+    names = calloc(n, sizeof *names);
     if (names == NULL)
         return -ENOMEM;
     free(a->names);

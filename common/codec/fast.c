@@ -1,6 +1,6 @@
 /* fast.c - the fast encoding: plans in bytes and bit-packed frames (README.md). */
 #include "codec/column.h"
-#include "codec/kernels.h"
+#include "codec/frames.h"
 
 enum {
     FLAG_ABSENT = 1,
@@ -11,188 +11,7 @@ enum {
     FLAG_RANKS_MASK = 3,
     FLAG_PREDICTOR = 64, /* predictor and rank mode follow */
     FLAG_TEXTS = 128,
-
-    FRAME_PATCHED = 128,
-    FRAMES_ZERO = 127, /* this frame and all further ones hold zeros */
-    FRAME_SLACK_BYTES = 8,
 };
-
-/* ---- frames ---- */
-
-/* v: FRAME of them, zeros behind the first k. */
-static uint8_t *put_bits(const struct kernels *kernel, uint8_t *at, const uint64_t *v, unsigned k,
-                         unsigned width)
-{
-    kernel->pack(v, width, at);
-    return at + (k * width + 7) / 8;
-}
-
-/* What is above `width` of those that are patched, in `upper_width` bits each. They are few: one after the
- * other. Writes up to a word beyond. */
-static uint8_t *put_upper(uint8_t *at, const uint64_t *z, uint32_t patched, unsigned width,
-                          unsigned upper_width)
-{
-    uint64_t held = 0;
-    unsigned n_held = 0;
-
-    for (; patched != 0; patched &= patched - 1) {
-        uint64_t v = z[__builtin_ctz(patched)] >> width;
-
-        held |= v << n_held;
-        n_held += upper_width;
-        if (n_held >= 64) {
-            memcpy(at, &held, 8);
-            at += 8;
-            n_held -= 64;
-            held = n_held == 0 ? 0 : v >> (upper_width - n_held);
-        }
-    }
-    memcpy(at, &held, 8);
-    return at + (n_held + 7) / 8;
-}
-
-static uint8_t *put_frame(const struct kernels *kernel, uint8_t *at, const uint64_t *z, unsigned k)
-{
-    uint32_t patched, rest;
-    unsigned top, width = kernel->frame_width(z, k, &patched, &top);
-
-    if (patched == 0) {
-        *at++ = (uint8_t)width;
-        return put_bits(kernel, at, z, k, width);
-    }
-    *at++ = (uint8_t)(width | FRAME_PATCHED);
-    *at++ = (uint8_t)__builtin_popcount(patched);
-    *at++ = (uint8_t)(top - width);
-    at = put_bits(kernel, at, z, k, width);
-    for (rest = patched; rest != 0; rest &= rest - 1)
-        *at++ = (uint8_t)__builtin_ctz(rest);
-    return put_upper(at, z, patched, width, top - width);
-}
-
-/* How many of the last ones are zero: whole frames of them are one byte together. */
-static size_t without_zeros(const uint64_t *z, size_t n)
-{
-    while (n > 0 && z[n - 1] == 0)
-        n--;
-    return n;
-}
-
-/* z: room for n rounded up to whole frames, where zeros are written. */
-static void put_frames(struct buf *out, uint64_t *z, size_t n)
-{
-    const struct kernels *kernel = kernels();
-    size_t used = without_zeros(z, n), frames = (used + FRAME - 1) / FRAME, i;
-    /* At worst a frame is its header and 64 bits a cell; pack() writes whole frames and a word more. */
-    uint8_t *at = buf_grow(out, frames * (1 + 8 * FRAME) + 1 + 8 * FRAME + FRAME_SLACK_BYTES), *end;
-
-    if (at == NULL)
-        return;
-    end = at;
-    for (i = n; i % FRAME != 0; i++)
-        z[i] = 0;
-    for (i = 0; i < frames; i++)
-        end =
-            put_frame(kernel, end, z + i * FRAME, (unsigned)(n - i * FRAME < FRAME ? n - i * FRAME : FRAME));
-    if (frames * FRAME < n)
-        *end++ = FRAMES_ZERO;
-    out->len = (size_t)(end - out->data);
-}
-
-/* k integers of `width` bits from the reader. */
-static void get_bits(const struct kernels *kernel, struct reader *r, unsigned k, unsigned width, uint64_t *v)
-{
-    size_t n = (k * width + 7) / 8, whole = 4 * width + FRAME_SLACK_BYTES;
-    uint8_t padded[8 * FRAME + FRAME_SLACK_BYTES];
-    const uint8_t *at;
-
-    if (width == 0) {
-        memset(v, 0, FRAME * sizeof *v);
-        return;
-    }
-    if (reader_left(r) >= whole) {
-        kernel->unpack(r->at, width, v);
-        r->at += n;
-        return;
-    }
-    at = reader_take(r, n);
-    memset(padded, 0, sizeof padded);
-    if (at != NULL)
-        memcpy(padded, at, n);
-    kernel->unpack(padded, width, v);
-}
-
-/* `width` bits from bit `at` of `room` bytes; zeros behind them. */
-static inline uint64_t get_upper(const uint8_t *from, size_t room, unsigned at, unsigned width)
-{
-    unsigned shift = at % 8, i;
-    uint64_t v;
-
-    from += at / 8;
-    room -= at / 8;
-    if (room > 8) {
-        v = load_le64(from) >> shift;
-        if (shift + width > 64)
-            v |= (uint64_t)from[8] << (64 - shift);
-    } else {
-        v = room > 0 ? from[0] >> shift : 0;
-        for (i = 1; i < room; i++)
-            v |= (uint64_t)from[i] << (8 * i - shift);
-    }
-    return width == 64 ? v : v & ((UINT64_C(1) << width) - 1);
-}
-
-/* z has room for FRAME, whatever k is. */
-static bool get_frame(const struct kernels *kernel, struct reader *r, unsigned head, unsigned k, uint64_t *z)
-{
-    unsigned width = head & ~(unsigned)FRAME_PATCHED, patches = 0, upper_width = 0, i;
-    const uint8_t *at, *from;
-    size_t room;
-
-    if (width > 64)
-        return false;
-    if (head & FRAME_PATCHED) {
-        patches = reader_u8(r);
-        upper_width = reader_u8(r);
-        if (patches > k || width + upper_width > 64)
-            return false;
-    }
-    get_bits(kernel, r, k, width, z);
-    if (patches == 0)
-        return true;
-    at = reader_take(r, patches);
-    from = reader_take(r, (patches * upper_width + 7) / 8);
-    if (at == NULL || from == NULL)
-        return false;
-    /* What follows them may be read, too. */
-    room = (size_t)(r->end - from);
-    if (width == 64)
-        width = 0; /* upper_width is 0, too: nothing is added */
-    for (i = 0; i < patches; i++) {
-        if (at[i] >= k)
-            return false;
-        z[at[i]] |= get_upper(from, room, i * upper_width, upper_width) << width;
-    }
-    return true;
-}
-
-/* z: room for n rounded up to whole frames. */
-static bool get_frames(struct reader *r, size_t n, uint64_t *z)
-{
-    const struct kernels *kernel = kernels();
-    size_t i;
-
-    for (i = 0; i < n && !r->bad; i += FRAME) {
-        unsigned head = reader_u8(r);
-
-        if (head == FRAMES_ZERO) {
-            memset(z + i, 0, (n - i) * sizeof *z);
-            return !r->bad;
-        }
-        if (!get_frame(kernel, r, head, (unsigned)(n - i < FRAME ? n - i : FRAME), z + i))
-            return false;
-    }
-    return !r->bad;
-}
 
 /* ---- flags of rows ---- */
 
@@ -306,7 +125,7 @@ static void put_sequence(struct block_coder *c, unsigned flags, const struct seq
         put_entries(out, q->dictionary);
     buf_varint(out, zigzag64((int64_t)((uint64_t)q->base - base_from(start, q))));
     kernels()->zigzag(q->residuals, q->n_residuals, z);
-    put_frames(out, z, q->n_residuals);
+    frames_put(out, z, q->n_residuals);
 }
 
 static bool get_ranks(struct block_coder *c, struct reader *r, unsigned flags,
@@ -351,7 +170,7 @@ static bool get_sequence(struct block_coder *c, struct reader *r, unsigned flags
     q->base = (int64_t)(base_from(start, q) + (uint64_t)unzigzag64(reader_varint(r)));
     q->n_residuals = sequence_residuals(q->n, q->predictor, q->rank_mode);
     q->is_zigzag = true;
-    return get_frames(r, q->n_residuals, (uint64_t *)q->residuals);
+    return frames_get(r, q->n_residuals, (uint64_t *)q->residuals);
 }
 
 /* ---- columns ---- */
@@ -400,7 +219,7 @@ static void put_ulps(struct block_coder *c, const struct column_plan *p, struct 
 
     for (i = 0; i < p->n_cells; i++)
         z[i] = zigzag64(p->ulps[i]);
-    put_frames(out, z, p->n_cells);
+    frames_put(out, z, p->n_cells);
 }
 
 static bool get_ulps(struct block_coder *c, struct reader *r, struct column_plan *p)
@@ -408,7 +227,7 @@ static bool get_ulps(struct block_coder *c, struct reader *r, struct column_plan
     uint64_t *z = (uint64_t *)c->work.ranks; /* the residuals are still needed */
     uint32_t i;
 
-    if (!get_frames(r, p->n_cells, z))
+    if (!frames_get(r, p->n_cells, z))
         return false;
     for (i = 0; i < p->n_cells; i++) {
         if (z[i] > 2 * NUMBER_ULPS_MAX)

@@ -336,46 +336,71 @@ static inline uint64_t load_from_bit(const uint8_t *in, unsigned at)
     return v >> at % 8;
 }
 
-/* Four at a time, from as few loads as their bits allow. */
+/* Two integers out of each of two words. */
+static inline void unpack_four(uint64_t low, uint64_t high, const lanes *by, const lanes *masks,
+                               uint64_t *out)
+{
+    lanes v = (lanes){low, low, high, high} >> *by & *masks;
+
+    memcpy(out, &v, sizeof v);
+}
+
+/* Any width up to 63: one after the other. */
+static void unpack_wide(const uint8_t *restrict in, unsigned width, uint64_t *restrict out)
+{
+    uint64_t mask = (UINT64_C(1) << width) - 1;
+    unsigned i;
+
+    for (i = 0; i < FRAME; i++) {
+        unsigned from = i * width, rest = from % 8;
+        uint64_t v = load_from_bit(in, from);
+
+        /* Shifted by up to 7 bits an integer may reach into a ninth byte. */
+        if (rest + width > 64)
+            v |= (uint64_t)in[from / 8 + 8] << (64 - rest);
+        out[i] = v & mask;
+    }
+}
+
+/* Eight at a time, which begin with a byte, from as few loads as their bits allow. */
 static void unpack(const uint8_t *restrict in, unsigned width, uint64_t *restrict out)
 {
-    uint64_t mask = (UINT64_C(1) << (width & 63)) - 1;
-    const lanes masks = {mask, mask, mask, mask}, by_four = {0, width, 2 * width, 3 * width},
-                by_two = {0, width, 0, width};
-    unsigned i, at = 0;
-    lanes v;
+    const uint64_t mask = (UINT64_C(1) << (width & 63)) - 1;
+    const lanes masks = {mask, mask, mask, mask};
+    lanes by = {0, width, 2 * width, 3 * width}, by_next = by + 4 * width;
+    uint64_t *end = out + FRAME;
 
-    if (width == 64) {
-        memcpy(out, in, 8 * FRAME);
-        return;
-    }
-    for (i = 0; i < FRAME; i += 4, at += 4 * width) {
-        if (width <= 14) {
-            uint64_t all = load_from_bit(in, at);
+    if (width <= 8) {
+        for (; out < end; out += 8, in += width) {
+            uint64_t all = load_from_bit(in, 0);
 
-            v = (lanes){all, all, all, all} >> by_four;
-        } else if (width <= 28) {
-            uint64_t low = load_from_bit(in, at), high = load_from_bit(in, at + 2 * width);
-
-            v = (lanes){low, low, high, high} >> by_two;
-        } else if (width <= 57) {
-            v = (lanes){load_from_bit(in, at), load_from_bit(in, at + width),
-                        load_from_bit(in, at + 2 * width), load_from_bit(in, at + 3 * width)};
-        } else {
-            uint64_t four[4];
-            unsigned k;
-
-            /* Shifted by up to 7 bits an integer reaches into a ninth byte. */
-            for (k = 0; k < 4; k++) {
-                unsigned from = at + k * width, rest = from % 8;
-
-                four[k] =
-                    load_from_bit(in, from) | (rest == 0 ? 0 : (uint64_t)in[from / 8 + 8] << (64 - rest));
-            }
-            memcpy(&v, four, sizeof v);
+            unpack_four(all, all, &by, &masks, out);
+            unpack_four(all, all, &by_next, &masks, out + 4);
         }
-        v &= masks;
-        memcpy(out + i, &v, sizeof v);
+    } else if (width <= 14) {
+        by_next = by + width % 2 * 4;
+        for (; out < end; out += 8, in += width) {
+            uint64_t first = load_from_bit(in, 0), next = load_from_bit(in + width / 2, 0);
+
+            unpack_four(first, first, &by, &masks, out);
+            unpack_four(next, next, &by_next, &masks, out + 4);
+        }
+    } else if (width <= 28) {
+        const unsigned at2 = 2 * width, at4 = 4 * width, at6 = 6 * width;
+
+        by = (lanes){0, width, at2 % 8, at2 % 8 + width};
+        by_next = (lanes){at4 % 8, at4 % 8 + width, at6 % 8, at6 % 8 + width};
+        for (; out < end; out += 8, in += width) {
+            uint64_t v0 = load_from_bit(in, 0), v2 = load_from_bit(in + at2 / 8, 0),
+                     v4 = load_from_bit(in + at4 / 8, 0), v6 = load_from_bit(in + at6 / 8, 0);
+
+            unpack_four(v0, v2, &by, &masks, out);
+            unpack_four(v4, v6, &by_next, &masks, out + 4);
+        }
+    } else if (width < 64) {
+        unpack_wide(in, width, out);
+    } else {
+        memcpy(out, in, 8 * FRAME);
     }
 }
 

@@ -70,8 +70,8 @@ struct config_row {
     const struct config_kind *kinds; /* CONFIG_LIST: see below */
     const char *unique;              /* CONFIG_LIST: path of a key that must differ between the items */
     bool required;                   /* the file must have it; then no def */
-    bool reloadable;  /* may change while running; of a list: items may come, go and change kind */
-    const char *help; /* one or two sentences */
+    bool reloadable;                 /* may change while running; of a list: items with all that is in them */
+    const char *help;                /* one or two sentences */
 };
 
 /* What an item of a CONFIG_LIST may be; the last one has rows NULL. With name set, each item says which it is

@@ -48,6 +48,7 @@ static bool kinds_equal(const struct config_list *a, const struct config_list *b
 
 struct pair {
     const void *old_values, *new_values;
+    bool in_reloadable; /* of a list that is exchanged as a whole */
 };
 
 static int diff_table(const struct row_table *t, struct pair v, const char *prefix, struct config_changes *c);
@@ -59,7 +60,7 @@ static int diff_list(const struct config_row *row, struct pair v, const char *fi
     int r = 0;
 
     if (!kinds_equal(a, b)) {
-        if ((r = add_change(c, field, row->reloadable, &change)) < 0)
+        if ((r = add_change(c, field, row->reloadable || v.in_reloadable, &change)) < 0)
             return r;
         text_cut(change->from, sizeof(change->from), "%zu items", a->n);
         text_cut(change->to, sizeof(change->to), "%zu items", b->n);
@@ -70,7 +71,9 @@ static int diff_list(const struct config_row *row, struct pair v, const char *fi
         char prefix[CONFIG_FIELD_CHARS + 24];
 
         text_cut(prefix, sizeof(prefix), "%s[%zu].", field, i);
-        r = diff_table(&table, (struct pair){a->at[i].value, b->at[i].value}, prefix, c);
+        r = diff_table(&table,
+                       (struct pair){a->at[i].value, b->at[i].value, v.in_reloadable || row->reloadable},
+                       prefix, c);
     }
     return r;
 }
@@ -88,7 +91,7 @@ static int diff_row(const struct config_row *row, struct pair v, const char *fie
     if (row->type == CONFIG_STRINGS) {
         if (strings_equal(a, b))
             return 0;
-        if ((r = add_change(c, field, row->reloadable, &change)) < 0)
+        if ((r = add_change(c, field, row->reloadable || v.in_reloadable, &change)) < 0)
             return r;
         text_cut(change->from, sizeof(change->from), "%zu items", ((const struct config_strings *)a)->n);
         text_cut(change->to, sizeof(change->to), "%zu items", ((const struct config_strings *)b)->n);
@@ -98,7 +101,7 @@ static int diff_row(const struct config_row *row, struct pair v, const char *fie
     to = value_format(row, b, text_b);
     if (strcmp(from, to) == 0)
         return 0;
-    if ((r = add_change(c, field, row->reloadable, &change)) < 0)
+    if ((r = add_change(c, field, row->reloadable || v.in_reloadable, &change)) < 0)
         return r;
     text_cut(change->from, sizeof(change->from), "%s", from);
     text_cut(change->to, sizeof(change->to), "%s", to);
@@ -124,7 +127,7 @@ int config_diff_reloadable(const struct config_schema *s, const void *old_values
 {
     struct row_table table = table_of_schema(s);
 
-    return diff_table(&table, (struct pair){old_values, new_values}, "", changes);
+    return diff_table(&table, (struct pair){old_values, new_values, false}, "", changes);
 }
 
 static void exchange(uint8_t *a, uint8_t *b, size_t n)

@@ -1,5 +1,5 @@
-/* jtree.h - reads a small JSON text back, and prints it. Inside common/ctl and device/sources/json_path.c
- * only; jtree.c is the one file that reads with yajl. */
+/* jtree.h - reads a small JSON text back, and prints it. Inside common/ctl, device/sources/json_path.c and
+ * reports about a status only; jtree.c is the one file that reads with yajl. */
 #ifndef FOGLINE_CTL_JTREE_H
 #define FOGLINE_CTL_JTREE_H
 

@@ -7,6 +7,43 @@
 
 const char *const ctl_log_levels[] = {"error", "warn", "info", "debug", NULL};
 
+static const struct config_row grant_rows[] = {
+    {"select", CONFIG_PATTERN, CONFIG_AT(struct ctl_grant, select), .required = true,
+     .help = "Pattern SITE or SITE/NODE of the nodes meant."},
+    {"weight", CONFIG_I64, CONFIG_AT(struct ctl_grant, weight), .min = "1", .max = "1000", .def = "1",
+     .help = "Their backlog drains so many times as fast as that of a node of weight 1."},
+    {NULL},
+};
+const struct config_kind ctl_grant_kinds[] = {
+    {NULL, grant_rows, .size = sizeof(struct ctl_grant), .help = "Weight of some nodes below."},
+    {NULL},
+};
+
+unsigned ctl_grant_weight(const struct ctl_settings *s, const char *site, const char *node)
+{
+    for (size_t i = 0; i < s->grants.n; i++) {
+        const struct ctl_grant *g = s->grants.at[i].value;
+
+        if (pattern_match(g->select, site, node, "", NULL))
+            return (unsigned)g->weight;
+    }
+    return 1;
+}
+
+/* A grant is looked up by site and node alone: tags and channels are of sources. */
+static void check_grants(const struct ctl_settings *s, struct config_check *c)
+{
+    for (size_t i = 0; i < s->grants.n; i++) {
+        const struct ctl_grant *g = s->grants.at[i].value;
+        char field[32];
+
+        snprintf(field, sizeof(field), "grants[%zu].select", i);
+        if (strchr(g->select, '=') != NULL)
+            config_complain(c, field, "name the nodes as SITE or SITE/NODE; * and {a,b} work in both",
+                            "fits no node: `%.200s` asks for a tag, and nodes have none", g->select);
+    }
+}
+
 static bool link_keys_agree(const struct link_key *a, const struct link_key *b)
 {
     return memcmp(a->cloud_end, b->cloud_end, KEY_BYTES) == 0 &&
@@ -47,6 +84,7 @@ void ctl_settings_check(const struct ctl_settings *s, struct config_check *c)
     if (s->limits_window_max_bytes > s->limits_memory_bytes)
         config_complain(c, "limits.window_max_bytes", "lower it or raise limits.memory_bytes",
                         "one node's window is larger than the memory for all");
+    check_grants(s, c);
     if (s->up_endpoints.n > 0 && s->up_keys.n == 0)
         config_complain(c, "up.keys", "run `fogctl key show --link` or `cloudctl key show --link` there",
                         "up.endpoints needs the link key of the other side");

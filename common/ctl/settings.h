@@ -19,12 +19,20 @@ struct ctl_settings {
     uint64_t store_map_bytes, store_quota_bytes; /* quota 0: nine tenths of the map */
     /* device, fog */
     struct config_strings up_endpoints, up_keys;
-    int64_t up_poll_ms, up_failover_ms;
+    int64_t up_poll_ms, up_failover_ms, up_return_ms;
     /* fog, cloud */
     char listen_host[256];
     int64_t listen_port;
     uint64_t limits_memory_bytes, limits_window_max_bytes;
+    struct config_list grants; /* of struct ctl_grant */
 };
+
+/* How much of the backlog the nodes of a pattern may give among those that give some. */
+struct ctl_grant {
+    char select[256];
+    int64_t weight;
+};
+extern const struct config_kind ctl_grant_kinds[];
 
 extern const char *const ctl_log_levels[]; /* choices of log.level, in the order of enum log_level */
 
@@ -87,10 +95,19 @@ extern const char *const ctl_log_levels[]; /* choices of log.level, in the order
          .max = "10 min",                                                                                    \
          .def = "5 s",                                                                                       \
          .help = "How often to ask above what has arrived while nothing else is said."},                     \
+        {"up.failover",                                                                                      \
+         CONFIG_MS,                                                                                          \
+         CONFIG_AT(type, m.up_failover_ms),                                                                  \
+         .min = "500 ms",                                                                                    \
+         .max = "1 h",                                                                                       \
+         .def = "3 s",                                                                                       \
+         .help = "Try the next endpoint when one cannot be reached for this long, or twice as long says "    \
+                 "nothing to what is sent."},                                                                \
     {                                                                                                        \
-        "up.failover", CONFIG_MS, CONFIG_AT(type, m.up_failover_ms),                                         \
-            .min = "500 ms", .max = "1 h", .def = "3 s",                                                     \
-            .help = "Try the next endpoint when one cannot be reached for this long."                        \
+        "up.return", CONFIG_MS, CONFIG_AT(type, m.up_return_ms),                                             \
+            .min = "0", .max = "24 h", .def = "1 min",                                                       \
+            .help = "Go back to an endpoint named before the one in use when it could be reached for this "  \
+                    "long; 0: stay."                                                                         \
     }
 #define CTL_ROWS_LISTEN(type, m, port_def, memory_def)                                                       \
     {"listen.host",                                                                                          \
@@ -113,15 +130,25 @@ extern const char *const ctl_log_levels[]; /* choices of log.level, in the order
          .max = "16 GiB",                                                                                    \
          .def = memory_def,                                                                                  \
          .help = "Sum of what all nodes below may have under way at a time."},                               \
+        {"limits.window_max_bytes",                                                                          \
+         CONFIG_BYTES,                                                                                       \
+         CONFIG_AT(type, m.limits_window_max_bytes),                                                         \
+         .min = "128 KiB",                                                                                   \
+         .max = "1 GiB",                                                                                     \
+         .def = "2 MiB",                                                                                     \
+         .help = "What one node below may have under way at a time."},                                       \
     {                                                                                                        \
-        "limits.window_max_bytes", CONFIG_BYTES, CONFIG_AT(type, m.limits_window_max_bytes),                 \
-            .min = "128 KiB", .max = "1 GiB", .def = "2 MiB",                                                \
-            .help = "What one node below may have under way at a time."                                      \
+        "grants", CONFIG_LIST, CONFIG_AT(type, m.grants),                                                    \
+            .max = "64", .kinds = ctl_grant_kinds, .reloadable = true,                                       \
+            .help = "Weights of nodes below while they give what piled up; the first that fits counts."      \
     }
 
 /* Cross-field checks of the shared part, for a schema's check hook: keys parse and fit the endpoints, quota
  * fits the map. */
 void ctl_settings_check(const struct ctl_settings *s, struct config_check *c);
+
+/* Weight of a node's backlog: of the first of `grants` whose pattern fits SITE/NODE, else 1. */
+unsigned ctl_grant_weight(const struct ctl_settings *s, const char *site, const char *node);
 
 /* Upstreams of a device or fog as lower_port takes them, and whom its link keys tell to trust: all keys must
  * name the same cloud and operator. With no endpoint *ret_n is 0; with no key either, *ret_trust is all zero.

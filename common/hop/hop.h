@@ -23,6 +23,7 @@ enum {
     HOP_LEASE_MARGIN_MS =
         5000, /* the upper side counts a lease longer by this, so that the lower falls first */
     HOP_WINDOW_MIN_BYTES = 64 * 1024 + 512, /* one record of maximum size */
+    HOP_BACKLOG_PEERS = 8,                  /* so many give backlog at a time */
     HOP_LOWEST_EVERY_RECORDS = 64,
     HOP_INTERVALS_MAX = 256, /* of one lane's seen rows, at and above what its owner still holds */
     HOP_GAPS_MAX = 4096,     /* of one lane's seen rows in all: then the lowest are forgotten */

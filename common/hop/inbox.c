@@ -70,7 +70,8 @@ int inbox_peer_make(struct inbox *ib, const char *node, struct peer **ret_p)
         if (p == NULL)
             return -ENOMEM;
         snprintf(p->node, sizeof p->node, "%s", node);
-        p->lease_until_ms = p->last_heard_ms = INT64_MIN;
+        p->lease_until_ms = p->last_heard_ms = p->turn_until_ms = INT64_MIN;
+        p->round = ib->round;
         p->next = ib->bucket[b];
         ib->bucket[b] = p;
         p->index = ib->n_peers;
@@ -298,7 +299,15 @@ void inbox_marks_changed(struct inbox *ib, struct spool_stream *s, unsigned lane
 void inbox_tick(struct inbox *ib, int64_t now_ms, int64_t *ret_next_ms)
 {
     int64_t next = INT64_MAX;
+    struct peer *waits;
 
+    /* Bounded: each State may give a turn, and there are no more of them. */
+    for (unsigned i = 0; i < HOP_BACKLOG_PEERS && ib->n_answers == 0; i++) {
+        waits = inbox_next_turn(ib, now_ms, &next);
+        if (waits == NULL)
+            break;
+        inbox_send_state(ib, waits, now_ms);
+    }
     for (size_t i = 0; i < ib->n_peers; i++) {
         struct peer *p = ib->peers[i];
 

@@ -39,8 +39,13 @@ struct inbox_ops {
                         Fogline__V1__Document **out, size_t max);
     /* How full the store below is, in thousandths: 900 closes backlog windows, 970 live ones. May be NULL. */
     unsigned (*fill)(void *ctx);
+    /* Weight of a peer's backlog among that of the peers whose turn it is, from 1. May be NULL: all 1. */
+    unsigned (*weight)(void *ctx, const char *node);
     /* A peer said Hello (session, role, clocks); before the `reported` of its streams. May be NULL. */
     void (*hello)(void *ctx, const char *peer, const Fogline__V1__Hello *hello);
+    /* Is something of the stream yet to be said, so that it must stay? 0: no; 1: yes; negative errno. Inside
+     * the transaction. May be NULL. */
+    int (*is_needed)(void *ctx, struct spool_stream *s);
     /* A stream is about to be forgotten (forget_epochs): drop what points to it (outbox_stream_drop). May be
      * NULL. */
     void (*forgetting)(void *ctx, struct spool_stream *s);
@@ -79,8 +84,8 @@ void inbox_marks_changed(struct inbox *ib, struct spool_stream *s, unsigned lane
 /* There are other documents than before: every peer is answered once more, with the next commit, not first
  * when it asks again. */
 void inbox_documents_changed(struct inbox *ib);
-/* Forgets a stream of which nothing is held, in the open transaction. 0; -EBUSY: something is, or is on the
- * account. */
+/* Forgets a stream of which nothing is held, in the open transaction. 0; -EBUSY: something is, is on the
+ * account, or is_needed says so. */
 must_check int inbox_forget(struct inbox *ib, struct spool_stream *s);
 /* Leases, pushes of marks. */
 void inbox_tick(struct inbox *ib, int64_t now_ms, int64_t *ret_next_ms);

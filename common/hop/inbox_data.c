@@ -189,6 +189,7 @@ int inbox_take_data(struct inbox *ib, struct peer *p, const Fogline__V1__Data *d
         return 0;
     }
     ib->counter[INBOX_DATA]++;
+    p->backlog_taken_bytes += data->backlog_bytes;
     for (size_t i = 0; rc == 0 && i < data->n_stretches; i++)
         rc = take_stretch(ib, p, data->stretches[i]);
     return rc;

@@ -60,8 +60,11 @@ static void drop_pointers(struct inbox *ib, const struct spool_stream *s)
 
 int inbox_forget(struct inbox *ib, struct spool_stream *s)
 {
-    int rc = spool_stream_forget(ib->spool, s); /* it stays readable until the commit */
+    int rc = ib->options.ops.is_needed != NULL ? ib->options.ops.is_needed(ib->options.ops.ctx, s) : 0;
 
+    if (rc != 0)
+        return rc < 0 ? rc : -EBUSY;
+    rc = spool_stream_forget(ib->spool, s); /* it stays readable until the commit */
     if (rc != 0)
         return rc;
     drop_pointers(ib, s);
@@ -155,6 +158,8 @@ static void remember(struct peer *p, const Fogline__V1__Hello *h, struct span ra
 {
     snprintf(p->role, sizeof p->role, "%s", h->role);
     snprintf(p->software, sizeof p->software, "%s", h->software);
+    p->backlog_waiting_bytes = h->waiting_backlog_bytes;
+    p->fill = h->fill;
     p->n_listed = 0;
     for (size_t i = 0; i < h->n_epochs && p->n_listed < WIRE_EPOCHS_MAX; i++)
         if (wire_id128(h->epochs[i]->epoch, &p->listed[p->n_listed]))
@@ -224,8 +229,14 @@ int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline__V1__Up *up
         return 0;
     }
     ib->counter[INBOX_HELLOS]++;
-    if (!p->has_session || h->session > p->session)
+    if (!p->has_session || h->session > p->session) {
         p->round_bytes = 0;
+        p->stamp = 0;
+        p->backlog_taken_bytes = p->backlog_window_ms = p->turnaround_us = 0;
+        p->pace_from_ms = p->paced_ms = now_ms;
+    }
+    if (h->stamp > p->stamp)
+        p->stamp = h->stamp;
     p->session = h->session;
     p->has_session = true;
     rc = save_session(ib, p);

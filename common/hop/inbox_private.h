@@ -20,11 +20,20 @@ struct peer {
     char node[SPOOL_NAME_BYTES];
     char role[16], software[32];
     uint64_t session, session_saved; /* highest heard; as it stands on disk */
+    uint64_t stamp;                  /* newest of its Hellos of that session */
     bool has_session;                /* said Hello to this run */
     int64_t lease_until_ms, last_heard_ms, next_push_ms;
     uint64_t granted_bytes;             /* what may come in one round */
     uint64_t live_bytes, backlog_bytes; /* windows of its lease */
-    uint64_t round_bytes;               /* taken or dropped since the last commit */
+    uint64_t backlog_waiting_bytes;     /* as its last Hello says */
+    uint32_t fill;                      /* thousandths of its quota, the same */
+    uint64_t round;                     /* of its next turn of backlog */
+    int64_t turn_until_ms;
+    uint64_t backlog_taken_bytes; /* within its backlog window, fading ... */
+    uint64_t backlog_window_ms;   /* ... and that window's bytes times the milliseconds they stood */
+    int64_t pace_from_ms, paced_ms;
+    uint32_t turnaround_us; /* in which a full backlog window goes round; 0: not known */
+    uint64_t round_bytes;   /* taken or dropped since the last commit */
     uint64_t records, bytes;
     struct id128 listed[WIRE_EPOCHS_MAX]; /* own epochs of its last Hello */
     size_t n_listed;
@@ -79,6 +88,7 @@ struct inbox {
     size_t n_peers, peers_alloc;
     uint64_t batch_bytes, batch_records;
     size_t n_answers, next_ask;
+    uint64_t round; /* of turns of backlog: that of the last one taken */
     uint64_t counter[INBOX_COUNTERS];
 };
 
@@ -110,6 +120,12 @@ must_check int inbox_take_hello(struct inbox *ib, struct peer *p, const Fogline_
 /* inbox_data.c */
 must_check int inbox_take_data(struct inbox *ib, struct peer *p, const Fogline__V1__Data *data,
                                int64_t now_ms);
+
+/* inbox_grants.c */
+void inbox_grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1__Windows *w);
+/* Whose backlog has a free turn and does not know: a State takes it. NULL: nobody; *ret_next_ms is when to
+ * look again at the latest. */
+struct peer *inbox_next_turn(const struct inbox *ib, int64_t now_ms, int64_t *ret_next_ms);
 
 /* inbox_state.c */
 void inbox_send_state(struct inbox *ib, struct peer *p, int64_t now_ms);

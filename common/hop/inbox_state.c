@@ -2,73 +2,6 @@
  */
 #include "hop/inbox_private.h"
 
-/* ---- windows ---- */
-
-/* Peers whose lease runs, and what the others among them may still send of each class. */
-struct leased {
-    size_t n_others;
-    uint64_t live_bytes, backlog_bytes;
-};
-
-static struct leased leases_but(const struct inbox *ib, const struct peer *p, int64_t now_ms)
-{
-    struct leased l = {0};
-
-    for (size_t i = 0; i < ib->n_peers; i++) {
-        const struct peer *q = ib->peers[i];
-
-        if (q == p || !q->has_session || (now_ms >= q->lease_until_ms && inbox_rule(ib, HOP_RULE_LEASE)))
-            continue;
-        l.n_others++;
-        l.live_bytes += q->live_bytes;
-        l.backlog_bytes += q->backlog_bytes;
-    }
-    return l;
-}
-
-/* An equal share of half the memory each for live and backlog, within what the leases of others leave: of
- * that only half, so that who comes next finds something. Where shares would be smaller than one record, as
- * many peers as there is room for get one, and the turn moves on with each lease. */
-static uint64_t share(const struct inbox *ib, const struct peer *p, size_t n, uint64_t others_bytes,
-                      int64_t now_ms)
-{
-    uint64_t half = ib->options.memory_bytes / 2, each = half / n;
-    uint64_t slots = half / HOP_WINDOW_MIN_BYTES, left = half > others_bytes ? half - others_bytes : 0;
-
-    if (!inbox_rule(ib, HOP_RULE_WINDOW_MIN))
-        return each < left ? each : left;
-    if (each > ib->options.window_max_bytes)
-        each = ib->options.window_max_bytes;
-    if (left / 2 >= HOP_WINDOW_MIN_BYTES)
-        left /= 2;
-    if (left < HOP_WINDOW_MIN_BYTES)
-        return 0;
-    if (each >= HOP_WINDOW_MIN_BYTES)
-        return each < left ? each : left;
-    if (!inbox_rule(ib, HOP_RULE_LEASE))
-        return p->index < slots ? HOP_WINDOW_MIN_BYTES : 0;
-    return (p->index + (uint64_t)(now_ms / HOP_LEASE_MS) * slots) % n < slots ? HOP_WINDOW_MIN_BYTES : 0;
-}
-
-static void grant(struct inbox *ib, struct peer *p, int64_t now_ms, Fogline__V1__Windows *w)
-{
-    unsigned fill = ib->options.ops.fill != NULL ? ib->options.ops.fill(ib->options.ops.ctx) : 0;
-    struct leased others = leases_but(ib, p, now_ms);
-    uint64_t urgent = ib->options.memory_bytes / (others.n_others + 1);
-
-    fogline__v1__windows__init(w);
-    w->urgent_bytes =
-        inbox_rule(ib, HOP_RULE_WINDOW_MIN) || urgent > HOP_WINDOW_MIN_BYTES ? HOP_WINDOW_MIN_BYTES : urgent;
-    w->live_bytes = fill >= 970 ? 0 : share(ib, p, others.n_others + 1, others.live_bytes, now_ms);
-    w->backlog_bytes = fill >= 900 ? 0 : share(ib, p, others.n_others + 1, others.backlog_bytes, now_ms);
-    w->lease_ms = HOP_LEASE_MS;
-    p->live_bytes = w->live_bytes;
-    p->backlog_bytes = w->backlog_bytes;
-    /* Windows shrink only on paper: what the old lease allowed may still be on its way. */
-    p->granted_bytes = w->urgent_bytes + 2 * ib->options.window_max_bytes;
-    p->lease_until_ms = now_ms + HOP_LEASE_MS + HOP_LEASE_MARGIN_MS;
-}
-
 /* ---- contents ---- */
 
 enum {
@@ -124,7 +57,7 @@ static void answer_send(struct answer *a)
 
     /* A window counts as granted once it is said, not before. */
     if (a->peer->has_session) {
-        grant(ib, a->peer, a->now_ms, &a->windows);
+        inbox_grant(ib, a->peer, a->now_ms, &a->windows);
         a->state.windows = &a->windows;
     }
     down.format = WIRE_FORMAT;

@@ -1,6 +1,7 @@
 #include "hop/lower_port.h"
 
 #include "base/cleanup.h"
+#include "hop/choice.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,13 +10,14 @@ enum { FAILOVER_MS = 3000, RENEWED_GRACE_MS = 2000, DOWN_ROUND_MAX = 64 };
 
 struct lower_port {
     struct lower_port_options options;
-    struct link_lower *link;
+    struct link_lower *link, *probe; /* probe: to an upstream preferred to this one, and silent; or NULL */
     struct outbox *outbox;
     struct loop_watch *sub_watch, *push_watch, *monitor_watch;
     struct loop_timer *timer;
-    unsigned at; /* upstream in use */
+    struct choice choice;
+    unsigned probe_try; /* of choice, for which probe was opened */
     enum lower_port_link state;
-    int64_t state_since_ms, tried_since_ms, renewed_ms;
+    int64_t state_since_ms, renewed_ms;
     bool reset_wanted, writable_wanted;
     char fingerprint[KEY_FINGERPRINT_CHARS + 1];
 };
@@ -92,6 +94,19 @@ static int port_relay_damaged(void *ctx)
     return p->options.outbox.ops.relay_damaged(p->options.outbox.ops.ctx);
 }
 
+static uint64_t port_allowed(void *ctx, unsigned class)
+{
+    struct lower_port *p = ctx;
+    return p->options.outbox.ops.allowed(p->options.outbox.ops.ctx, class);
+}
+
+static void port_moved(void *ctx, uint64_t up_bytes, const uint64_t class_bytes[OUTBOX_CLASSES_MAX],
+                       uint64_t down_bytes)
+{
+    struct lower_port *p = ctx;
+    p->options.outbox.ops.moved(p->options.outbox.ops.ctx, up_bytes, class_bytes, down_bytes);
+}
+
 static void unwatch(struct lower_port *p)
 {
     loop_unwatch(p->sub_watch);
@@ -111,21 +126,25 @@ static int watch(struct lower_port *p)
     return rc;
 }
 
-static int open_link(struct lower_port *p, struct errmsg *err)
+static int link_to(const struct lower_port *p, unsigned upstream, struct link_lower **ret_l,
+                   struct errmsg *err)
 {
-    const struct lower_port_upstream *u = &p->options.upstreams[p->at];
+    const struct lower_port_upstream *u = &p->options.upstreams[upstream];
     struct link_lower_options o = {
         .zmq_ctx = p->options.zmq_ctx, .keys = p->options.keys, .host = u->host, .port = u->port};
+
+    memcpy(o.upper_transport, u->transport, KEY_BYTES);
+    return link_lower_new(ret_l, &o, err);
+}
+
+static int open_link(struct lower_port *p, struct errmsg *err)
+{
     int rc;
 
     unwatch(p);
     p->link = link_lower_free(p->link);
-    memcpy(o.upper_transport, u->transport, KEY_BYTES);
-    rc = link_lower_new(&p->link, &o, err);
-    if (rc == 0)
-        rc = watch(p);
-    p->tried_since_ms = loop_now_ms(p->options.loop);
-    return rc;
+    rc = link_to(p, p->choice.at, &p->link, err);
+    return rc == 0 ? watch(p) : rc;
 }
 
 static int renew_link(struct lower_port *p)
@@ -139,17 +158,41 @@ static int renew_link(struct lower_port *p)
     return rc == 0 ? watch(p) : rc;
 }
 
-/* The next upstream, when this one has not answered for a while. */
-static int fail_over(struct lower_port *p, int64_t now_ms)
+/* The link over which an upstream is looked at follows what is wanted. That it cannot be made says as much as
+ * that nobody answers. */
+static void follow_probe(struct lower_port *p)
 {
-    int64_t patience = p->options.failover_ms != 0 ? p->options.failover_ms : FAILOVER_MS;
-    bool silent = p->state != LOWER_PORT_OPEN && now_ms - p->tried_since_ms >= patience;
+    struct errmsg err;
+
+    if (p->choice.probe == CHOICE_NO_PROBE || p->choice.probe_try != p->probe_try)
+        p->probe = link_lower_free(p->probe);
+    if (p->choice.probe == CHOICE_NO_PROBE || p->choice.probe_try == p->probe_try)
+        return;
+    p->probe_try = p->choice.probe_try;
+    if (link_to(p, (unsigned)p->choice.probe, &p->probe, &err) != 0)
+        p->probe = NULL;
+}
+
+static struct choice_seen seen(struct lower_port *p, int64_t now_ms)
+{
+    struct choice_seen s = {.open = p->state == LOWER_PORT_OPEN,
+                            .probe_reached = p->probe != NULL && link_lower_phase(p->probe) == LINK_UP};
+
+    s.unanswered_ms = outbox_unanswered_ms(p->outbox, now_ms, &s.slowest_ms);
+    return s;
+}
+
+/* Another upstream, when this one is silent or one before it is back. */
+static int choose(struct lower_port *p, int64_t now_ms)
+{
+    struct choice_seen s = seen(p, now_ms);
+    bool moved = choice_step(&p->choice, &s, now_ms);
     struct errmsg err;
     int rc;
 
-    if (p->options.n_upstreams < 2 || !silent)
+    follow_probe(p);
+    if (!moved)
         return 0;
-    p->at = (p->at + 1) % p->options.n_upstreams;
     rc = open_link(p, &err);
     return rc == 0 ? outbox_new_session(p->outbox, now_ms) : rc;
 }
@@ -171,8 +214,6 @@ static void note_state(struct lower_port *p, int64_t now_ms)
         return;
     if (state == p->state)
         return;
-    if (p->state == LOWER_PORT_OPEN)
-        p->tried_since_ms = now_ms; /* patience begins when the link is lost */
     p->state = state;
     p->state_since_ms = now_ms;
 }
@@ -195,7 +236,8 @@ static int receive(struct lower_port *p)
 
 static int pump(struct lower_port *p)
 {
-    int64_t now_ms = loop_now_ms(p->options.loop), next_ms = INT64_MAX;
+    int64_t now_ms = loop_now_ms(p->options.loop), next_ms = INT64_MAX, look_ms;
+    struct choice_seen s;
     int rc = receive(p);
 
     note_state(p, now_ms);
@@ -205,14 +247,14 @@ static int pump(struct lower_port *p)
         rc = renew_link(p);
     note_state(p, now_ms);
     if (rc == 0)
-        rc = fail_over(p, now_ms);
+        rc = choose(p, now_ms);
     if (rc != 0)
         return rc;
     /* POLLOUT only while something was refused, or the loop would spin. */
     loop_watch_writable(p->push_watch, p->writable_wanted ? on_event : NULL);
-    if (p->options.n_upstreams > 1 && p->state != LOWER_PORT_OPEN && next_ms > now_ms + 500)
-        next_ms = now_ms + 500;
-    loop_timer_set(p->timer, next_ms);
+    s = seen(p, now_ms);
+    look_ms = choice_next_ms(&p->choice, &s, now_ms);
+    loop_timer_set(p->timer, look_ms < next_ms ? look_ms : next_ms);
     return 0;
 }
 
@@ -250,7 +292,9 @@ int lower_port_new(struct lower_port **ret_p, const struct lower_port_options *o
         return errmsg_set(err, -ENOMEM, "no memory for the link");
     p->options = *options;
     p->state = options->n_upstreams == 0 ? LOWER_PORT_ALONE : LOWER_PORT_UNREACHABLE;
-    p->state_since_ms = p->tried_since_ms = now_ms;
+    p->state_since_ms = now_ms;
+    choice_init(&p->choice, options->n_upstreams,
+                options->failover_ms != 0 ? options->failover_ms : FAILOVER_MS, options->return_ms, now_ms);
     p->renewed_ms = INT64_MIN / 2;
     key_fingerprint(options->keys->transport_public, p->fingerprint);
     oo.ops = (struct outbox_ops){
@@ -263,6 +307,8 @@ int lower_port_new(struct lower_port **ret_p, const struct lower_port_options *o
         .document = options->outbox.ops.document != NULL ? port_document : NULL,
         .mark = options->outbox.ops.mark != NULL ? port_mark : NULL,
         .archive_changes = options->outbox.ops.archive_changes != NULL ? port_archive_changes : NULL,
+        .allowed = options->outbox.ops.allowed != NULL ? port_allowed : NULL,
+        .moved = options->outbox.ops.moved != NULL ? port_moved : NULL,
         .relay_damaged = options->outbox.ops.relay_damaged != NULL ? port_relay_damaged : NULL,
     };
     rc = outbox_new(&p->outbox, &oo, now_ms);
@@ -289,6 +335,7 @@ struct lower_port *lower_port_free(struct lower_port *p)
     unwatch(p);
     loop_timer_free(p->timer);
     link_lower_free(p->link);
+    link_lower_free(p->probe);
     outbox_free(p->outbox);
     free(p);
     return NULL;
@@ -311,7 +358,7 @@ const char *lower_port_link_name(enum lower_port_link l)
 
 void lower_port_status(const struct lower_port *p, struct lower_port_status *ret_s)
 {
-    const struct lower_port_upstream *u = &p->options.upstreams[p->at];
+    const struct lower_port_upstream *u = &p->options.upstreams[p->choice.at];
 
     *ret_s = (struct lower_port_status){.link = p->state, .since_mono_ms = p->state_since_ms};
     if (p->options.n_upstreams > 0)

@@ -1,7 +1,8 @@
 /* lower_port.h - an outbox on a real link: what a device and a fog both need to talk upwards.
  *
- * Joins link_lower, outbox and loop. Tries its upstreams in order: one that cannot be reached for failover_ms
- * is left for the next, and a new session begins. Threads: the loop's. */
+ * Joins link_lower, outbox and loop. Tries its upstreams in order: one that cannot be reached for
+ * failover_ms, or makes no progress (choice.h), is left for the next, and a new session begins; a preferred
+ * one that could be reached for return_ms is gone back to. Threads: the loop's. */
 #ifndef FOGLINE_HOP_LOWER_PORT_H
 #define FOGLINE_HOP_LOWER_PORT_H
 
@@ -24,6 +25,7 @@ struct lower_port_options {
     struct lower_port_upstream upstreams[LOWER_PORT_UPSTREAMS_MAX];
     unsigned n_upstreams; /* 0: the node works alone */
     uint32_t failover_ms; /* 0: 3000 */
+    uint32_t return_ms;   /* 0: stays where it is */
     struct outbox_options
         outbox; /* send, reset_link and their ctx are set by the port; other ops get outbox.ops.ctx */
     /* Spool failure seen inside an event: the host should stop. ctx is outbox.ops.ctx. */

@@ -155,6 +155,7 @@ int outbox_begin_session(struct outbox *ob, uint64_t session, int64_t now_ms)
     ob->lease_until_ms = INT64_MIN;
     ob->hello_at_ms = now_ms;
     ob->blocked = false;
+    ob->unanswered_since_ms = INT64_MIN;
     backoff_reset(&ob->hello_backoff);
     outbox_drill_ask_again(ob);
     ob->counter[OUTBOX_SESSIONS]++;
@@ -560,14 +561,21 @@ static int admit(struct outbox *ob, const Fogline__V1__State *st, const struct i
     return next_session(ob, ob->session + 1, now_ms);
 }
 
-static void take_windows(struct outbox *ob, const Fogline__V1__State *st, int64_t now_ms)
+/* Windows count from the sending of the Hello they rest on: what a State was under way, or lay in a queue, is
+ * not added to them, so they fall here before the upper side gives their memory to others. */
+static int64_t lease_from_ms(const struct outbox *ob, uint64_t stamp)
+{
+    return stamp > 0 && stamp < (uint64_t)ob->hello_sent_ms ? (int64_t)stamp : ob->hello_sent_ms;
+}
+
+static void take_windows(struct outbox *ob, const Fogline__V1__State *st)
 {
     if (st->windows == NULL)
         return;
     ob->window[CLASS_URGENT].bytes = st->windows->urgent_bytes;
     ob->window[CLASS_LIVE].bytes = st->windows->live_bytes;
     ob->window[CLASS_BACKLOG].bytes = st->windows->backlog_bytes;
-    ob->lease_until_ms = now_ms + st->windows->lease_ms;
+    ob->lease_until_ms = lease_from_ms(ob, st->windows->stamp) + st->windows->lease_ms;
 }
 
 static int take_document(struct outbox *ob, const Fogline__V1__Document *d)
@@ -579,6 +587,13 @@ static int take_document(struct outbox *ob, const Fogline__V1__Document *d)
     return 0;
 }
 
+static void note_answer(struct outbox *ob, int64_t now_ms)
+{
+    if (ob->unanswered_since_ms != INT64_MIN && now_ms - ob->unanswered_since_ms > ob->slowest_answer_ms)
+        ob->slowest_answer_ms = now_ms - ob->unanswered_since_ms;
+    ob->unanswered_since_ms = ob->oldest != NULL ? now_ms : INT64_MIN;
+}
+
 int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
 {
     const Fogline__V1__State *st;
@@ -587,6 +602,8 @@ int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
     bool ahead = false;
     int rc;
 
+    if (ob->options.ops.moved != NULL)
+        ob->options.ops.moved(ob->options.ops.ctx, 0, NULL, bytes.len);
     wire_arena_reset(ob->arena);
     if (wire_down_unpack(ob->arena, bytes, &down) != 0 || down->state == NULL ||
         !wire_id128(down->state->store, &store)) {
@@ -602,7 +619,7 @@ int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
     if (outbox_rule(ob, HOP_RULE_WATCHDOG_STATE))
         ob->watch_from_ms = now_ms;
     backoff_reset(&ob->reset_backoff);
-    take_windows(ob, st, now_ms);
+    take_windows(ob, st);
     /* Before the marks: those beside the operator's word are of the archive it names. */
     for (size_t i = 0; rc == 0 && i < st->n_documents; i++)
         rc = take_document(ob, st->documents[i]);
@@ -615,6 +632,7 @@ int outbox_on_down(struct outbox *ob, struct span bytes, int64_t now_ms)
     if (st->session == ob->session)
         outbox_drill_answered(ob);
     ob->blocked = false;
+    note_answer(ob, now_ms);
     return rc;
 }
 
@@ -707,6 +725,12 @@ bool outbox_has_archive_id(const struct outbox *ob, struct id128 *ret_id)
 int64_t outbox_last_state_ms(const struct outbox *ob)
 {
     return ob->last_state_ms;
+}
+
+int64_t outbox_unanswered_ms(const struct outbox *ob, int64_t now_ms, int64_t *ret_slowest_ms)
+{
+    *ret_slowest_ms = ob->slowest_answer_ms;
+    return ob->unanswered_since_ms != INT64_MIN ? now_ms - ob->unanswered_since_ms : 0;
 }
 
 double outbox_round_trip_ms(const struct outbox *ob)

@@ -19,7 +19,7 @@
 #include "spool/spool.h"
 #include "wire/wire.h"
 
-enum { OUTBOX_BLOCKED = 1 };
+enum { OUTBOX_BLOCKED = 1, OUTBOX_CLASSES_MAX = 4 };
 
 struct outbox_ops {
     void *ctx;
@@ -43,10 +43,18 @@ struct outbox_ops {
      * go on the former one's word may be missing in the new one, so its own upper side begins a new life
      * (spool_new_store). 0, DB_FULL (the word comes again), negative errno. NULL: not a relay. */
     int (*archive_changes)(void *ctx);
-    /* Inside the transaction in which a relayed record that turned out damaged is let go: its origin takes it
-     * for stored here and gives it again only to a new life of this store (spool_new_store). 0, DB_FULL,
-     * negative errno. NULL: not a relay. */
+    /* Inside the transaction in which a record that turned out damaged is let go. A relayed one its origin
+     * takes for stored here and gives again only to a new life of this store (spool_new_store); on an own one
+     * the explanation of others may rest, and only what they explain can stand for it. 0, DB_FULL, negative
+     * errno. NULL: not a relay. */
     int (*relay_damaged)(void *ctx);
+    /* Bytes of records of a class that may go now, by what the link may cost; beside the windows. class: 0
+     * urgent, 1 live, 2 backlog, and so on in the order of sending. NULL: no limit. */
+    uint64_t (*allowed)(void *ctx, unsigned class);
+    /* A message was handed to the link, with so much of each class in it (its records and 64 bytes for each),
+     * or one came (class_bytes NULL). NULL: nobody counts. */
+    void (*moved)(void *ctx, uint64_t up_bytes, const uint64_t class_bytes[OUTBOX_CLASSES_MAX],
+                  uint64_t down_bytes);
 };
 
 struct outbox_options {
@@ -103,7 +111,10 @@ bool outbox_has_archive_id(const struct outbox *ob, struct id128 *ret_id);
  * until the next outbox_on_down. */
 struct span outbox_archive_document(const struct outbox *ob, uint64_t *ret_version);
 int64_t outbox_last_state_ms(const struct outbox *ob); /* monotonic; INT64_MIN: never */
-double outbox_round_trip_ms(const struct outbox *ob);  /* from sending to "stored", smoothed; 0: not known */
+/* For how long Data has been under way and no State came; 0: none is. *ret_slowest_ms: the longest such wait
+ * that a State ended. */
+int64_t outbox_unanswered_ms(const struct outbox *ob, int64_t now_ms, int64_t *ret_slowest_ms);
+double outbox_round_trip_ms(const struct outbox *ob); /* from sending to "stored", smoothed; 0: not known */
 
 struct outbox_waiting {
     uint64_t urgent_records, ordinary_records; /* held and not stored above */

@@ -62,8 +62,7 @@ static int apply_lane(struct outbox *ob, struct stream_out *so, unsigned lane, u
         /* A damaged copy in a relay explains nothing: the origin still has the record and gives it again. */
         if (rc == 0 && so->stream->own)
             rc = account(ob, so->stream, lane, &row);
-        else if (rc == 0)
-            ob->relay_was_damaged = true;
+        ob->record_was_damaged = true;
         if (rc == 0)
             rc = interval_set_remove(&lo->corrupt, range.from, range.to);
     }
@@ -72,9 +71,9 @@ static int apply_lane(struct outbox *ob, struct stream_out *so, unsigned lane, u
 
 static int tell_damage(struct outbox *ob)
 {
-    if (!ob->relay_was_damaged)
+    if (!ob->record_was_damaged)
         return 0;
-    ob->relay_was_damaged = false;
+    ob->record_was_damaged = false;
     return ob->options.ops.relay_damaged != NULL ? ob->options.ops.relay_damaged(ob->options.ops.ctx) : 0;
 }
 

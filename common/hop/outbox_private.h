@@ -61,6 +61,8 @@ struct outbox {
     uint64_t archive_version;    /* of the operator's word on the archive; 0: none came */
     struct buf archive_document; /* that word, packed */
     int64_t hello_at_ms, poll_at_ms, hello_sent_ms, watch_from_ms, last_state_ms;
+    int64_t unanswered_since_ms,
+        slowest_answer_ms; /* Data under way and no State since; INT64_MIN: none is */
 
     struct window window[CLASS_COUNT];
     int64_t lease_until_ms;
@@ -77,7 +79,7 @@ struct outbox {
     int64_t epochs_day_ms;
     bool settled_waits;
     enum drill_phase drill_phase;
-    bool relay_was_damaged; /* in the open transaction: the host does not know yet */
+    bool record_was_damaged; /* in the open transaction: the host does not know yet */
     uint64_t counter[OUTBOX_COUNTERS];
 };
 

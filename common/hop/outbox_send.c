@@ -11,6 +11,14 @@ enum {
     ASKS_BYTES_MAX = 160 * 1024,   /* ... and with what the host asks: the rest is asked with a later one */
 };
 
+static const uint64_t no_classes[OUTBOX_CLASSES_MAX];
+
+static void tell_moved(struct outbox *ob, const uint64_t class_bytes[OUTBOX_CLASSES_MAX])
+{
+    if (ob->options.ops.moved != NULL)
+        ob->options.ops.moved(ob->options.ops.ctx, ob->out.len, class_bytes, 0);
+}
+
 /* ---- Hello ---- */
 
 static Fogline__V1__LaneReport *lane_report(struct outbox *ob, const struct spool_stream *s, unsigned lane)
@@ -125,6 +133,25 @@ static void add_asks(struct outbox *ob, Fogline__V1__Hello *h)
     h->n_asks += fitting(h->asks + h->n_asks, n, ASKS_BYTES_MAX, &bytes);
 }
 
+/* What has still to be said to be stored above; sizes are those of the stream's mean record. */
+static uint64_t backlog_waiting_bytes(const struct outbox *ob)
+{
+    uint64_t bytes = ob->window[CLASS_BACKLOG].in_flight;
+
+    for (size_t i = 0; i < spool_n_streams(ob->spool); i++) {
+        const struct spool_stream *s = spool_stream_at(ob->spool, i);
+        const struct stream_out *so = s->lower_state;
+        const struct spool_lane *sl = &s->lane[LANE_ORDINARY];
+        const struct lane_out *lo = so != NULL ? &so->lane[LANE_ORDINARY] : NULL;
+        uint64_t records = interval_set_count(&sl->held);
+
+        if (lo != NULL && records > 0)
+            bytes +=
+                interval_set_count_in(&lo->unsent, 1, lo->live_from - 1) * (sl->held_bytes / records + 1);
+    }
+    return bytes;
+}
+
 int outbox_send_hello(struct outbox *ob, int64_t now_ms)
 {
     const struct outbox_ops *ops = &ob->options.ops;
@@ -155,7 +182,10 @@ int outbox_send_hello(struct outbox *ob, int64_t now_ms)
         ops->clocks(ops->ctx, &clocks);
         h.clocks = &clocks;
     }
-    h.waiting_backlog_bytes = spool_held_bytes(ob->spool);
+    h.waiting_backlog_bytes = backlog_waiting_bytes(ob);
+    if (spool_quota_bytes(ob->spool) > 0)
+        h.fill = (uint32_t)(spool_held_bytes(ob->spool) * 1000 / spool_quota_bytes(ob->spool));
+    h.stamp = (uint64_t)now_ms;
     h.role = (char *)ob->options.role;
     h.software = (char *)ob->options.software;
     up.format = WIRE_FORMAT;
@@ -175,6 +205,7 @@ int outbox_send_hello(struct outbox *ob, int64_t now_ms)
     }
     ob->counter[OUTBOX_HELLOS]++;
     outbox_drill_hello_sent(ob);
+    tell_moved(ob, no_classes);
     ob->hello_sent_ms = now_ms;
     ob->hello_at_ms = now_ms + backoff_next_ms(&ob->hello_backoff);
     return 0;
@@ -197,12 +228,28 @@ struct draft {
     Fogline__V1__Stretch *stretches[PICKS_MAX];
     Fogline__V1__Record **records; /* WIRE_RECORDS_MAX, in the arena */
     size_t n_records, bytes;
-    uint64_t class_bytes[CLASS_COUNT];
+    uint64_t class_bytes[OUTBOX_CLASSES_MAX];
 };
+
+/* By what the link may cost, beside what is in the message already. */
+static uint64_t allowed(const struct draft *d, enum outbox_class class)
+{
+    const struct outbox_ops *ops = &d->ob->options.ops;
+    uint64_t most = ops->allowed != NULL ? ops->allowed(ops->ctx, class) : UINT64_MAX;
+
+    return most > d->bytes ? most - d->bytes : 0;
+}
 
 static uint64_t room(const struct draft *d, enum outbox_class class)
 {
-    return outbox_room(d->ob, class, d->class_bytes);
+    uint64_t most = outbox_room(d->ob, class, d->class_bytes);
+
+    if (most > 0) {
+        uint64_t may = allowed(d, class);
+
+        most = most < may ? most : may;
+    }
+    return most;
 }
 
 static bool flagged_again(const struct outbox *ob, const struct pick *p, uint64_t count, uint32_t flags)
@@ -438,6 +485,8 @@ static int launch(struct outbox *ob, const struct pick *p, int64_t now_ms)
     else
         ob->oldest = f;
     ob->newest = f;
+    if (ob->unanswered_since_ms == INT64_MIN)
+        ob->unanswered_since_ms = now_ms;
     ob->window[p->class].in_flight += p->bytes;
     ob->since_lowest += (unsigned)(p->to - p->from + 1);
     ob->counter[OUTBOX_RECORDS_SENT] += p->to - p->from + 1;
@@ -470,6 +519,7 @@ static int send_one(struct outbox *ob, struct draft *d, int64_t now_ms, bool *re
     data.run = ob->run;
     data.stretches = d->stretches;
     data.n_stretches = d->n_picks;
+    data.backlog_bytes = d->class_bytes[CLASS_BACKLOG];
     up.format = WIRE_FORMAT;
     up.sender = (char *)spool_node(ob->spool);
     up.body_case = FOGLINE__V1__UP__BODY_DATA;
@@ -485,6 +535,7 @@ static int send_one(struct outbox *ob, struct draft *d, int64_t now_ms, bool *re
         return rc < 0 ? rc : 0;
     ob->counter[OUTBOX_DATA_SENT]++;
     ob->counter[OUTBOX_DATA_BYTES] += ob->out.len;
+    tell_moved(ob, d->class_bytes);
     for (size_t i = 0; rc == 0 && i < d->n_picks; i++)
         rc = launch(ob, &d->picks[i], now_ms);
     *ret_more = true;

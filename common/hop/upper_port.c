@@ -89,6 +89,12 @@ static unsigned port_fill(void *ctx)
     return p->options.inbox.ops.fill(p->options.inbox.ops.ctx);
 }
 
+static unsigned port_weight(void *ctx, const char *node)
+{
+    struct upper_port *p = ctx;
+    return p->options.inbox.ops.weight(p->options.inbox.ops.ctx, node);
+}
+
 static void port_hello(void *ctx, const char *peer, const Fogline__V1__Hello *hello)
 {
     struct upper_port *p = ctx;
@@ -112,6 +118,7 @@ static struct inbox_ops ops_through(struct upper_port *p, const struct inbox_ops
         .marks = host->marks != NULL ? port_marks : NULL,
         .documents = host->documents != NULL ? port_documents : NULL,
         .fill = host->fill != NULL ? port_fill : NULL,
+        .weight = host->weight != NULL ? port_weight : NULL,
         .hello = host->hello != NULL ? port_hello : NULL,
         .forgetting = host->forgetting != NULL ? port_forgetting : NULL,
     };

@@ -4,6 +4,7 @@
 #ifndef FOGLINE_MODEL_COMPARE_H
 #define FOGLINE_MODEL_COMPARE_H
 
+#include "infer/model.h"
 #include "model/rows.h"
 
 struct output_difference {
@@ -13,7 +14,9 @@ struct output_difference {
     double reference_rms;       /* of the first model's values */
     uint64_t n_odd;             /* values that are finite in one of them only; not in the figures above */
     uint64_t n_rows, n_decided; /* decided: rows in which both decide the same (is_decision) */
-    bool is_decision; /* integers or texts: all equal; several numbers: the same one is the greatest */
+    /* Integers or texts: all equal; several numbers: the same one is the greatest; a single one: both on the
+     * same side of the threshold. */
+    bool is_decision;
 };
 
 struct model_difference {
@@ -21,9 +24,14 @@ struct model_difference {
     size_t n_outputs;
 };
 
-/* -EINVAL when they cannot be compared, -EMSGSIZE, -ENOMEM, with a sentence. */
+/* The text `threshold` of a model, from which on its score is an alarm; NaN: it has none that is a number. */
+double model_threshold(const struct infer_model *m);
+
+/* threshold: from there on an output of a single number decides for an alarm. NaN: 0.5 for one that is a
+ * probability, within 0 and 1 in all rows of `a`; any other decides nothing. -EINVAL when they cannot be
+ * compared, -EMSGSIZE, -ENOMEM, with a sentence. */
 must_check int models_compare(const struct infer_graph *a, const struct infer_graph *b,
-                              const struct model_rows *rows, struct model_difference *ret,
+                              const struct model_rows *rows, double threshold, struct model_difference *ret,
                               struct errmsg *err);
 
 /* Element i of values of a type as a number; text: 0. */

@@ -56,18 +56,24 @@ struct quantize_search {
     /* Tries ways to choose ranges, and takes the one with the least error of the outputs; else those of
      * `options`. */
     bool ranges;
-    /* While the error is above this, the layer whose float32 helps most stays float32; 0: none. */
-    double error_max;
+    /* While the error is above this, or the share of rows with the same decisions below that, the layer whose
+     * float32 helps most stays float32; 0: none. */
+    double error_max, same_min;
+    double threshold; /* of models_compare */
     /* What was taken, filled in. */
     struct quantize_options chosen;
     uint16_t floats[64]; /* chosen.floats, those of the options first */
-    double error;        /* of chosen, see quantize_error; on the rows that were tried */
+    double error, same;  /* of chosen, see quantize_error and quantize_same; on the rows that were tried */
 };
 struct model_difference;
 
 /* The greatest over the outputs: rms error over the rms of the output, or for integers and texts the share of
  * rows that differ. */
 double quantize_error(const struct model_difference *d);
+/* The least over the outputs that decide: share of rows with the same decision. 1: none decides. */
+double quantize_same(const struct model_difference *d);
+/* Whether `chosen` is as good as was asked for, on the rows that were tried. */
+bool quantize_is_met(const struct quantize_search *s);
 /* As quantize with the best options. Tries on some hundred of the rows, evenly spread. */
 must_check int quantize_best(const struct infer_model *model, const struct model_rows *rows,
                              const struct quantize_options *options, struct quantize_search *search,

@@ -60,6 +60,7 @@ static int reload_after(struct spool *sp, int r)
 
     sp->txn = NULL;
     sp->failed = 0;
+    sp->store_id = sp->committed_store_id;
     if (r == DB_FULL)
         spool_note_full(sp);
     reload = spool_load(sp, NULL);
@@ -84,6 +85,7 @@ int spool_commit(struct spool *sp)
     if (r != 0)
         return reload_after(sp, r);
     sp->txn = NULL;
+    sp->committed_store_id = sp->store_id;
     spool_entries_free_forgotten(sp);
     return spool_proof_write(sp);
 }

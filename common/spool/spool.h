@@ -99,8 +99,7 @@ bool spool_began_epoch(
 must_check int spool_new_epoch(struct spool *sp);
 /* Begins a new life of the store now, in the open transaction: another store id, and `seen` is made anew from
  * the records held. For a relay whose upper side lost what it had: what was let go is asked for again.
- * Nothing held is touched. A rollback keeps the new id until the next start, which costs the lower sides a
- * repetition. */
+ * Nothing held is touched. A rollback takes it all back. */
 must_check int spool_new_store(struct spool *sp);
 
 /* The batch transaction: begun on first use of anything that writes. */

@@ -91,6 +91,7 @@ static must_check int read_store_id(struct spool *sp, bool *ret_known)
         return r;
     r = db_get_id(t, SPOOL_TABLE_META, FACT_STORE_ID, &sp->store_id);
     spool_read_done(sp);
+    sp->committed_store_id = sp->store_id;
     *ret_known = r == 0;
     return r == DB_NOT_FOUND || r == DB_DAMAGED ? 0 : r;
 }

@@ -41,7 +41,7 @@ struct spool_proof {
 struct spool {
     struct db *db;
     char node[SPOOL_NAME_BYTES];
-    struct id128 store_id;
+    struct id128 store_id, committed_store_id;
     bool began_epoch;
     uint64_t quota_bytes, map_bytes, reserve_bytes;
     uint64_t

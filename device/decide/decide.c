@@ -13,15 +13,6 @@ enum { UNTOLD_LOOK_MS = 10, CHANGES_A_ROW = 3 /* of one instance */ };
 
 /* ---- setting up ---- */
 
-static unsigned output_no(const struct decide *d, const char *name)
-{
-    unsigned i = 0;
-
-    while (i < d->n_outputs && strcmp(d->outputs[i].config->name, name) != 0)
-        i++;
-    return i;
-}
-
 static int make_rules(struct decide *d, struct exec_slot *slots, unsigned *ret_n_slots, struct errmsg *err)
 {
     unsigned n = 0;
@@ -33,17 +24,17 @@ static int make_rules(struct decide *d, struct exec_slot *slots, unsigned *ret_n
         rule_of_config(d->rule_list->at[i].kind, r->config, &r->rule);
         for (size_t k = 0; k < r->config->actions.n && k < RULE_ACTIONS_MAX; k++) {
             const struct config_item *item = &r->config->actions.at[k];
-            struct action *a = &r->actions[r->n_actions++];
+            struct drive_action *a = &r->actions[r->n_actions++];
 
-            *a = (struct action){.kind = item->kind, .config = item->value};
-            a->output = a->kind == ACTION_EXEC ? 0 : output_no(d, a->config->output);
+            *a = (struct drive_action){.kind = item->kind, .config = item->value};
+            a->output = a->kind == ACTION_EXEC ? 0 : drive_output(d->drive, a->config->output);
             if (a->kind != ACTION_EXEC)
                 continue;
             if (n == EXEC_SLOTS_MAX)
                 return errmsg_set(err, -E2BIG,
                                   "rules: at most %d actions of type exec; let some share a program",
                                   EXEC_SLOTS_MAX);
-            a->slot = n;
+            r->slots[k] = n;
             slots[n++] = (struct exec_slot){.argv = a->config->argv.at,
                                             .n_args = a->config->argv.n,
                                             .rule = r->config->name,
@@ -52,22 +43,6 @@ static int make_rules(struct decide *d, struct exec_slot *slots, unsigned *ret_n
         }
     }
     *ret_n_slots = n;
-    return 0;
-}
-
-static int open_outputs(struct decide *d, struct errmsg *err)
-{
-    for (size_t i = 0; i < d->output_list->n && i < OUTPUTS_MAX; i++) {
-        struct switched *s = &d->outputs[d->n_outputs];
-        int rc;
-
-        s->config = d->output_list->at[i].value;
-        s->level = s->config->on_start == LEVEL_ACTIVE;
-        rc = output_open(&s->output, (enum output_kind)d->output_list->at[i].kind, s->config, s->level, err);
-        if (rc != 0)
-            return rc;
-        d->n_outputs++;
-    }
     return 0;
 }
 
@@ -121,7 +96,7 @@ int decide_new(struct decide **ret_d, const struct decide_options *o, struct err
     if (rc != 0)
         errmsg_set(err, rc, "no memory");
     if (rc == 0)
-        rc = open_outputs(d, err);
+        rc = decide_open_outputs(d, err);
     if (rc == 0)
         rc = make_rules(d, slots, &n_slots, err);
     if (rc == 0 && n_slots > 0) {
@@ -143,7 +118,7 @@ struct decide *decide_free(struct decide *d)
     if (d == NULL)
         return NULL;
     exec_free(d->exec);
-    decide_leave_outputs(d);
+    d->drive = drive_close(d->drive);
     free(d->rules);
     free(d->instances);
     free(d->watches);
@@ -223,11 +198,11 @@ static void run_programs(struct decide *d, const struct instance *in)
     struct exec_request request = {.raised = in->state.raised};
 
     for (unsigned i = 0; i < r->n_actions; i++) {
-        const struct action *a = &r->actions[i];
+        const struct drive_action *a = &r->actions[i];
 
         if (a->kind != ACTION_EXEC || a->config->when == (in->state.raised ? EXEC_CLEARED : EXEC_RAISED))
             continue;
-        request.slot = a->slot;
+        request.slot = r->slots[i];
         feed_decision_value(&in->last, request.value, sizeof request.value);
         snprintf(request.channel, sizeof request.channel, "%s", in->name);
         exec_request(d->exec, &request);

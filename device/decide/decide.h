@@ -23,7 +23,6 @@ enum {
     DECIDE_INSTANCES_MAX = 256,
     DECIDE_WATCHES_MAX = 4096, /* columns of groups that instances look at */
     DECIDE_CHANNEL_CHARS = 2 * SOURCE_NAME_BYTES,
-    DECIDE_RETRY_MS = 1000, /* an output that could not be set is tried again */
 };
 
 /* What was raised when the process before this one ended. */

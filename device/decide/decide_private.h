@@ -2,21 +2,15 @@
 #ifndef FOGLINE_DEVICE_DECIDE_DECIDE_PRIVATE_H
 #define FOGLINE_DEVICE_DECIDE_DECIDE_PRIVATE_H
 
-#include "act/output.h"
+#include "act/drive.h"
 #include "device/decide/decide.h"
 #include "rule/rule.h"
-
-struct action {
-    int kind;        /* enum action_kind */
-    unsigned output; /* index, but for exec */
-    unsigned slot;   /* exec */
-    const struct action_config *config;
-};
 
 struct decide_rule {
     struct rule rule;
     const struct rule_config *config;
-    struct action actions[RULE_ACTIONS_MAX];
+    struct drive_action actions[RULE_ACTIONS_MAX];
+    unsigned slots[RULE_ACTIONS_MAX]; /* of exec */
     unsigned n_actions;
 };
 
@@ -41,14 +35,6 @@ struct decide_group {
     enum rule_type type[BLOCK_COLUMNS_MAX];
 };
 
-struct switched {
-    struct output *output;
-    const struct output_config *config;
-    bool level; /* as set */
-    bool is_failing;
-    int64_t retry_ns;
-};
-
 struct untold {
     unsigned source;
     struct feed_decision decision;
@@ -63,8 +49,7 @@ struct decide {
     unsigned n_instances_of[SOURCES_MAX];
     struct decide_rule *rules;
     unsigned n_rules;
-    struct switched outputs[OUTPUTS_MAX];
-    unsigned n_outputs;
+    struct drive *drive;
     struct decide_raised *raised;
     unsigned n_raised;
     struct instance *instances;
@@ -104,6 +89,6 @@ int decide_hear_group(void *ctx, unsigned source, uint32_t group, const struct s
 /* decide_outputs.c */
 /* Levels by what is raised now. */
 void decide_drive(struct decide *d, int64_t now_ns);
-void decide_leave_outputs(struct decide *d);
+must_check int decide_open_outputs(struct decide *d, struct errmsg *err);
 
 #endif

@@ -10,7 +10,7 @@ struct item {
     const struct source_kind *kind;
     const void *self;
     uint8_t *image;
-    size_t room, len;
+    size_t room, len, missed;
 };
 
 struct memory {
@@ -62,7 +62,8 @@ static bool mark(struct memory *m)
         if (item->image == NULL)
             continue;
         item->len = item->kind->remember(item->self, item->image, item->room);
-        if (item->len > item->room)
+        item->missed = item->len > item->room ? item->len : 0;
+        if (item->missed > 0)
             item->len = 0;
     }
     /* Before the mark is seen: its reader lets go of them. */
@@ -105,6 +106,11 @@ void memory_want(struct memory *m)
 struct span memory_image(const struct memory *m, unsigned source)
 {
     return span_of(m->items[source].image, m->items[source].len);
+}
+
+size_t memory_missed(const struct memory *m, unsigned source)
+{
+    return m->items[source].missed;
 }
 
 void memory_release(struct memory *m)

@@ -33,6 +33,8 @@ void memory_finish(struct memory *m);          /* a mark now, behind the last ro
 void memory_want(struct memory *m); /* a mark soon: much waits for one */
 /* After a mark was read: the image of the source, empty when it has none, borrowed until memory_release. */
 struct span memory_image(const struct memory *m, unsigned source);
+/* Likewise: how many bytes the image would have taken that had no room; 0: it had. */
+size_t memory_missed(const struct memory *m, unsigned source);
 void memory_release(struct memory *m);
 
 #endif

@@ -1,9 +1,10 @@
 /* Models (common/infer/model.h) on readings of other sources, as a source. */
 
-#include "device/infer/model_use.h"
+#include "device/infer/derived.h"
 #include "device/infer/worker.h"
 
 #include "base/cleanup.h"
+#include "score/model_use.h"
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -36,37 +37,12 @@ static const struct config_row rows[] = {
     {0},
 };
 
-static bool key_of(const char *hex, uint8_t key[32])
-{
-    if (strlen(hex) != 64 || strspn(hex, "0123456789abcdefABCDEF") != 64)
-        return false;
-    for (int i = 0; i < 32; i++) {
-        unsigned byte;
-
-        if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
-            return false;
-        key[i] = (uint8_t)byte;
-    }
-    return true;
-}
-
 static void model_source_check(const void *config, const char *field, struct config_check *c)
 {
     const struct model_config *m = config;
-    char at[CONFIG_FIELD_CHARS];
-    uint8_t key[32];
 
     derived_config_check(&m->derived, field, c);
-    for (size_t i = 0; i < m->keys.n; i++) {
-        snprintf(at, sizeof at, "%s.keys[%zu]", field, i);
-        if (!key_of(m->keys.at[i], key))
-            config_complain(c, at, "`fogline-model keygen` prints one.",
-                            "\"%s\" is no key of 64 hexadecimal digits", m->keys.at[i]);
-    }
-    snprintf(at, sizeof at, "%s.keys", field);
-    if (m->keys.n == 0 && !m->allow_unsigned)
-        config_complain(c, at, "Name the key that signs models, or say allow_unsigned: true.",
-                        "no key is named and unsigned files are not allowed");
+    model_keys_check(&m->keys, m->allow_unsigned, field, c);
 }
 
 /* The main thread reads model files and offers what it made of them; the act thread takes it over between two
@@ -114,12 +90,12 @@ static void give(struct model_source *s)
 static enum derived_said collect(struct model_source *s, struct cell *cells)
 {
     uint32_t odd = 0;
-    enum derived_said said = model_use_cells(s->now, cells, &odd);
 
-    if (said == DERIVED_ODD)
-        snprintf(s->derived.trouble, sizeof s->derived.trouble, "the model gives no number for %s",
-                 s->now->outputs[odd].name);
-    return said;
+    if (model_use_cells(s->now, cells, &odd) == MODEL_ROW)
+        return DERIVED_ROW;
+    snprintf(s->derived.trouble, sizeof s->derived.trouble, "the model gives no number for %s",
+             s->now->outputs[odd].name);
+    return DERIVED_ODD;
 }
 
 static void run_aside(struct worker_job *job, const atomic_bool *stops)
@@ -162,15 +138,15 @@ static enum derived_said compute(void *ctx, const struct source_row *cause, cons
     struct model_source *s = ctx;
     unsigned missing = 0;
     bool has_next = s->has_next;
-    enum derived_said said = model_use_prepare(s->now, values, present, &missing);
+    enum model_said said = model_use_prepare(s->now, values, present, &missing);
 
-    if (said == DERIVED_FAILED)
+    if (said == MODEL_MISSING)
         snprintf(s->derived.trouble, sizeof s->derived.trouble, "no good reading of %.50s/%.50s",
                  s->derived.inputs[missing].source_name, s->derived.inputs[missing].channel);
-    if (said == DERIVED_FAILED && has_next)
+    if (said == MODEL_MISSING && has_next)
         forget_next(s); /* it was written over */
-    if (said != DERIVED_ROW)
-        return said;
+    if (said != MODEL_ROW)
+        return said == MODEL_MISSING ? DERIVED_FAILED : DERIVED_NOTHING;
     if (!atomic_load_explicit(&s->derived.is_aside, memory_order_relaxed)) {
         give(s);
         infer_model_run(s->now->model);
@@ -340,8 +316,7 @@ static void take_settings(struct model_source *s, const struct model_config *c)
                                           .arena_bytes = (size_t)c->arena_bytes,
                                           .n_inputs = s->derived.n_inputs};
     snprintf(s->settings.file, sizeof s->settings.file, "%s", c->file);
-    for (size_t i = 0; i < c->keys.n && s->settings.n_keys < MODEL_KEYS_MAX; i++)
-        s->settings.n_keys += key_of(c->keys.at[i], s->settings.keys[s->settings.n_keys]);
+    model_keys_take(&s->settings, &c->keys);
 }
 
 static int open_aside(struct model_source *s, struct worker *worker, struct errmsg *err)

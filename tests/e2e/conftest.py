@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import system  # noqa: E402
 
 NEEDED = ["device/fogline-device", "device/devicectl", "device/fogline-codec", "device/fogline-model", "fog/fogline-fog", "fog/fogctl",
-          "cloud/fogline-cloud", "cloud/cloudctl", "tests/limits/bench_detector"]
+          "cloud/fogline-cloud", "cloud/cloudctl", "tests/limits/bench_detector", "tests/limits/bench_device", "tests/limits/watch_archive"]
 LOG_LINES = 40
 
 

@@ -6,8 +6,10 @@ import json
 import math
 import os
 import random
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -285,3 +287,48 @@ def test_a_device_says_the_same_bits(make_system):
     tool = [json.loads(line) for line in ok("run", "wear.fogmodel", recording, "--json", cwd=s.dir).splitlines()]
     wanted = {(FIRST_S + t["row"]) * 10**9: [t["outputs"]["y.ok"], t["outputs"]["y.worn"]] for t in tool}
     assert len(wanted) == 299 and said == wanted
+
+
+@pytest.mark.parametrize("first", ["damaged", "small"])
+def test_what_a_model_knows_that_was_taken_while_running_outlives_a_stop(make_system, first):
+    """It looks back 2 s at a reading each 10 ms; one that begins anew says nothing before they are full."""
+    s = make_system()
+    path = os.path.join(s.dir, "wear.fogmodel")
+    with open(os.path.join(s.dir, "wear.onnx"), "wb") as f:
+        f.write(graph())
+
+    def make(name, lag):
+        with open(os.path.join(s.dir, "wear.features"), "w") as f:
+            f.write(RECIPE.replace("lag flow n=1", f"lag flow n={lag}"))
+        ok("import", "wear.onnx", "--recipe", "wear.features", "-o", name, cwd=s.dir)
+
+    if first == "small":
+        make(path, 1)
+    else:
+        with open(path, "wb") as f:
+            f.write(b"no model")
+    source = {"type": "model", "name": "wear", "file": path, "allow_unsigned": True, "inputs": ["pump/pressure", "pump/flow"]}
+    s.add_cloud()
+    s.add_fog("fog-a", "s")
+    s.add_device("dev-1", "s", ["fog-a"], [{"type": "plant", "name": "pump", "interval_ms": "10 ms"}, source], {})
+    s.setup()
+    s.start()
+
+    def said(after=0):
+        out = os.path.join(s.dir, "archive.jsonl")
+        s.export(out, "jsonl", ["--select", "s/dev-1/*", "--time", "unix_ns"])
+        with open(out) as f:
+            rows = [(r["time"], r["values"]) for r in map(json.loads, f) if r["time"] > after]
+        return (sorted(t for t, v in rows if "flow" in v), sorted(t for t, v in rows if any(k.startswith("wear.y") for k in v)))
+
+    until("it reads", lambda: said()[0])
+    make("new.fogmodel", 200)
+    os.replace(os.path.join(s.dir, "new.fogmodel"), path)
+    s.signal("dev-1", signal.SIGHUP)
+    before = time.time_ns()
+    until("the other model says something", lambda: said(before + 2 * 10**9)[1], 30)
+    s.stop("dev-1")
+    stopped = time.time_ns()
+    s.start("dev-1")
+    flow, wear = until("it says something", lambda: (lambda x: x if len(x[1]) > 0 else None)(said(stopped)), 30)
+    assert sum(t < wear[0] for t in flow) < 50

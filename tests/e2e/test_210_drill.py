@@ -150,3 +150,18 @@ def test_mistakes_are_named(make_system, args, code, says):
     p = s.ctl("cloud", "drill", *args, check=False)
     assert p.returncode == code and says in p.stderr, p.stderr
     assert not waiting(s)
+
+
+def test_what_uplink_keeps_at_the_site_comes_when_asked_for(make_system):
+    s = make_system()
+    s.one_of_each(rows=ROWS, fog={"uplink": [{"select": "s/dev-1", "send": "local"}]}, cloud={"reduce_sites": ["s"]})
+    s.start()
+    s.wait_read()
+    s.wait_settled()
+    assert archived(s) == 0, "it was explained, and is not there"
+    ask(s)
+    until("the reply is archived", lambda: replies(s), 40)
+    s.wait_settled()
+    s.must_be_exact()
+    mine = next(d for d in s.gaps()["devices"] if d["device"] == "dev-1")
+    assert mine["samples"]["archived"] == mine["samples"]["produced"] > 0 and mine["samples"]["explained_total"] == 0, mine

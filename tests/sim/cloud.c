@@ -126,6 +126,13 @@ static size_t on_marks(void *ctx, struct wire_arena *a, struct spool_stream *s, 
     return marks_make(&m, range, a, out, max);
 }
 
+static unsigned on_weight(void *ctx, const char *node)
+{
+    const struct node *n = ctx;
+
+    return world_find(n->w, node)->weight;
+}
+
 static int nodes_set(struct node *n)
 {
     struct world *w = n->w;
@@ -166,11 +173,12 @@ int cloud_open(struct node *n)
 {
     static const char *const reduce[] = {"site/*"};
     struct world *w = n->w;
-    struct spool_options so = {.db = {.path = n->dir, .map_bytes = 16 << 20, .no_preallocate = true},
-                               .node = n->name,
-                               .proof_path = n->proof,
-                               .boot_id = n->boot,
-                               .continue_unproven = !rule_on(w, HOP_RULE_NEW_EPOCH)};
+    struct spool_options so = {
+        .db = {.path = n->dir, .map_bytes = w->plan.cloud_map_bytes, .no_preallocate = true},
+        .node = n->name,
+        .proof_path = n->proof,
+        .boot_id = n->boot,
+        .continue_unproven = !rule_on(w, HOP_RULE_NEW_EPOCH)};
     struct archive_options o = cloud_archive_options(&so);
     struct intake_options in = {.keys = n->keys, .clock = &n->clock, .reduce = reduce, .n_reduce = 1};
     struct inbox_options io = {
@@ -181,6 +189,7 @@ int cloud_open(struct node *n)
                 .record = on_record,
                 .reported = on_reported,
                 .marks = on_marks,
+                .weight = on_weight,
                 .hello = on_hello},
         .seed = rng_u64(&w->rng),
         .memory_bytes = w->plan.memory_bytes,

@@ -114,6 +114,16 @@ static void check_windows(struct node *n, const uint64_t before[CLASS_COUNT])
                     n->ob->window[c].in_flight, c, n->ob->window[c].bytes);
 }
 
+/* Windows fall below before the upper side gives their memory to others, however late its State came. */
+static void check_lease(struct node *n)
+{
+    const struct granted *g = &n->w->node[n->upstream].granted[n->no];
+
+    if (rule_on(n->w, HOP_RULE_LEASE) && g->until_ms > 0 && n->ob->lease_until_ms > g->until_ms)
+        violate(n->w, "%s may send until %" PRId64 " ms, %s counts on %" PRId64 " ms", n->name,
+                n->ob->lease_until_ms, n->w->node[n->upstream].name, g->until_ms);
+}
+
 void lower_tick(struct node *n)
 {
     uint64_t before[CLASS_COUNT];
@@ -128,6 +138,7 @@ void lower_tick(struct node *n)
     if (rc != 0)
         return;
     check_windows(n, before);
+    check_lease(n);
     if (outbox_counters(n->ob)[OUTBOX_SESSIONS] != sessions && node_dies(n, POINT_SESSION))
         return;
     node_wake_at(n, next);

@@ -49,10 +49,14 @@ bool world_pop(struct world *w, struct event *ret_e)
     return true;
 }
 
-static int64_t travel_ms(struct world *w)
+static int64_t travel_ms(struct world *w, const struct node *lower)
 {
     const struct plan *p = &w->plan;
-    int64_t ms = 1 + (int64_t)rng_below(&w->rng, (uint64_t)p->delay_ms);
+    int64_t ms;
+
+    if (lower->travel_ms > 0)
+        return lower->travel_ms;
+    ms = 1 + (int64_t)rng_below(&w->rng, (uint64_t)p->delay_ms);
 
     if (!w->quiet && chance(w, p->late))
         ms += (int64_t)rng_below(&w->rng, (uint64_t)p->late_ms);
@@ -67,6 +71,13 @@ static void deliver(struct world *w, enum event_kind kind, unsigned from, unsign
     int copies = 1;
 
     w->result->messages++;
+    if (w->result->messages > w->plan.events_max) { /* within one event: no return from it */
+        char replay[200];
+
+        fprintf(stderr, "%s sends without end\n  replay: %s\n", w->node[from].name,
+                sim_replay(replay, sizeof replay, w->options));
+        abort();
+    }
     w->quiet_messages += w->quiet;
     if (!w->quiet && chance(w, p->loss))
         copies = 0;
@@ -75,11 +86,11 @@ static void deliver(struct world *w, enum event_kind kind, unsigned from, unsign
     for (; copies > 0; copies--) {
         struct event e = {.kind = kind, .node = to, .from = from, .token = token};
 
-        e.at_ms = w->now_ms + travel_ms(w);
+        e.at_ms = w->now_ms + travel_ms(w, lower);
         if (!w->quiet && lower->cut_off_until_ms > w->now_ms) {
             if (chance(w, 0.5))
                 continue;
-            e.at_ms = lower->cut_off_until_ms + travel_ms(w);
+            e.at_ms = lower->cut_off_until_ms + travel_ms(w, lower);
         }
         buf_append(&e.bytes, bytes.data, bytes.len);
         world_push(w, &e);

@@ -35,6 +35,7 @@ void node_init(struct world *w, unsigned no, enum role role, unsigned index)
     n->role = role;
     n->no = no;
     n->index = index;
+    n->weight = 1;
     if (role == ROLE_CLOUD)
         snprintf(name, sizeof name, "cloud");
     else

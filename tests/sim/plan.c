@@ -187,7 +187,9 @@ static void plan_for_sessions(struct plan *p, struct rng *r)
 void plan_make(struct plan *p, struct rng *r, uint32_t aimed_at)
 {
     *p = (struct plan){.n_devices = 1 + (unsigned)rng_below(r, DEVICES_MAX),
-                       .n_fogs = 1 + (unsigned)rng_below(r, FOGS_MAX)};
+                       .n_fogs = 1 + (unsigned)rng_below(r, PLAN_FOGS_MAX),
+                       .cloud_map_bytes = 16 << 20,
+                       .events_max = 2000000};
     p->stage = one_in(r, 2) ? STAGE_FOLD : one_in(r, 4) ? STAGE_FILTER : STAGE_RELAY;
     p->noisy_ms = between(r, 10, 90) * 1000;
     p->calm_ms = one_in(r, 8) || aimed_at & HOP_RULE_POLL ? 3 * LINKED_MS / 2 : 0;

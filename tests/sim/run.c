@@ -1,13 +1,9 @@
 /* One schedule from its seed to its end. */
 #include "world.h"
 
-#include "base/id.h"
-
-#include <ftw.h>
+#include <errno.h>
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 const struct sim_rule sim_rules[] = {
     {"no-free-release", HOP_RULE_NO_FREE_RELEASE, 100},
@@ -47,63 +43,6 @@ char *sim_replay(char *out, size_t out_bytes, const struct sim_options *options)
     return out;
 }
 
-/* ---- chance for libsodium: identities and keys follow from the seed ---- */
-
-static struct rng sodium_rng; /* libsodium's interface leaves no other place for it */
-
-static const char *seeded_name(void)
-{
-    return "sim";
-}
-
-static uint32_t seeded_u32(void)
-{
-    return (uint32_t)rng_u64(&sodium_rng);
-}
-
-static void seeded_buf(void *const out, const size_t n)
-{
-    uint8_t *at = out;
-
-    for (size_t i = 0; i < n; i++)
-        at[i] = (uint8_t)(rng_u64(&sodium_rng) >> 24);
-}
-
-static struct randombytes_implementation seeded = {
-    .implementation_name = seeded_name,
-    .random = seeded_u32,
-    .buf = seeded_buf,
-};
-
-/* ---- keys: the same in all runs, deriving them costs more than a schedule ---- */
-
-struct fixture {
-    bool ready;
-    struct node_keys keys[NODES_MAX];
-    struct end_keys end[NODES_MAX];
-};
-
-static struct fixture *fixture_of_process(void)
-{
-    static struct fixture f;
-    struct node_keys *cloud = &f.keys[NODES_MAX - 1];
-
-    if (f.ready)
-        return &f;
-    randombytes_set_implementation(&seeded);
-    if (keys_init() != 0)
-        return NULL;
-    sodium_rng.state = 1;
-    for (unsigned i = 0; i < NODES_MAX; i++)
-        node_keys_generate(&f.keys[i]);
-    for (unsigned i = 0; i + 1 < NODES_MAX; i++)
-        if (end_keys_derive(f.keys[i].end_secret, f.keys[i].end_public, cloud->end_public, true, &f.end[i]) !=
-            0)
-            return NULL;
-    f.ready = true;
-    return &f;
-}
-
 /* ---- the loop ---- */
 
 bool node_settled(const struct node *n)
@@ -124,7 +63,7 @@ static bool all_settled(const struct world *w)
     return true;
 }
 
-static void make_later(struct world *w, unsigned node)
+void world_make_later(struct world *w, unsigned node)
 {
     struct event e = {.kind = EVENT_MAKE, .node = node};
 
@@ -181,7 +120,7 @@ static void dispatch(struct world *w, struct event *e)
         else if (n->up)
             fog_make(n);
         if (!n->dead)
-            make_later(w, e->node);
+            world_make_later(w, e->node);
         break;
     case EVENT_FAULT:
         node_fault(n, &w->plan.fault[e->token]);
@@ -191,6 +130,19 @@ static void dispatch(struct world *w, struct event *e)
             node_open(n);
         break;
     }
+}
+
+/* Limited: a node that wakes itself, or a message that answers a message, for ever must not hang the test. */
+void world_event(struct world *w, struct event *e)
+{
+    w->now_ms = e->at_ms;
+    for (unsigned i = 0; i < w->n_nodes; i++) {
+        w->node[i].fake.mono_ns = w->now_ms * NS_PER_MS;
+        w->node[i].fake.wall_unix_ns = (INT64_C(1700000000000) + w->now_ms) * NS_PER_MS;
+    }
+    if (++w->events > w->plan.events_max)
+        violate(w, "%" PRIu64 " events: a loop without end", w->events);
+    dispatch(w, e);
 }
 
 static void quiet_begins(struct world *w)
@@ -277,12 +229,7 @@ static void run(struct world *w)
             w->now_ms = w->plan.noisy_ms;
             quiet_begins(w);
         }
-        w->now_ms = e.at_ms;
-        for (unsigned i = 0; i < w->n_nodes; i++) {
-            w->node[i].fake.mono_ns = w->now_ms * NS_PER_MS;
-            w->node[i].fake.wall_unix_ns = (INT64_C(1700000000000) + w->now_ms) * NS_PER_MS;
-        }
-        dispatch(w, &e);
+        world_event(w, &e);
         if (!w->quiet || w->stopped)
             continue;
         backup_in_quiet(w);
@@ -302,88 +249,17 @@ static void run(struct world *w)
         balance_check(w);
 }
 
-static void world_begin(struct world *w, const struct fixture *f)
-{
-    const struct plan *p = &w->plan;
-    unsigned no = 0;
-
-    w->n_nodes = p->n_devices + p->n_fogs + 1;
-    for (unsigned i = 0; i < p->n_devices; i++)
-        node_init(w, no++, ROLE_DEVICE, i);
-    for (unsigned i = 0; i < p->n_fogs; i++)
-        node_init(w, no++, ROLE_FOG, i);
-    node_init(w, no, ROLE_CLOUD, 0);
-    for (unsigned i = 0; i < w->n_nodes; i++) {
-        w->node[i].keys = i == no ? &f->keys[NODES_MAX - 1] : &f->keys[i];
-        if (i != no)
-            w->node[i].end = f->end[i];
-    }
-    for (unsigned i = w->n_nodes; i > 0 && !w->stopped; i--)
-        node_open(&w->node[i - 1]);
-    for (unsigned i = 0; i < p->n_devices + (p->fog_makes ? p->n_fogs : 0); i++)
-        make_later(w, i);
-    for (size_t i = 0; i < p->n_faults; i++) {
-        struct event e = {
-            .kind = EVENT_FAULT, .node = p->fault[i].node, .at_ms = p->fault[i].at_ms, .token = i};
-        world_push(w, &e);
-    }
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-/* Commits on a memory file system cost no fsync. */
-static int make_dir(char out[PATH_BYTES])
-{
-    const char *base = getenv("FOGLINE_SIM_DIR");
-    struct stat st;
-
-    if (base == NULL)
-        base = stat("/dev/shm", &st) == 0 ? "/dev/shm" : getenv("TMPDIR");
-    snprintf(out, PATH_BYTES, "%s/fogline-sim-XXXXXX", base != NULL ? base : "/tmp");
-    return mkdtemp(out) != NULL ? 0 : -errno;
-}
-
 int sim_run(const struct sim_options *options, struct sim_result *ret)
 {
-    struct fixture *f = fixture_of_process();
-    struct world *w = calloc(1, sizeof *w);
-    struct event e;
-    int rc = f != NULL && w != NULL ? 0 : -ENOMEM;
+    struct world *w = world_new(options, ret);
 
-    *ret = (struct sim_result){.ok = true};
-    if (rc == 0)
-        rc = wire_arena_new(&w->arena, 2 * WIRE_ARENA_BYTES);
-    if (rc == 0)
-        rc = make_dir(w->dir);
-    if (rc != 0) {
-        free(w);
-        return rc;
-    }
-    w->options = options;
-    w->result = ret;
-    /* Mixed first: the states of neighbours are one step of the generator apart. */
-    w->rng.state = options->seed;
-    w->rng.state = rng_u64(&w->rng);
-    sodium_rng.state = rng_u64(&w->rng);
+    if (w == NULL)
+        return -ENOMEM;
     plan_make(&w->plan, &w->rng, options->rules_off | options->aimed_at);
-    world_begin(w, f);
+    world_begin(w);
     run(w);
     if (options->trace != NULL)
         dump(w);
-    for (unsigned i = 0; i < w->n_nodes; i++)
-        node_deinit(&w->node[i]);
-    while (world_pop(w, &e))
-        buf_deinit(&e.bytes);
-    free(w->heap);
-    oracle_deinit(&w->oracle);
-    wire_arena_free(w->arena);
-    nftw(w->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    free(w);
+    world_free(w);
     return 0;
 }

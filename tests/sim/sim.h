@@ -34,6 +34,22 @@ struct sim_result {
 /* 0 (look at ret->ok), or a negative errno when the world could not be made. */
 must_check int sim_run(const struct sim_options *options, struct sim_result *ret);
 
+/* Nodes below one cloud that all have more than they can give in the time; only windows and round trips limit
+ * them. */
+enum { SIM_DRAINS_MAX = 4 };
+struct sim_drain {
+    uint64_t seed;
+    unsigned n; /* nodes, up to SIM_DRAINS_MAX */
+    unsigned weight[SIM_DRAINS_MAX];
+    int64_t round_trip_ms[SIM_DRAINS_MAX];
+    uint64_t memory_bytes, window_max_bytes;
+    uint64_t backlog_bytes; /* of each */
+    int64_t for_ms;
+};
+/* As sim_run; ret_bytes: payload that the cloud has taken of each. */
+must_check int sim_drain_run(const struct sim_drain *d, struct sim_result *ret,
+                             uint64_t ret_bytes[SIM_DRAINS_MAX]);
+
 struct sim_rule {
     const char *name; /* of README.md and --rules-off */
     uint32_t bit;

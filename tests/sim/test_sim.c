@@ -99,6 +99,63 @@ static void must_be_missed(uint32_t bit)
     }
 }
 
+/* Four nodes with backlog for longer than a minute: each drains as its weight says, whatever their round
+ * trips. */
+static void drains(uint64_t memory_bytes, uint64_t window_max_bytes, const unsigned weight[4],
+                   const int64_t round_trip_ms[4])
+{
+    struct sim_drain d = {.seed = 1,
+                          .n = 4,
+                          .memory_bytes = memory_bytes,
+                          .window_max_bytes = window_max_bytes,
+                          .backlog_bytes = 64 << 20,
+                          .for_ms = 60 * 1000};
+    uint64_t bytes[SIM_DRAINS_MAX], sum = 0;
+    unsigned weights = 0;
+    struct sim_result r;
+
+    memcpy(d.weight, weight, sizeof d.weight);
+    memcpy(d.round_trip_ms, round_trip_ms, sizeof d.round_trip_ms);
+    assert_int_equal(sim_drain_run(&d, &r, bytes), 0);
+    if (!r.ok)
+        fail_msg("%s", r.violation);
+    for (int i = 0; i < 4; i++) {
+        sum += bytes[i];
+        weights += weight[i];
+        assert_true(bytes[i] < d.backlog_bytes * 95 / 100);
+    }
+    for (int i = 0; i < 4; i++) {
+        double ratio = (double)bytes[i] / (double)sum / ((double)weight[i] / weights);
+
+        print_message("weight %u, round trip %" PRId64 " ms: %" PRIu64 " bytes, %.3f of its share\n",
+                      weight[i], round_trip_ms[i], bytes[i], ratio);
+        assert_true(ratio > 0.85 && ratio < 1.15);
+    }
+}
+
+static void backlogs_drain_as_their_weights(void **state)
+{
+    (void)state;
+    drains(2 << 20, 1 << 20, (unsigned[]){1, 1, 1, 1}, (int64_t[]){300, 300, 300, 300});
+    drains(2 << 20, 1 << 20, (unsigned[]){1, 2, 3, 2}, (int64_t[]){600, 600, 600, 600});
+}
+
+static void backlogs_drain_as_their_weights_over_unequal_links(void **state)
+{
+    (void)state;
+    drains(2 << 20, 1 << 20, (unsigned[]){1, 1, 1, 1}, (int64_t[]){150, 300, 600, 900});
+    drains(2 << 20, 1 << 20, (unsigned[]){4, 3, 2, 1}, (int64_t[]){200, 400, 600, 800});
+    drains(6 << 20, 3 << 20, (unsigned[]){1, 2, 3, 3}, (int64_t[]){400, 800, 1200, 1600});
+}
+
+/* There is memory for all, and what one may have under way limits them. */
+static void backlogs_drain_as_their_weights_below_the_largest_window(void **state)
+{
+    (void)state;
+    drains(32 << 20, 512 << 10, (unsigned[]){1, 2, 4, 2}, (int64_t[]){600, 600, 600, 600});
+    drains(32 << 20, 512 << 10, (unsigned[]){1, 1, 2, 1}, (int64_t[]){300, 600, 900, 1200});
+}
+
 #define WITHOUT(name, bit)                                                                                   \
     static void name(void **state)                                                                           \
     {                                                                                                        \
@@ -140,6 +197,9 @@ int main(void)
         cmocka_unit_test(without_window_min_nothing_moves),
         cmocka_unit_test(without_lease_a_peer_starves),
         cmocka_unit_test(without_watchdog_on_state_links_are_made_anew_for_nothing),
+        cmocka_unit_test(backlogs_drain_as_their_weights),
+        cmocka_unit_test(backlogs_drain_as_their_weights_over_unequal_links),
+        cmocka_unit_test(backlogs_drain_as_their_weights_below_the_largest_window),
         cmocka_unit_test(nothing_is_lost_twice_or_unexplained),
     };
 

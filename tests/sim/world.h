@@ -16,7 +16,8 @@
 
 enum {
     DEVICES_MAX = 3,
-    FOGS_MAX = 2,
+    FOGS_MAX = 4,
+    PLAN_FOGS_MAX = 2, /* that a seed makes */
     NODES_MAX = DEVICES_MAX + FOGS_MAX + 1,
     FAULTS_MAX = 64,
     FOLD_MAX = 24, /* readings in an open window: they have to fit into one fact */
@@ -68,7 +69,9 @@ struct plan {
     uint32_t small_bytes, large_bytes;
     double large, urgent;
     uint64_t device_map_bytes, fog_map_bytes, device_quota_bytes, fog_quota_bytes;
+    uint64_t cloud_map_bytes;
     uint64_t memory_bytes, window_max_bytes;
+    uint64_t events_max;
     unsigned fold_rows;
     struct fault fault[FAULTS_MAX];
     size_t n_faults;
@@ -149,6 +152,8 @@ struct node {
     uint64_t wake_token;
     bool commit_planned;
     int64_t blocked_until_ms, cut_off_until_ms;
+    int64_t travel_ms; /* of each message on the link upwards; 0: by chance, as planned */
+    unsigned weight;   /* of its backlog above */
 
     struct spool *sp;
     struct outbox *ob;
@@ -198,7 +203,7 @@ struct world {
     unsigned n_nodes;
     struct event *heap;
     size_t n_heap, alloc_heap;
-    uint64_t order, quiet_messages;
+    uint64_t order, events, quiet_messages;
     bool quiet;
     unsigned crashes;
     struct oracle oracle;
@@ -218,6 +223,16 @@ static inline bool chance(struct world *w, double p)
 {
     return p > 0 && rng_unit(&w->rng) < p;
 }
+
+/* world.c */
+/* The folder, the arena and chance; NULL: no memory, or no folder. The caller fills w->plan. */
+struct world *world_new(const struct sim_options *options, struct sim_result *ret);
+void world_begin(struct world *w); /* nodes open, faults and readings to come */
+void world_free(struct world *w);
+
+/* run.c */
+void world_event(struct world *w, struct event *e); /* takes what it carries */
+void world_make_later(struct world *w, unsigned node);
 
 /* net.c */
 void world_push(struct world *w, struct event *e); /* takes e->bytes */

@@ -138,6 +138,32 @@ static void record_that_turns_up_after_all_is_archived(void **state)
     assert_int_equal(lanes[0].unexplained, 0);
 }
 
+/* What the device is told: with this mark it lets go of the record. */
+static bool mark_lets_go(struct fixture *f, unsigned stream, uint64_t count)
+{
+    struct spool_stream *s = fixture_stream(f, stream);
+    Fogline__V1__Mark *marks[8];
+    struct wire_arena *a;
+    bool lets_go = false;
+    size_t n;
+
+    assert_int_equal(wire_arena_new(&a, 1 << 20), 0);
+    n = intake_marks(f->intake, a, s, LANE_ORDINARY, (struct interval){1, 100}, marks, 8);
+    assert_true(n > 0); /* there is something archived in the range */
+    for (size_t i = 0; i < n; i++) {
+        struct interval_set settled = {0};
+        Fogline__V1__MarkBody *body;
+
+        assert_int_equal(wire_mark_body_unpack(a, wire_span(marks[i]->body), &body), 0);
+        assert_int_equal(wire_bounds_add_to(&settled, body->archived, body->n_archived), 0);
+        assert_int_equal(wire_bounds_add_to(&settled, body->explained, body->n_explained), 0);
+        lets_go |= interval_set_has(&settled, count);
+        interval_set_deinit(&settled);
+    }
+    wire_arena_free(a);
+    return lets_go;
+}
+
 static void cover_waits_for_what_it_needs(void **state)
 {
     struct fixture *f = *state;
@@ -157,11 +183,14 @@ static void cover_waits_for_what_it_needs(void **state)
                                .reason = FOGLINE__V1__REASON__REASON_MERGED});
     fixture_commit(f);
     assert_false(interval_set_has(explained(f, 0, 0), 3));
+    assert_false(mark_lets_go(f, 0, 3));
     balance_of(f, 0, lanes); /* opens anew: it still waits */
+    assert_false(mark_lets_go(f, 0, 3));
     assert_int_equal(lanes[0].unexplained, 2);
     assert_int_equal(fixture_put_value(f, 1, 50, 1), 0);
     fixture_commit(f);
     assert_true(interval_set_covers(explained(f, 0, 0), 3, 4));
+    assert_true(mark_lets_go(f, 0, 3));
     balance_of(f, 0, lanes);
     assert_int_equal(lanes[0].by_reason[FOGLINE__V1__REASON__REASON_MERGED], 2);
 }

@@ -3,6 +3,8 @@
 #include "base/file.h"
 #include "hop/inbox.h"
 
+#include <unistd.h>
+
 static int setup(void **state)
 {
     struct fixture *f = malloc(sizeof *f);
@@ -423,6 +425,29 @@ static void archive_grows_while_it_is_open(void **state)
     assert_int_equal(archive_totals(f->archive, fixture_stream(f, 0), 0).records, 2);
 }
 
+/* More than the index of names has room for at first. */
+static void many_origins_are_known_after_reopen(void **state)
+{
+    struct fixture *f = *state;
+    char name[16];
+
+    for (int i = 0; i < 300; i++) {
+        struct id128 epoch = id128_random();
+        struct spool_stream *s;
+
+        snprintf(name, sizeof name, "many-%d", i);
+        assert_int_equal(spool_stream_make(archive_spool(f->archive), name, &epoch, &s), 0);
+        assert_int_equal(archive_touch(f->archive, s, "north"), 0);
+    }
+    fixture_commit(f);
+    fixture_close(f);
+    alarm(60); /* it went on for ever */
+    fixture_open(f);
+    alarm(0);
+    assert_int_equal(view_n_devices(fixture_view(f)), 300);
+    assert_non_null(view_find_device(f->view, "many-299"));
+}
+
 static void site_follows_the_list_of_nodes(void **state)
 {
     struct fixture *f = *state;
@@ -516,6 +541,7 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(range_begins_early_enough_for_long_blocks, setup, teardown),
         cmocka_unit_test_setup_teardown(times_before_1970_come_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_origins_are_known_after_reopen, setup, teardown),
         cmocka_unit_test_setup_teardown(archive_id_stays_over_reopening_and_reboot, setup, teardown),
         cmocka_unit_test_setup_teardown(archived_set_survives_a_reboot, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_names_totals_and_sets_are_made_anew, setup, teardown),

@@ -58,6 +58,8 @@ static void bad_pattern_and_small_limit_are_named(void **state)
 {
     (void)state;
     check_problem("node: cloud\nreduce_sites: ['{a']\n", "reduce_sites[0]");
+    check_problem("node: cloud\ngrants: [{select: plant-a}, {select: 'plant-a/kind=pump', weight: 3}]\n",
+                  "grants[1].select");
     check_problem("node: cloud\nstore: {map_bytes: 1 GiB, map_max_bytes: 512 MiB}\n", "store.map_max_bytes");
 }
 

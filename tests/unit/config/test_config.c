@@ -528,6 +528,23 @@ static void changes_say_what_needs_a_restart(void **state)
     config_free_values(&sample_schema, &b);
 }
 
+/* It is exchanged as a whole: what its items hold may be anything. */
+static void all_that_is_in_a_reloadable_list_is_reloadable(void **state)
+{
+    struct config_changes c = {0};
+    struct sample a, b;
+
+    (void)state;
+    load_ok(LEAST "sources: [{type: sine, name: a, amplitude: 2}]\n", &a);
+    load_ok(LEAST "sources: [{type: sine, name: b, amplitude: 3}]\n", &b);
+    assert_int_equal(config_diff_reloadable(&sample_schema, &a, &b, &c), 0);
+    assert_int_equal(c.n, 2);
+    assert_int_equal(c.n_fixed, 0);
+    config_changes_deinit(&c);
+    config_free_values(&sample_schema, &a);
+    config_free_values(&sample_schema, &b);
+}
+
 static void a_reload_moves_nothing_that_needs_a_restart(void **state)
 {
     struct sample a, b;
@@ -723,6 +740,7 @@ int main(void)
         cmocka_unit_test(fields_of_nested_lists_are_named_in_full),
         cmocka_unit_test(hook_complaints_have_a_line),
         cmocka_unit_test(changes_say_what_needs_a_restart),
+        cmocka_unit_test(all_that_is_in_a_reloadable_list_is_reloadable),
         cmocka_unit_test(a_reload_moves_nothing_that_needs_a_restart),
         cmocka_unit_test(an_item_keeps_its_place_when_one_of_its_keys_changes),
         cmocka_unit_test(starting_file_needs_only_the_required_keys),

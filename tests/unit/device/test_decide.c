@@ -1,4 +1,5 @@
 /* Rules on the act thread: what they say, in which order, and what they switch. */
+#include "act/drive.h"
 #include "device/decide/decide.h"
 
 #include "act/output.h"
@@ -618,10 +619,10 @@ static void an_output_that_fails_is_said_once_and_tried_again(void **state)
     assert_int_equal(next(&b, &m), FEED_DECISION);
     assert_int_equal(next(&b, &m), FEED_EVENT);
     assert_non_null(strstr(m.event.text, "output light cannot be set"));
-    pass(&b, 3 * DECIDE_RETRY_MS);
+    pass(&b, 3 * DRIVE_RETRY_MS);
     assert_int_equal(decide_counters(b.decide)->output_failures, 4);
     set_error = 0;
-    pass(&b, DECIDE_RETRY_MS);
+    pass(&b, DRIVE_RETRY_MS);
     assert_true(lines[1].active);
     assert_int_equal(next(&b, &m), FEED_ROW);
     assert_int_equal(next(&b, &m), FEED_EVENT);

@@ -251,6 +251,8 @@ static void what_cannot_be_is_said(void **state)
            "goes with --ranges percentile");
     expect(b, run(b, "quantize", b->model, "--calibrate", b->rows, "--max-error", "-1", NULL), CTL_USAGE,
            "no percentage");
+    expect(b, run(b, "quantize", b->model, "--calibrate", b->rows, "--same-decisions", "101", NULL),
+           CTL_USAGE, "no percentage from 0 to 100");
     expect(b, run(b, "prune", b->model, NULL), CTL_USAGE, "--to 0.5");
     expect(b, run(b, "prune", b->model, "--to", "1", NULL), CTL_USAGE, "no share");
     expect(b, run(b, "prune", b->model, "--to", "0.01", NULL), CTL_FAILED, "cannot be reached");

@@ -9,6 +9,8 @@
 
 #include "archive/query.h"
 #include "fog/derived.h"
+#include "fog/fog_tier.h"
+#include "hop/maker.h"
 #include "link/keys.h"
 #include "tests/lib/tmpdir.h"
 
@@ -28,7 +30,6 @@ struct site {
     struct derived *derived;
 };
 
-static const char *const tables[] = {ARCHIVE_TABLE_NAMES};
 static const uint8_t no_key[KEY_BYTES];
 static const struct pack_channel channels[2] = {{"pump-1.temperature.mean", "Cel", COLUMN_DOUBLE},
                                                 {"pump-1.temperature.count", "", COLUMN_INT64}};
@@ -43,7 +44,7 @@ static void open_it(struct site *k)
     struct errmsg err = {""};
 
     o.spool.db = (struct db_options){.path = k->path,
-                                     .tables = tables,
+                                     .tables = fog_tables,
                                      .n_tables = FOG_TABLES,
                                      .map_bytes = 16 << 20,
                                      .role = "fog",
@@ -109,6 +110,25 @@ static void commit(struct site *k)
     assert_int_equal(history_flush(k->history, T0 + 86400 * S), 0);
     assert_int_equal(spool_commit(k->spool), 0);
     history_committed(k->history);
+}
+
+/* Of the blocks held: how many are never evicted. */
+static unsigned kept_blocks(struct site *k)
+{
+    const struct interval_set *all = &spool_own(k->spool)->lane[LANE_ORDINARY].held;
+    struct db_txn *txn;
+    unsigned n = 0;
+
+    assert_int_equal(spool_read(k->spool, &txn), 0);
+    for (size_t i = 0; i < all->n; i++)
+        for (uint64_t count = all->at[i].from; count <= all->at[i].to; count++) {
+            struct spool_record r;
+
+            assert_int_equal(spool_get(k->spool, spool_own(k->spool), count, &r), 0);
+            n += r.kind == FOGLINE__V1__KIND__KIND_BLOCK && (r.flags & MAKER_FLAG_COVERS) != 0;
+        }
+    spool_read_done(k->spool);
+    return n;
 }
 
 static unsigned held(struct site *k, uint32_t kind)
@@ -280,6 +300,21 @@ static void names_are_cut_and_stay_apart(void **state)
     assert_int_equal(strlen(tag), DERIVED_TAG_BYTES - 1);
 }
 
+/* Evicted, they would never be archived, and what was withheld for them would stay with its device. */
+static void blocks_that_covers_rest_on_are_never_evicted(void **state)
+{
+    struct site *k = *state;
+    struct pack_covers none = {0};
+
+    (void)put(k, 0, DERIVED_ROWS + 10, NULL);
+    commit(k);
+    assert_int_equal(kept_blocks(k), 0);
+    (void)put(k, 1000, DERIVED_ROWS + 10, &none);
+    commit(k);
+    assert_int_equal(held(k, FOGLINE__V1__KIND__KIND_BLOCK), 4);
+    assert_int_equal(kept_blocks(k), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +327,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(the_last_block_carries_what_all_of_them_cover, setup, teardown),
         cmocka_unit_test(names_are_cut_and_stay_apart),
+        cmocka_unit_test_setup_teardown(blocks_that_covers_rest_on_are_never_evicted, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,8 +37,6 @@ struct place {
     char text[1024];
 };
 
-static const char *const tables[] = {ARCHIVE_TABLE_NAMES};
-
 static int on_send(void *ctx, struct span up)
 {
     (void)ctx;
@@ -76,7 +74,7 @@ static void open_it(struct place *p)
     struct errmsg err = {""};
 
     o.spool.db = (struct db_options){.path = p->path,
-                                     .tables = tables,
+                                     .tables = fog_tables,
                                      .n_tables = FOG_TABLES,
                                      .map_bytes = 32 << 20,
                                      .role = "fog",

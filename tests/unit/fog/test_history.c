@@ -27,15 +27,13 @@ struct kept {
     uint64_t seq, map_bytes;
 };
 
-static const char *const tables[] = {ARCHIVE_TABLE_NAMES};
-
 static void open_it(struct kept *k)
 {
     struct archive_options o = {.spool = {.node = "fog", .proof_path = k->proof}};
     struct errmsg err = {""};
 
     o.spool.db = (struct db_options){.path = k->path,
-                                     .tables = tables,
+                                     .tables = fog_tables,
                                      .n_tables = FOG_TABLES,
                                      .map_bytes = k->map_bytes,
                                      .role = "fog",
@@ -369,7 +367,7 @@ static void after_a_full_map_less_goes_at_once(void **state)
 static int open_view(struct kept *k, struct db **ret_db, struct view **ret_v)
 {
     struct db_options o = {
-        .path = k->path, .tables = tables, .n_tables = FOG_TABLES, .role = "fog", .read_only = true};
+        .path = k->path, .tables = fog_tables, .n_tables = FOG_TABLES, .role = "fog", .read_only = true};
     struct errmsg err = {""};
 
     assert_int_equal(db_open(ret_db, &o, &err), 0);

@@ -83,6 +83,30 @@ static int on_archive_changes(void *ctx)
     return s->archive_changes_result;
 }
 
+static int on_relay_damaged(void *ctx)
+{
+    ((struct side *)ctx)->damaged++;
+    return 0;
+}
+
+static uint64_t on_allowed(void *ctx, unsigned class)
+{
+    struct side *s = ctx;
+
+    return s->is_metered ? s->allowed[class] : UINT64_MAX;
+}
+
+static void on_moved(void *ctx, uint64_t up_bytes, const uint64_t class_bytes[OUTBOX_CLASSES_MAX],
+                     uint64_t down_bytes)
+{
+    struct side *s = ctx;
+
+    s->up_bytes += up_bytes;
+    s->down_bytes += down_bytes;
+    for (unsigned i = 0; class_bytes != NULL && i < OUTBOX_CLASSES_MAX; i++)
+        s->moved[i] += class_bytes[i];
+}
+
 static void open_spool(struct side *s)
 {
     static const char *const tables[] = {SPOOL_TABLE_NAMES};
@@ -118,7 +142,10 @@ void side_open_lower(struct side *s)
                 .send = on_send,
                 .reset_link = on_reset,
                 .asks = s->relays ? on_asks : NULL,
-                .archive_changes = on_archive_changes},
+                .relay_damaged = s->relays ? on_relay_damaged : NULL,
+                .archive_changes = on_archive_changes,
+                .allowed = on_allowed,
+                .moved = on_moved},
         .operator_public = s->operator_public,
     };
 
@@ -178,6 +205,13 @@ static unsigned on_fill(void *ctx)
     return ((struct side *)ctx)->fill;
 }
 
+static unsigned on_weight(void *ctx, const char *node)
+{
+    const char *heavy = ((struct side *)ctx)->heavy;
+
+    return heavy != NULL && strcmp(heavy, node) == 0 ? 3 : 1;
+}
+
 static void on_forgetting(void *ctx, struct spool_stream *s)
 {
     (void)s;
@@ -196,6 +230,7 @@ void side_open_upper(struct side *s)
                 .may_carry = on_may_carry,
                 .record = on_record,
                 .fill = on_fill,
+                .weight = on_weight,
                 .marks = on_marks,
                 .forgetting = on_forgetting},
         .archive_id = s->archive,
@@ -494,6 +529,8 @@ void give_hello(struct side *s, const char *node, uint64_t number, const struct 
     h.n_epochs = n;
     h.role = "device";
     h.software = "test";
+    h.waiting_backlog_bytes = s->hello_waiting;
+    h.fill = s->hello_fill;
     up.body_case = FOGLINE__V1__UP__BODY_HELLO;
     up.hello = &h;
     give_up(s, node, &up);

@@ -34,10 +34,16 @@ struct side {
     unsigned resets, fill, forgotten;
     bool blocked, has_proof, relays;
     uint64_t map_bytes, quota_bytes, memory_bytes;
+    uint64_t hello_waiting; /* what the next Hello from below says ... */
+    uint32_t hello_fill;
+    const char *heavy; /* upper side: this peer has weight 3 */
     const struct id128 *archive;
     const uint8_t *operator_public; /* lower side */
     unsigned archive_changes;       /* lower side: calls of the op */
     int archive_changes_result;
+    unsigned damaged; /* lower side of a relay: calls of the op */
+    bool is_metered;  /* lower side: `allowed` limits, and what moved is counted */
+    uint64_t allowed[OUTBOX_CLASSES_MAX], moved[OUTBOX_CLASSES_MAX], up_bytes, down_bytes;
 };
 
 void side_init(struct side *s, const char *node);

@@ -328,6 +328,188 @@ static void every_peer_gets_a_window_in_turn(void **state)
         assert_true(got[i]);
 }
 
+static uint64_t backlog_window(struct side *s, const char *node)
+{
+    uint64_t bytes;
+
+    hello(s, node, 1, 1, 0);
+    commit(s);
+    bytes = last_state(s)->windows->backlog_bytes;
+    forget_caught(s);
+    return bytes;
+}
+
+static void backlog_windows_are_as_their_weights(void **state)
+{
+    static const char *const nodes[] = {"a", "b", "c", "d"};
+    struct side *s = side_of(state);
+    uint64_t bytes[4] = {0};
+
+    s->heavy = "b";
+    s->hello_waiting = 1 << 20;
+    for (int round = 0; round < 20; round++, s->now_ms += HOP_POLL_MS)
+        for (int i = 0; i < 4; i++)
+            bytes[i] = backlog_window(s, nodes[i]);
+    for (int i = 0; i < 4; i++) {
+        uint64_t want = bytes[0] * (i == 1 ? 3 : 1);
+
+        assert_true(bytes[i] >= HOP_WINDOW_MIN_BYTES);
+        assert_in_range(bytes[i], want * 95 / 100, want * 105 / 100);
+    }
+}
+
+/* Reads what was sent to dev0 .. dev19 into `window`. */
+static void note_windows(struct side *s, uint64_t window[20])
+{
+    for (size_t i = 0; i < s->n_caught; i++)
+        window[atoi(s->to[i] + 3)] = state_at(s, i)->windows->backlog_bytes;
+    forget_caught(s);
+}
+
+/* None of the turns is idle while somebody waits: who waits is told at once, not with its next poll. */
+static void eight_peers_at_a_time_give_backlog(void **state)
+{
+    struct side *s = side_of(state);
+    uint64_t window[20] = {0};
+    unsigned got[20] = {0};
+
+    s->hello_waiting = 1 << 20;
+    for (int round = 0; round < 60; round++, s->now_ms += HOP_POLL_MS) {
+        unsigned n = 0;
+
+        for (int i = 0; i < 20; i++) {
+            char name[16];
+            int64_t next;
+
+            snprintf(name, sizeof name, "dev%d", i);
+            hello(s, name, 1, 1, 0);
+            commit(s);
+            inbox_tick(s->ib, s->now_ms, &next);
+            note_windows(s, window);
+            n = 0;
+            for (int k = 0; k < 20; k++)
+                n += window[k] > 0;
+            assert_true(n > 0 && n <= HOP_BACKLOG_PEERS);
+        }
+        for (int i = 0; i < 20; i++)
+            got[i] += window[i] > 0;
+    }
+    for (int i = 0; i < 20; i++)
+        assert_true(got[i] > 0);
+}
+
+/* A dead peer is not told again and again: each State would renew its lease. */
+static void turns_are_not_given_to_the_silent(void **state)
+{
+    struct side *s = side_of(state);
+    int64_t next, end_ms = s->now_ms + 4 * HOP_LEASE_MS;
+
+    s->hello_waiting = 1 << 20;
+    (void)backlog_window(s, "dev0");
+    for (; s->now_ms < end_ms; s->now_ms += 1000)
+        inbox_tick(s->ib, s->now_ms, &next);
+    forget_caught(s);
+    for (end_ms += 2 * HOP_LEASE_MS; s->now_ms < end_ms; s->now_ms += 1000)
+        inbox_tick(s->ib, s->now_ms, &next);
+    assert_int_equal(s->n_caught, 0);
+}
+
+/* Who waits, nearer to its quota, but is silent, does not keep the free turn from who was heard. */
+static void the_silent_keep_no_turn_from_others(void **state)
+{
+    static const char *const nodes[] = {"dev0", "dev1", "dev2", "dev3", "dev4",
+                                        "dev5", "dev6", "dev7", "dev8", "dev9"};
+    struct side *s = side_of(state);
+    uint64_t window[20] = {0};
+    int64_t next;
+
+    s->hello_waiting = 1 << 20;
+    for (int i = 0; i < 4 * 8; i++) /* until the first have come down to their share */
+        window[i % 8] = backlog_window(s, nodes[i % 8]);
+    for (int i = 0; i < 8; i++)
+        assert_true(window[i] > 0);
+    s->hello_fill = 500;
+    assert_int_equal(backlog_window(s, nodes[8]), 0);
+    s->hello_fill = 0;
+    s->now_ms += 10000;
+    assert_int_equal(backlog_window(s, nodes[9]), 0);
+    s->now_ms += HOP_LEASE_MS - 10000 + 500; /* dev8 was heard longer ago than a lease */
+    assert_int_equal(backlog_window(s, nodes[0]), 0);
+    inbox_tick(s->ib, s->now_ms, &next);
+    note_windows(s, window);
+    assert_true(window[9] > 0);
+}
+
+enum { CHARGE = 164, CHUNK = 64 }; /* of one record that give_data makes; records a message */
+
+/* Gives as many whole records as the window holds. */
+static uint64_t drain_window(struct side *s, const char *node, uint64_t window, uint64_t *next)
+{
+    uint64_t left = window / CHARGE, n, given = left * CHARGE;
+
+    for (; left > 0; left -= n, *next += n) {
+        n = left < CHUNK ? left : CHUNK;
+        give_data(s, node, 1, inbox_run(s->ib), 'e', *next, *next + n - 1);
+    }
+    return given;
+}
+
+/* A minute in which whatever is granted comes at once and is acknowledged. */
+static void backlog_bytes_taken_are_as_their_weights(void **state)
+{
+    static const char *const nodes[] = {"a", "b", "c", "d"};
+    struct side *s = side_of(state);
+    uint64_t window[4] = {0}, next[4] = {1, 1, 1, 1}, bytes[4] = {0}, sum = 0;
+
+    s->heavy = "b";
+    s->hello_waiting = 1 << 20;
+    for (int second = 0; second < 60; second++, s->now_ms += 1000) {
+        for (int i = 0; i < 4; i++) {
+            if (second % 5 == 0)
+                hello(s, nodes[i], 1, 1 << 24, 1);
+            bytes[i] += drain_window(s, nodes[i], window[i], &next[i]);
+        }
+        commit(s);
+        for (size_t i = 0; i < s->n_caught; i++)
+            window[s->to[i][0] - 'a'] = state_at(s, i)->windows->backlog_bytes;
+        forget_caught(s);
+    }
+    for (int i = 0; i < 4; i++)
+        sum += bytes[i];
+    for (int i = 0; i < 4; i++) {
+        uint64_t want = sum * (i == 1 ? 3 : 1) / 6;
+
+        assert_in_range(bytes[i], want * 85 / 100, want * 115 / 100);
+    }
+    assert_int_equal(counter(s, INBOX_DROPPED_WINDOW), 0);
+}
+
+/* All eight turns are taken; of those who wait the one whose store is fullest has the next. */
+static void next_turn_is_of_who_is_nearest_to_its_quota(void **state)
+{
+    struct side *s = side_of(state);
+    char name[16];
+
+    s->hello_waiting = 1 << 20;
+    for (int i = 0; i < 2 * HOP_BACKLOG_PEERS; i++) { /* with the second State all have a share */
+        if (i == HOP_BACKLOG_PEERS)
+            s->now_ms += HOP_POLL_MS;
+        snprintf(name, sizeof name, "dev%d", i % HOP_BACKLOG_PEERS);
+        (void)backlog_window(s, name);
+    }
+    s->hello_fill = 100;
+    assert_int_equal(backlog_window(s, "low"), 0);
+    s->hello_fill = 800;
+    assert_int_equal(backlog_window(s, "high"), 0);
+    s->now_ms += HOP_LEASE_MS - HOP_POLL_MS;
+    s->hello_fill = 0;
+    assert_int_equal(backlog_window(s, "dev0"), 0); /* its turn is over, two others wait */
+    s->hello_fill = 100;
+    assert_int_equal(backlog_window(s, "low"), 0); /* one is free, and it is not the fullest */
+    s->hello_fill = 800;
+    assert_true(backlog_window(s, "high") > 0);
+}
+
 static void a_full_store_closes_backlog_first_then_live(void **state)
 {
     struct side *s = side_of(state);
@@ -490,6 +672,12 @@ int main(void)
         FACT(epoch_on_the_account_is_not_forgotten),
         FACT(windows_of_all_fit_the_memory),
         FACT(every_peer_gets_a_window_in_turn),
+        FACT(backlog_windows_are_as_their_weights),
+        FACT(eight_peers_at_a_time_give_backlog),
+        FACT(turns_are_not_given_to_the_silent),
+        FACT(the_silent_keep_no_turn_from_others),
+        FACT(backlog_bytes_taken_are_as_their_weights),
+        FACT(next_turn_is_of_who_is_nearest_to_its_quota),
         FACT(a_full_store_closes_backlog_first_then_live),
         FACT(interval_257_is_refused_and_the_lowest_missing_is_not),
         FACT(gaps_below_what_the_owner_holds_do_not_stop_it),

@@ -1,6 +1,13 @@
 /* The lower side of a hop, message by message. */
 #include "helper.h"
 
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <unistd.h>
+
 enum { BIG = 1 << 20 };
 
 static struct side *side_of(void **state)
@@ -399,6 +406,34 @@ static void window_runs_out_with_its_lease(void **state)
     assert_int_equal(records_caught(s), 0);
 }
 
+/* The upper side counted from when it spoke: what its State was under way is not added to the lease. */
+static void a_late_state_does_not_lengthen_the_lease(void **state)
+{
+    struct side *s = side_of(state);
+    struct state st;
+
+    open_link(s, BIG, BIG); /* the Hello went at 0 */
+    s->now_ms = 9000;
+    tick(s); /* a poll, whose answer is lost */
+    for (int64_t at_ms = 10000; at_ms <= HOP_LEASE_MS; at_ms += 1000) {
+        s->now_ms = at_ms;
+        state_init(&st, 0, RUN, STORE);
+        state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, BIG);
+        st.w.stamp = 1; /* it rests on the first Hello */
+        state_give(&st, s);
+    }
+    s->now_ms = HOP_LEASE_MS + 1;
+    make(s, LANE_ORDINARY, 10);
+    tick(s);
+    assert_int_equal(records_caught(s), 0);
+    state_init(&st, 0, RUN, STORE);
+    state_windows(&st, HOP_WINDOW_MIN_BYTES, BIG, BIG);
+    st.w.stamp = 9000; /* now the poll was heard */
+    state_give(&st, s);
+    tick(s);
+    assert_int_equal(records_caught(s), 1);
+}
+
 static void live_overtakes_backlog(void **state)
 {
     struct side *s = side_of(state);
@@ -795,6 +830,74 @@ static void stored_is_evicted_before_what_nobody_has(void **state)
     assert_int_equal(row.store.bytes[0], STORE);
 }
 
+/* Turns the last byte of the text round wherever it stands in the store. */
+static void flip_in_store(struct side *s, const char *text)
+{
+    char path[PATH_MAX];
+    owned(buf_deinit) struct buf all = {0};
+    size_t len = strlen(text), n_found = 0;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/data.mdb", tmpdir_path(&s->dir, "store"));
+    assert_int_equal(file_read(path, 64 << 20, &all), 0);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (size_t i = 0; i + len <= all.len; i++) {
+        uint8_t other = (uint8_t)(all.data[i + len - 1] ^ 1);
+
+        if (memcmp(all.data + i, text, len) != 0)
+            continue;
+        n_found++;
+        assert_int_equal(pwrite(fd, &other, 1, (off_t)(i + len - 1)), 1);
+    }
+    close(fd);
+    assert_true(n_found > 0);
+}
+
+/* What it stood for is held below and was not relayed: only another life of the store gets it here. */
+static void an_own_record_of_a_relay_that_is_damaged_is_told(void **state)
+{
+    struct maker_record r = {
+        .kind = FOGLINE__V1__KIND__KIND_BLOCK, .payload = span_str("mean of pumps"), .carries_covers = true};
+    struct side *s = side_of(state);
+
+    assert_int_equal(maker_append(s->sp, s->ob, s->keys.tag, &r, NULL), 0);
+    assert_int_equal(spool_commit(s->sp), 0);
+    flip_in_store(s, "mean of pumps");
+    open_link(s, 1 << 20, 1 << 20);
+    tick(s);
+    assert_int_equal(outbox_counters(s->ob)[OUTBOX_RECORDS_DAMAGED], 1);
+    apply(s);
+    assert_int_equal(s->damaged, 1);
+    assert_int_equal(spool_own(s->sp)->lane[LANE_ORDINARY].held.n, 0);
+}
+
+/* A budget that is used up: alarms alone, until there is more; each class told apart. */
+static void what_may_not_go_waits_and_alarms_pass(void **state)
+{
+    struct side *s = side_of(state);
+    uint64_t live = make(s, LANE_ORDINARY, 1000), urgent;
+    bool again;
+
+    s->is_metered = true;
+    s->allowed[0] = UINT64_MAX;
+    open_link(s, BIG, BIG);
+    urgent = make(s, LANE_URGENT, 500);
+    tick(s);
+    assert_int_equal(times_sent(s, live, &again), 0);
+    assert_int_equal(times_sent(s, urgent, &again), 1);
+    assert_int_equal(s->moved[0], 500 + 64);
+    assert_int_equal(s->moved[1], 0);
+    s->allowed[1] = 1000 + 64 - 1; /* one byte too few */
+    tick(s);
+    assert_int_equal(times_sent(s, live, &again), 0);
+    s->allowed[1] = 1000 + 64;
+    tick(s);
+    assert_int_equal(times_sent(s, live, &again), 1);
+    assert_int_equal(s->moved[1], 1000 + 64);
+    assert_true(s->up_bytes > 1500 && s->down_bytes > 0);
+}
+
 static void refused_send_is_tried_again(void **state)
 {
     struct side *s = side_of(state);
@@ -846,6 +949,7 @@ int main(void)
         FACT(rto_doubles_up_to_a_minute),
         FACT(in_flight_never_passes_the_window),
         FACT(window_runs_out_with_its_lease),
+        FACT(a_late_state_does_not_lengthen_the_lease),
         FACT(live_overtakes_backlog),
         FACT(urgent_goes_first),
         FACT(lowest_missing_rides_along_with_live),
@@ -860,6 +964,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_carries_covers_and_what_is_relayed_is_never_evicted,
                                         setup_small_relay, teardown),
         SMALL(stored_is_evicted_before_what_nobody_has),
+        RELAYED(an_own_record_of_a_relay_that_is_damaged_is_told),
+        FACT(what_may_not_go_waits_and_alarms_pass),
         FACT(refused_send_is_tried_again),
         FACT(garbage_from_above_is_counted),
     };

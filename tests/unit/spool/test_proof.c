@@ -227,6 +227,30 @@ static void new_store_vouches_for_what_it_holds_and_goes_on(void **state)
     helper_dir_remove(f.dir);
 }
 
+/* A store that says it has begun anew and still has the former life's seen set would answer "stored" for what
+ * it no longer has. */
+static void a_new_store_goes_back_with_its_transaction(void **state)
+{
+    char text[64];
+    struct id128 epoch = id128_random();
+    struct spool_stream *s;
+    struct fixture f;
+    struct spool *sp = begin(&f);
+
+    (void)state;
+    assert_int_equal(spool_stream_make(sp, "dev-2", &epoch, &s), 0);
+    assert_int_equal(spool_seen_add(sp, s, 0, (struct interval){1, 20}), 0);
+    assert_int_equal(spool_commit(sp), 0);
+    assert_int_equal(spool_new_store(sp), 0);
+    assert_false(id128_equal(spool_store_id(sp), &f.store_id));
+    assert_int_equal(spool_rollback(sp), 0);
+    assert_true(id128_equal(spool_store_id(sp), &f.store_id));
+    s = spool_find(sp, "dev-2", &epoch);
+    assert_string_equal(interval_set_format(&s->lane[0].seen, text, sizeof text), "1-20");
+    spool_close(sp);
+    helper_dir_remove(f.dir);
+}
+
 static void finished_epochs_are_forgotten_at_the_next(void **state)
 {
     struct fixture f;
@@ -274,6 +298,7 @@ int main(void)
         cmocka_unit_test(older_copy_of_a_relay_begins_an_epoch),
         cmocka_unit_test(equal_copy_in_another_file_begins_an_epoch),
         cmocka_unit_test(new_store_vouches_for_what_it_holds_and_goes_on),
+        cmocka_unit_test(a_new_store_goes_back_with_its_transaction),
         cmocka_unit_test(restored_relay_vouches_for_what_it_holds),
         cmocka_unit_test(finished_epochs_are_forgotten_at_the_next),
         cmocka_unit_test(proof_that_cannot_be_made_is_an_error),

@@ -1,5 +1,4 @@
-#include "device/infer/model_use.h"
-#include "device/infer/model_output.h"
+#include "score/model_use.h"
 
 #include "infer/op.h"
 
@@ -15,24 +14,30 @@ static const struct infer_tensor *output_tensor(const struct model_use *u, size_
     return &g->tensors[g->outputs[port].tensor];
 }
 
-enum derived_said model_use_prepare(struct model_use *u, const double *values, const bool *present,
-                                    unsigned *ret_missing)
+enum model_said model_use_prepare(struct model_use *u, const double *values, const bool *present,
+                                  unsigned *ret_missing)
 {
     if (u->features != NULL)
-        return feature_step(u->features, values, present, u->values) ? DERIVED_ROW : DERIVED_NOTHING;
+        return feature_step(u->features, values, present, u->values) ? MODEL_ROW : MODEL_NOTHING;
     for (unsigned i = 0; i < u->n_in; i++) {
         if (!present[i] || !isfinite(values[i])) {
             *ret_missing = i;
-            return DERIVED_FAILED;
+            return MODEL_MISSING;
         }
         u->values[i] = (float)values[i];
     }
-    return DERIVED_ROW;
+    return MODEL_ROW;
 }
 
-enum derived_said model_use_cells(const struct model_use *u, struct cell *cells, uint32_t *ret_odd)
+void model_use_run(struct model_use *u)
 {
-    enum derived_said said = DERIVED_ROW;
+    memcpy(infer_model_input(u->model, 0), u->values, u->n_in * sizeof *u->values);
+    infer_model_run(u->model);
+}
+
+enum model_said model_use_cells(const struct model_use *u, struct cell *cells, uint32_t *ret_odd)
+{
+    enum model_said said = MODEL_ROW;
 
     for (uint32_t i = u->n_outputs; i-- > 0;) {
         const struct model_output *out = &u->outputs[i];
@@ -44,9 +49,47 @@ enum derived_said model_use_cells(const struct model_use *u, struct cell *cells,
             continue;
         cells[i].quality = QUALITY_BAD;
         *ret_odd = i;
-        said = DERIVED_ODD;
+        said = MODEL_ODD;
     }
     return said;
+}
+
+bool model_key_parse(const char *hex, uint8_t key[32])
+{
+    if (strlen(hex) != 64 || strspn(hex, "0123456789abcdefABCDEF") != 64)
+        return false;
+    for (int i = 0; i < 32; i++) {
+        unsigned byte;
+
+        if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
+            return false;
+        key[i] = (uint8_t)byte;
+    }
+    return true;
+}
+
+void model_keys_check(const struct config_strings *keys, bool allow_unsigned, const char *field,
+                      struct config_check *c)
+{
+    char at[CONFIG_FIELD_CHARS];
+    uint8_t key[32];
+
+    for (size_t i = 0; i < keys->n; i++) {
+        snprintf(at, sizeof at, "%s.keys[%zu]", field, i);
+        if (!model_key_parse(keys->at[i], key))
+            config_complain(c, at, "`fogline-model keygen` prints one.",
+                            "\"%s\" is no key of 64 hexadecimal digits", keys->at[i]);
+    }
+    snprintf(at, sizeof at, "%s.keys", field);
+    if (keys->n == 0 && !allow_unsigned)
+        config_complain(c, at, "Name the key that signs models, or say allow_unsigned: true.",
+                        "no key is named and unsigned files are not allowed");
+}
+
+void model_keys_take(struct model_settings *settings, const struct config_strings *keys)
+{
+    for (size_t i = 0; i < keys->n && settings->n_keys < MODEL_KEYS_MAX; i++)
+        settings->n_keys += model_key_parse(keys->at[i], settings->keys[settings->n_keys]);
 }
 
 static int check_signature(const struct model_use *u, const struct model_settings *c, struct errmsg *err)
@@ -124,9 +167,9 @@ static int name_outputs(struct model_use *u, const struct model_settings *c, str
         for (uint32_t i = 0; i < elements; i++) {
             struct model_output *out = &u->outputs[u->n_outputs];
 
-            if (u->n_outputs == DERIVED_OUTPUTS_MAX)
+            if (u->n_outputs == MODEL_OUTPUTS_MAX)
                 return errmsg_set(err, -EINVAL, "%s gives more than %d numbers: reduce them in the model",
-                                  c->file, DERIVED_OUTPUTS_MAX);
+                                  c->file, MODEL_OUTPUTS_MAX);
             *out = (struct model_output){
                 .type = model_output_type(t->type), .port = (uint16_t)port, .element = i};
             model_output_name(u->model, port, i, out->name);

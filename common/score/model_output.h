@@ -1,9 +1,9 @@
-/* model_output.h - outputs of a model as single values: names, types, cells. For the source of models and the
- * tool, which thus call them the same.
+/* model_output.h - outputs of a model as single values: names, types, cells. For daemons and the tool,
+ * which thus call them the same.
  *
  * Pure. Threads: values. */
-#ifndef FOGLINE_DEVICE_INFER_MODEL_OUTPUT_H
-#define FOGLINE_DEVICE_INFER_MODEL_OUTPUT_H
+#ifndef FOGLINE_SCORE_MODEL_OUTPUT_H
+#define FOGLINE_SCORE_MODEL_OUTPUT_H
 
 #include "base/name.h"
 #include "codec/block.h"

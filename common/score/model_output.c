@@ -1,4 +1,4 @@
-#include "device/infer/model_output.h"
+#include "score/model_output.h"
 
 #include <stdio.h>
 #include <string.h>
