@@ -25,7 +25,8 @@ ARCHIVE = {"query": [], "export": ["--format", "jsonl"], "events": [], "store bl
 CALLS = {
     "device": {**ALL, **SPOOL, "init": None, "send": ["a=1"], "csv inspect": ["CSV"], "keep": ["--what-if", "CSV"],
                "probe": ["--root", "TREE"]},
-    "fog": {**ALL, **SPOOL, **ENROLL, **ARCHIVE, "init": None},
+    "fog": {**ALL, **SPOOL, **ENROLL, **ARCHIVE, "init": None, "report devices": [], "report queues": [], "report links": [],
+            "report bytes": [], "why": ["dev-1", "1"]},
     "cloud": {**ALL, **ENROLL, **ARCHIVE, "init": None, "gaps": [], "tail": ["--rows", "1"],
               "command": ["dev-1", "identify"], "drill": ["s/dev-1", "--from", "-1h"],
               "ask": None, "store ls": [], "store restored": None},
