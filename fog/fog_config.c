@@ -28,6 +28,10 @@ static const struct config_row rows[] = {
      .unit = "s", .reloadable = true, .help = "Seconds from one health record of this fog to the next."},
     {"outputs", CONFIG_LIST, CONFIG_AT(struct fog_config, outputs), .unique = "name", .max = "32",
      .kinds = act_output_kinds, .help = "What rules can switch on this machine."},
+    {"models", CONFIG_LIST, CONFIG_AT(struct fog_config, models), .unique = "name", .max = "32",
+     .reloadable = true, .kinds = models_kinds,
+     .help =
+         "Detectors and models on readings of devices, run here; what they say are channels of this fog."},
     {"rules", CONFIG_LIST, CONFIG_AT(struct fog_config, rules), .unique = "name", .max = "64",
      .reloadable = true, .kinds = site_rule_kinds,
      .help = "What is decided here, over the devices of the site."},

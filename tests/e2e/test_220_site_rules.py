@@ -1,5 +1,6 @@
 """Rules on the fog, over the devices of a site: what they decide is in the archive once, whatever is killed when; programs and outputs
 follow at once."""
+import csv
 import json
 import os
 import random
@@ -171,3 +172,40 @@ def test_a_device_that_falls_silent_and_rules_that_change(make_system):
     got = alarms(s)[2:]
     assert [(kind, subject) for kind, subject, _, _ in got] == [(RAISED, "dev-1/t"), (CLEARED, "dev-1/t")]
     assert "no longer configured" in got[1][3]
+
+
+def test_scores_of_a_site_are_there_once_over_kill_9(make_system):
+    """A detector on the fog for each of two devices; fog and devices are killed again and again."""
+    s, rng, values = make_system(), random.Random(8), {}
+    s.add_cloud()
+    s.add_fog("fog-a", "s", config={"models": [
+        {"type": "detector", "name": "watch", "select": "s/dev-*", "inputs": ["temperature"], "commission_rows": 100}]})
+    for i in (1, 2):
+        path = os.path.join(s.dir, f"walk-{i}.csv")
+        values[f"dev-{i}"] = write_walk(path, 3000, seed=i)
+        s.add_device(f"dev-{i}", "s", ["fog-a"], [replay(path, 4)], {"commit_ms": "20 ms", "pack.ms": "100 ms", "pack.rows": 20})
+        s.inputs[f"dev-{i}"] = path
+    s.setup()
+    s.start()
+    kills = 0
+    while any(s.fact(d, "sources", [{}])[0].get("state") != "ended" for d in values) and kills < 30:
+        time.sleep(rng.uniform(0.01, 0.8))  # the moment of the kill is the point
+        victim = rng.choice(["fog-a", "fog-a", "dev-1", "dev-2"])
+        s.kill(victim)
+        kills += 1
+        s.start(victim)
+    assert kills >= 4
+    s.wait_read()
+    g = s.wait_settled()
+    said = {}
+    for row in csv.DictReader(s.ctl("cloud", "export", "--select", "s/fog-a").stdout.splitlines()):
+        channel = row["channel"].rsplit("/", 1)[-1]
+        assert (channel, row["time"]) not in said, "said twice"
+        said[channel, row["time"]] = row["value"]
+    for device, by_time in values.items():
+        scores = [at for channel, at in said if channel == f"{device}.watch.score"]
+        learning = [v for (channel, at), v in said.items() if channel == f"{device}.watch.learning"]
+        assert len(scores) == len(learning) and 300 < len(scores) <= len(by_time)
+        # What was learnt outlives every kill: it is learnt once.
+        assert learning.count("true") == 99, "the hundredth row ends it"
+    s.must_be_exact(g)

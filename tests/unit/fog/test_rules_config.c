@@ -1,4 +1,5 @@
-/* What the configuration of a fog says of rules: every mistake is named with its place and what to do. */
+/* What the configuration of a fog says of rules and models: every mistake is named with its place and what to
+ * do. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,6 +73,26 @@ static void mistakes_are_named(void **state)
            "history.max_age, or take the rules away.\n");
 }
 
+static void mistakes_of_models_are_named(void **state)
+{
+    (void)state;
+    expect("models:\n- {type: detector, name: watch, select: '*/pump-*', inputs: [t], limit: 4}\n", "");
+    expect("models:\n- {type: detector, name: watch, select: '*/pump-*/t', inputs: [t], limit: -4}\n",
+           "fog.yaml:4:33: models[0].select: \"*/pump-*/t\" names no devices; Write SITE/DEVICE, for example "
+           "\"*/pump-*\".\nfog.yaml:4:68: models[0].limit: ewma: limit is -4; it must be from 0.1 to 1000 "
+           "deviations; `fogctl config doc` says what each method takes.\n");
+    expect("models:\n- {type: model, name: wear, select: '*/*', file: wear.fogmodel, inputs: [t], keys: "
+           "[abc]}\n",
+           "fog.yaml:4:85: models[0].keys[0]: \"abc\" is no key of 64 hexadecimal digits; `fogline-model "
+           "keygen` prints one.\n");
+    expect("models:\n- {type: model, name: wear, select: '*/*', file: wear.fogmodel, inputs: [t]}\n",
+           "fog.yaml:4:3: models[0].keys: no key is named and unsigned files are not allowed; Name the key "
+           "that signs models, or say allow_unsigned: true.\n");
+    expect("history: {max_age: 0}\nmodels:\n- {type: detector, name: watch, select: '*/*', inputs: [t]}\n",
+           "fog.yaml:4:1: models: what readings mean is looked up in the history, and none is kept; Raise "
+           "history.max_age, or take the models away.\n");
+}
+
 static void the_table_is_sound(void **state)
 {
     struct errmsg err = {""};
@@ -85,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(mistakes_of_models_are_named),
         cmocka_unit_test(the_table_is_sound),
     };
 
